@@ -1,0 +1,70 @@
+"""Structured logging with Flagsmith's own switches, `LOG_FORMAT` and `LOG_LEVEL`.
+
+Everything is written by the standard library's handlers, so that lines of Django,
+uvicorn, Daphne and nats-py have the same shape as ours.
+"""
+
+from typing import Any
+
+import structlog
+
+_SHARED: list[structlog.types.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+
+def configure_structlog() -> None:
+    """Hand structlog's events to the standard library's loggers."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def logging_config(*, level: str, log_format: str) -> dict[str, Any]:
+    """Django's `LOGGING` for `level` (a standard name) and `log_format` (`generic` for
+    people, `json` for machines: one object a line)."""
+    renderer: list[structlog.types.Processor]
+    if log_format == "json":
+        renderer = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ]
+    else:
+        renderer = [structlog.dev.ConsoleRenderer(colors=False)]
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "structured": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": _SHARED,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    *renderer,
+                ],
+            }
+        },
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "structured"}
+        },
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # Its messages repeat what the bridge logs, with tracebacks.
+            "nats": {"level": "CRITICAL"},
+            "nats.aio.client": {"level": "CRITICAL"},
+            # What it says of starting and stopping, ours says too.
+            "uvicorn.error": {"level": "WARNING"},
+            # One line a request would be a line a subscriber.
+            "uvicorn.access": {"level": "WARNING"},
+        },
+    }

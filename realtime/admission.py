@@ -1,0 +1,80 @@
+"""Who may open a stream now, and the pace at which the others are turned away."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from realtime.conf import jittered
+
+HOLDING_ROOM: Final = 1.05
+"""Requests may be held while they and the open streams are fewer than this times the
+limit of streams; beyond that they are refused at once."""
+
+
+class Admission:
+    """Lets streams in, or holds the request for a while before it is refused.
+
+    A client that was refused may come back at once and for ever (the Python SDK does),
+    and a browser's `EventSource` gives up for good after one 503. Both are served by
+    waiting: what held the stream up may pass meanwhile.
+
+    `refusal` returns why no stream can be served now (None: it can), `open_streams` how
+    many there are; `limit` is how many there may be and `delay` the seconds for which a
+    request is held, give or take half.
+    """
+
+    def __init__(
+        self,
+        *,
+        refusal: Callable[[], str | None],
+        open_streams: Callable[[], int],
+        limit: int,
+        delay: float,
+    ) -> None:
+        self._refusal = refusal
+        self._open_streams = open_streams
+        self._limit = limit
+        self._delay = delay
+        self._held: set[asyncio.Timeout] = set()
+
+    @property
+    def held(self) -> int:
+        """How many requests are waiting."""
+        return len(self._held)
+
+    def refused(self) -> str | None:
+        """Why a stream cannot be served now; None if it can."""
+        if reason := self._refusal():
+            return reason
+        if self._open_streams() >= self._limit:
+            return "This instance has as many subscribers as it can hold."
+        return None
+
+    async def admitted(
+        self, gone: Callable[[], Coroutine[Any, Any, None]]
+    ) -> bool | None:
+        """Wait for a place while `gone()` has not returned.
+
+        True: the stream may be served. False: it may not. None: the client went away.
+        """
+        if self.refused() is None:
+            return True
+        if self.held + self._open_streams() >= self._limit * HOLDING_ROOM:
+            return False
+        try:
+            async with asyncio.timeout(jittered(self._delay)) as hold:
+                self._held.add(hold)
+                try:
+                    await gone()
+                finally:
+                    self._held.discard(hold)
+            return None
+        except TimeoutError:
+            return self.refused() is None
+
+    def review(self) -> None:
+        """Look at every held request again, now: what held them up has passed, or
+        never will."""
+        now = asyncio.get_running_loop().time()
+        for hold in self._held:
+            hold.reschedule(now)

@@ -1,0 +1,258 @@
+"""The bridge between JetStream and the hub: one connection and one pull consumer per
+process, whatever the number of subscribers."""
+
+import asyncio
+import os
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext, api
+
+from realtime.conf import RealtimeSettings
+from realtime.connection import connect, describe
+from realtime.environments import ALL_SUBJECTS, environment_of, subject_of
+from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
+from realtime.hub import Hub, Latest
+from realtime.metrics import count_nats_error
+from realtime.pull_consumer import PullConsumer
+from realtime.stream import StreamState, ensure_stream, holds_message
+from realtime.updates import MAX_BODY_BYTES, Update, parse_update
+
+logger = structlog.get_logger("sse")
+
+CLOSE_SECONDS: Final = 2
+"""A server that hangs must not keep the process from stopping."""
+
+
+@dataclass(slots=True)
+class _Session:
+    client: Client
+    js: JetStreamContext
+    state: StreamState
+    asked_at: float
+    """The event loop's time when `state` was true."""
+    caught_up: bool = False
+
+    def age(self, published: float) -> float:
+        """Seconds since `published`, which is Unix seconds by the server's clock.
+
+        What arrives live was published just now, whatever any clock says.
+        """
+        if self.caught_up:
+            return 0.0
+        elapsed = asyncio.get_running_loop().time() - self.asked_at
+        return max(0.0, self.state.now + elapsed - published)
+
+
+class NatsBridge:
+    """Reads updates from JetStream into `hub`, and publishes to JetStream.
+
+    `run` is one session on one connection; `realtime.worker` runs one after the other.
+    What has been read outlives the session: the next one resumes from the sequence that
+    was reached. `on_ready` is called whenever streams can be served again.
+    """
+
+    def __init__(
+        self,
+        settings: RealtimeSettings,
+        hub: Hub,
+        *,
+        on_ready: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._hub = hub
+        self._on_ready = on_ready
+        host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())
+        self._consumer_name = f"sse-{host}-{os.getpid()}"
+        self._session: _Session | None = None
+        self._publishes: set[asyncio.Future[api.PubAck]] = set()
+        # The last message read: its sequence and its time, which identify it.
+        self._reached: tuple[int, float] | None = None
+        self._seen: set[str] = set()
+        self.was_ready = False
+        """Whether the last session got as far as serving streams."""
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why updates do not flow now; None if they do."""
+        if self._session is None:
+            return "NATS is not connected."
+        if not self._session.caught_up:
+            return "The latest updates have not been read yet."
+        return None
+
+    async def run(self) -> None:
+        """One session: connect, ensure the stream, read until something breaks.
+
+        Raises `NatsUnavailable` or `StreamIncompatible`.
+        """
+        self.was_ready = False
+        consumer: PullConsumer | None = None
+
+        async def on_closed() -> None:
+            if consumer is not None:
+                consumer.lose(NatsUnavailable("The connection to NATS was lost."))
+
+        try:
+            client = await connect(self._settings, on_closed=on_closed)
+        except NatsUnavailable:
+            count_nats_error("connect")
+            raise
+        try:
+            asked_at = asyncio.get_running_loop().time()
+            state = await ensure_stream(client, self._settings)
+            start = await self._start(client)
+            session = _Session(client, client.jetstream(), state, asked_at)
+            reread = start.deliver_policy is api.DeliverPolicy.LAST_PER_SUBJECT
+            consumer = PullConsumer(
+                client,
+                self._consumer_name,
+                start,
+                deliver=self._deliver,
+                on_caught_up=lambda: self._catch_up(session, reread=reread),
+            )
+            self._session = session
+            self._seen.clear()
+            logger.info(
+                "nats.connected",
+                server=client.connected_url.netloc.rpartition("@")[2]
+                if client.connected_url
+                else None,
+                resumed=not reread,
+            )
+            if client.is_closed:
+                raise NatsUnavailable("The connection to NATS was lost.")
+            await consumer.run()
+        finally:
+            self._session = None
+            self._fail_publishes()
+            await _close(client, consumer)
+
+    async def publish(self, environment: str, update: Update, deadline: float) -> None:
+        """Store `update`; returns once JetStream has confirmed it.
+
+        `deadline` is the event loop's time at which to give up.
+
+        Raises `NatsUnavailable` if it cannot have been stored, `PublishFailed` if it
+        was refused or nothing is known.
+        """
+        session = self._session
+        if session is None:
+            count_nats_error("publish")
+            raise NatsUnavailable("NATS is not connected.")
+        try:
+            async with asyncio.timeout_at(deadline):
+                confirmation = await session.js.publish_async(
+                    subject_of(environment), update.payload()
+                )
+                self._publishes.add(confirmation)
+                try:
+                    await confirmation
+                finally:
+                    self._publishes.discard(confirmation)
+        except (NatsUnavailable, nats.errors.Error, OSError, TimeoutError) as error:
+            count_nats_error("publish")
+            logger.warning(
+                "update.publish_failed",
+                environment__key=environment,
+                reason=describe(error),
+            )
+            raise _publish_error(error) from error
+
+    async def _start(self, client: Client) -> api.ConsumerConfig:
+        """Where to read from: after the last message read, if the stream still holds
+        that; else the newest message of every environment.
+
+        A message that is still there proves that this is the stream that was read, with
+        nothing lost before it. A sequence alone does not: a stream may have been made
+        anew, or have lost its tail with its server's machine, and have grown since.
+        """
+        start = api.ConsumerConfig(filter_subject=ALL_SUBJECTS)
+        if self._reached is not None and await holds_message(client, *self._reached):
+            return start.evolve(
+                deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+                opt_start_seq=self._reached[0] + 1,
+            )
+        return start.evolve(deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT)
+
+    def _deliver(self, message: Msg) -> None:
+        """Hand one message of the stream to every subscriber it concerns."""
+        session = self._session
+        assert session is not None
+        metadata = message.metadata
+        published = metadata.timestamp.timestamp()
+        identity = (metadata.sequence.stream, published)
+        self._reached = identity
+        environment = environment_of(message.subject)
+        try:
+            if environment is None:
+                raise InvalidUpdate("detail", "the subject is of no environment")
+            if len(message.data) > MAX_BODY_BYTES:
+                raise InvalidUpdate("detail", "the message is too large")
+            update = parse_update(message.data)
+        except InvalidUpdate as error:
+            # Somebody else's message: no subscriber may suffer from it.
+            count_nats_error("read")
+            logger.warning(
+                "update.skipped", subject=message.subject[:200], reason=str(error)
+            )
+            return
+        self._seen.add(environment)
+        max_age = session.state.max_age or float("inf")
+        now = asyncio.get_running_loop().time()
+        expires_at = now + max_age - session.age(published)
+        self._hub.broadcast(environment, Latest(update.frame(), identity, expires_at))
+
+    def _catch_up(self, session: _Session, *, reread: bool) -> None:
+        if reread:
+            # Purged, deleted or lost with the store: it is not the latest any more.
+            self._hub.forget_all_but(self._seen)
+        session.caught_up = True
+        self.was_ready = True
+        self._on_ready()
+
+    def _fail_publishes(self) -> None:
+        for confirmation in self._publishes:
+            if not confirmation.done():
+                confirmation.set_exception(
+                    NatsUnavailable("The connection to NATS was lost.")
+                )
+
+
+def _publish_error(error: Exception) -> NatsUnavailable | PublishFailed:
+    match error:
+        case NatsUnavailable():
+            return error
+        case nats.js.errors.NoStreamResponseError():
+            return PublishFailed("JetStream has no stream for updates now.")
+        case nats.js.errors.APIError():
+            return PublishFailed(f"JetStream refused the update: {error.description}.")
+        case TimeoutError():
+            return PublishFailed("JetStream did not confirm the update in time.")
+        case _:
+            return NatsUnavailable(f"NATS is not available: {describe(error)}.")
+
+
+async def _close(client: Client, consumer: PullConsumer | None) -> None:
+    """Leave nothing behind on the server, as far as it still answers."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            if client.is_connected:
+                if consumer is not None:
+                    await consumer.delete()
+                await client.drain()
+    except (nats.errors.Error, OSError, TimeoutError) as error:
+        logger.debug("nats.drain_failed", error=describe(error))
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await client.close()
+    except (nats.errors.Error, OSError, TimeoutError) as error:
+        logger.debug("nats.close_failed", error=describe(error))

@@ -1,0 +1,22 @@
+"""Django's system checks for this app: `manage.py check`, and before every command
+that needs the service's settings."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+from realtime.conf import token_fault
+
+
+@register()
+def authentication_token(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """`SSE_AUTHENTICATION_TOKEN` is there and can be sent in a header."""
+    fault = token_fault(getattr(settings, "SSE_AUTHENTICATION_TOKEN", ""))
+    if fault is None:
+        return []
+    return [Error(f"SSE_AUTHENTICATION_TOKEN {fault}", id="realtime.E001")]

@@ -1,0 +1,105 @@
+"""This app's settings, typed, from Django's; defaults for what a project leaves out."""
+
+import random
+import resource
+from dataclasses import dataclass
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+RESERVED_FILES = 256
+"""Open files kept for publishers, probes, NATS and the log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealtimeSettings:
+    """Times are in seconds unless the name says otherwise. The secret and the NATS
+    URLs, which may hold one, are left out of `repr`."""
+
+    authentication_token: str
+    keepalive: float = 15
+    max_stream_age: float = 0
+    retry_milliseconds: int = 3000
+    reject_delay: float = 2
+    drain: float = 10
+    max_subscribers: int = 0
+    stream_storage: str = "file"
+    stream_replicas: int = 1
+    stream_max_age: float = 3600
+    nats_servers: tuple[str, ...] = ("nats://localhost:4222",)
+    nats_credentials_file: str = ""
+    nats_tls_ca_file: str = ""
+    nats_tls_cert_file: str = ""
+    nats_tls_key_file: str = ""
+
+    def __repr__(self) -> str:
+        return f"<RealtimeSettings keepalive={self.keepalive:g}s drain={self.drain:g}s>"
+
+    @classmethod
+    def from_django(cls) -> "RealtimeSettings":
+        """The settings of the running Django project.
+
+        Raises `ImproperlyConfigured` if `SSE_AUTHENTICATION_TOKEN` is missing or could
+        not be sent in a header.
+        """
+        token = getattr(django_settings, "SSE_AUTHENTICATION_TOKEN", "")
+        if reason := token_fault(token):
+            raise ImproperlyConfigured(f"SSE_AUTHENTICATION_TOKEN {reason}")
+        given = {
+            field: getattr(django_settings, name)
+            for name, field in _FIELDS.items()
+            if hasattr(django_settings, name)
+        }
+        servers = tuple(getattr(django_settings, "NATS_URL", ()))
+        if servers:
+            given["nats_servers"] = servers
+        return cls(
+            authentication_token=token,
+            **{
+                **given,
+                "max_subscribers": given.get("max_subscribers") or file_limit(),
+            },
+        )
+
+
+_FIELDS = {
+    "SSE_KEEPALIVE_SECONDS": "keepalive",
+    "SSE_MAX_STREAM_AGE_SECONDS": "max_stream_age",
+    "SSE_RETRY_MILLISECONDS": "retry_milliseconds",
+    "SSE_REJECT_DELAY_SECONDS": "reject_delay",
+    "SSE_DRAIN_SECONDS": "drain",
+    "SSE_MAX_SUBSCRIBERS": "max_subscribers",
+    "SSE_STREAM_STORAGE": "stream_storage",
+    "SSE_STREAM_REPLICAS": "stream_replicas",
+    "SSE_STREAM_MAX_AGE_SECONDS": "stream_max_age",
+    "NATS_CREDENTIALS_FILE": "nats_credentials_file",
+    "NATS_TLS_CA_FILE": "nats_tls_ca_file",
+    "NATS_TLS_CERT_FILE": "nats_tls_cert_file",
+    "NATS_TLS_KEY_FILE": "nats_tls_key_file",
+}
+
+
+def token_fault(token: str) -> str | None:
+    """Why `token` cannot be the shared secret; None if it can."""
+    if not token:
+        return (
+            "is not set: it takes the secret that Flagsmith's task processor sends "
+            "(its own SSE_AUTHENTICATION_TOKEN)"
+        )
+    if not token.isascii() or not token.isprintable() or " " in token:
+        return "takes printable ASCII characters without spaces"
+    return None
+
+
+def file_limit() -> int:
+    """How many subscribers the process's limit of open files leaves room for."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return 1_000_000
+    return max(1, soft - RESERVED_FILES)
+
+
+def jittered(base: float) -> float:
+    """`base` give or take half of it: what many clients do, they should not do at
+    once."""
+    return base * random.uniform(0.5, 1.5)

@@ -1,0 +1,79 @@
+"""A connection to NATS, as the settings ask for it."""
+
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import nats.errors
+from nats.aio.client import Client
+
+from realtime.conf import RealtimeSettings
+from realtime.exceptions import NatsUnavailable
+
+CONNECT_SECONDS: Final = 2
+PING_SECONDS: Final = 2
+MAX_PINGS: Final = 2
+"""A server that answers no ping is given up after 6 s: the limit is 10."""
+
+
+async def connect(
+    settings: RealtimeSettings, *, on_closed: Callable[[], Awaitable[None]]
+) -> Client:
+    """One attempt at each server; whoever calls decides about the next one.
+
+    nats-py's own reconnection is off: it would hold publishes back to send them later,
+    long after they were answered, and knows no jitter.
+
+    Raises `NatsUnavailable` with the reason, without the URL, which may hold a secret.
+    """
+    client = Client()
+    last_error: Exception | None = None
+
+    async def remember(error: Exception) -> None:
+        nonlocal last_error
+        last_error = error
+
+    options: dict[str, Any] = {}
+    if settings.nats_credentials_file:
+        options["user_credentials"] = settings.nats_credentials_file
+    if tls := _tls_context(settings):
+        options["tls"] = tls
+    try:
+        await client.connect(
+            list(settings.nats_servers),
+            name="flagsmith-sse",
+            allow_reconnect=False,
+            connect_timeout=CONNECT_SECONDS,
+            reconnect_time_wait=0,
+            max_reconnect_attempts=1,
+            ping_interval=PING_SECONDS,
+            max_outstanding_pings=MAX_PINGS,
+            pending_size=0,
+            error_cb=remember,
+            closed_cb=on_closed,
+            **options,
+        )
+    except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
+        await client.close()
+        cause = last_error if isinstance(error, nats.errors.NoServersError) else error
+        raise NatsUnavailable(f"Cannot connect to NATS: {describe(cause)}") from error
+    return client
+
+
+def describe(error: Exception | None) -> str:
+    """What nats-py or the operating system says, in a few words."""
+    if error is None:
+        return "no server answered"
+    return str(error) or type(error).__name__
+
+
+def _tls_context(settings: RealtimeSettings) -> ssl.SSLContext | None:
+    """None leaves it to nats-py, which uses the system's authorities for `tls://`."""
+    if not (settings.nats_tls_ca_file or settings.nats_tls_cert_file):
+        return None
+    context = ssl.create_default_context(cafile=settings.nats_tls_ca_file or None)
+    if settings.nats_tls_cert_file:
+        context.load_cert_chain(
+            settings.nats_tls_cert_file, settings.nats_tls_key_file or None
+        )
+    return context

@@ -1,0 +1,29 @@
+"""Environment keys, and the NATS subjects they become."""
+
+import re
+from typing import Final
+
+SUBJECT_PREFIX: Final = "flagsmith.environment."
+ALL_SUBJECTS: Final = SUBJECT_PREFIX + ">"
+MAX_KEY_LENGTH: Final = 100
+"""The length of `Environment.api_key` in Flagsmith's database."""
+
+# `ser.XXXX` is a server-side key. Whatever NATS reads as a wildcard, an empty token or
+# white space, and whatever begins its own subjects (`$`), matches nothing here.
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
+
+
+def is_environment_key(text: str) -> bool:
+    """Whether `text` may be an environment key, and so part of a NATS subject."""
+    return len(text) <= MAX_KEY_LENGTH and _KEY.fullmatch(text) is not None
+
+
+def subject_of(environment: str) -> str:
+    """The subject on which updates of `environment` (a valid key) are stored."""
+    return SUBJECT_PREFIX + environment
+
+
+def environment_of(subject: str) -> str | None:
+    """The environment whose updates are stored on `subject`; None if it is of none."""
+    key = subject.removeprefix(SUBJECT_PREFIX)
+    return key if key != subject and is_environment_key(key) else None

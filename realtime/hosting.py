@@ -1,0 +1,83 @@
+"""How a server hosts the service: by ASGI lifespan where it has that, on Twisted's
+reactor under Daphne, which has not."""
+
+from typing import Any
+
+from asgiref.typing import (
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    HTTPScope,
+    LifespanScope,
+    WebSocketScope,
+)
+
+from realtime.scope import SERVICE
+from realtime.service import RealtimeService
+
+
+class ServiceMiddleware:
+    """Puts the service into the scope of every request."""
+
+    def __init__(self, service: RealtimeService, application: Any) -> None:
+        self._service = service
+        self._application = application
+
+    async def __call__(
+        self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        # Where neither lifespan nor Twisted has started it, the first request does.
+        self._service.start()
+        scope[SERVICE] = self._service  # type: ignore[literal-required]  # our own key
+        await self._application(scope, receive, send)
+
+
+class Lifespan:
+    """ASGI's lifespan protocol: starts and stops the service with the server."""
+
+    def __init__(self, service: RealtimeService) -> None:
+        self._service = service
+
+    async def __call__(
+        self,
+        scope: LifespanScope,
+        receive: ASGIReceiveCallable,
+        send: ASGISendCallable,
+    ) -> None:
+        await receive()
+        self._service.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._service.drain()
+        await self._service.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def refuse_websocket(
+    scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+) -> None:
+    """There is no WebSocket endpoint; closing before accepting answers 403."""
+    await send({"type": "websocket.close", "code": 1000, "reason": None})
+
+
+def host_on_daphne(service: RealtimeService) -> None:
+    """Start the service as soon as Daphne's event loop runs, and let its shutdown wait
+    for the drain.
+
+    To be called while the application is imported. Daphne's own trigger, which cancels
+    every application, is registered later and so fires after ours.
+    """
+    import asyncio
+
+    from twisted.internet import reactor
+    from twisted.internet.defer import Deferred
+
+    async def shut_down() -> None:
+        await service.drain()
+        await service.stop()
+
+    def on_shutdown() -> Deferred[None]:
+        service.begin_drain()
+        return Deferred.fromFuture(asyncio.ensure_future(shut_down()))
+
+    reactor.callLater(0, service.start)  # type: ignore[attr-defined]  # the reactor is installed at run time
+    reactor.addSystemEventTrigger("before", "shutdown", on_shutdown)  # type: ignore[attr-defined]  # as above

@@ -1,0 +1,202 @@
+"""Who is subscribed to what, and the latest update of each environment.
+
+Plain asyncio: it knows nothing of NATS, Django or HTTP. All of it runs on one event
+loop and no method that changes anything awaits, so that subscribing needs no lock and
+leaves no gap between the latest update and the next.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Hashable
+from dataclasses import dataclass, field
+
+from realtime.conf import jittered
+from realtime.subscriber import Subscriber
+from realtime.updates import Frame
+
+TICKS_PER_KEEPALIVE = 60
+"""The wheel's resolution: a keep-alive is at most this part of the interval late."""
+
+MIN_TICK = 0.05
+"""Seconds; for intervals so short that the wheel would turn without pause."""
+
+BURST = 256
+"""How many subscribers the wheel visits before it lets the event loop do other work:
+after a broadcast to everyone, everyone's keep-alive falls due at once."""
+
+END_RATE = 100
+"""Streams ended a second when draining takes less than the time it may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """An environment's latest update.
+
+    `identity` tells this stored update from any other, so that one which is read again
+    is not sent again. `expires_at` is when the store drops it (event loop's time).
+    """
+
+    frame: Frame
+    identity: Hashable
+    expires_at: float
+
+
+@dataclass(slots=True)
+class _Environment:
+    subscribers: set[Subscriber] = field(default_factory=set)
+    last_broadcast: float = 0.0
+
+
+class Hub:
+    """Subscribe, broadcast, keep alive, end.
+
+    `keepalive` is how long a stream may be quiet, `max_stream_age` how long it may last
+    (0: no limit; jittered, so that streams opened together do not end together); both
+    in seconds. `clock` is the event loop's time.
+    """
+
+    def __init__(
+        self, *, keepalive: float, max_stream_age: float, clock: Callable[[], float]
+    ) -> None:
+        self._keepalive = keepalive
+        self._max_stream_age = max_stream_age
+        self._clock = clock
+        self._environments: dict[str, _Environment] = {}
+        # In the order of their expiry, because a new update goes to the end.
+        self._latest: dict[str, Latest] = {}
+        self._tick = max(keepalive / TICKS_PER_KEEPALIVE, MIN_TICK)
+        self._wheel: dict[int, set[Subscriber]] = {}
+        self._count = 0
+
+    @property
+    def subscribers(self) -> int:
+        """How many streams are open."""
+        return self._count
+
+    @property
+    def environments(self) -> int:
+        """How many environments have a subscriber."""
+        return len(self._environments)
+
+    def subscribe(self, environment: str, subscriber: Subscriber) -> Frame | None:
+        """Register `subscriber`, and return the latest update if there is one.
+
+        The caller writes it before it awaits anything: register-then-replay on one
+        event loop has no gap.
+        """
+        now = self._clock()
+        subscriber.environment = environment
+        subscriber.quiet_since = now
+        subscriber.ends_at = (
+            now + jittered(self._max_stream_age)
+            if self._max_stream_age
+            else float("inf")
+        )
+        entry = self._environments.get(environment)
+        if entry is None:
+            entry = self._environments[environment] = _Environment()
+        entry.subscribers.add(subscriber)
+        self._count += 1
+        self._schedule(subscriber, now + self._keepalive)
+        latest = self._latest.get(environment)
+        return latest.frame if latest and latest.expires_at > now else None
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Forget `subscriber`, and its environment if it was the last one there. Does
+        nothing the second time."""
+        environment = subscriber.environment
+        if environment is None:
+            return
+        subscriber.environment = None
+        entry = self._environments[environment]
+        entry.subscribers.discard(subscriber)
+        if not entry.subscribers:
+            del self._environments[environment]
+        slot = self._wheel.get(subscriber.due)
+        if slot is not None:
+            slot.discard(subscriber)
+        self._count -= 1
+
+    def broadcast(self, environment: str, latest: Latest) -> int:
+        """Write an update to every subscriber of `environment` and keep it as the
+        latest; returns how many were written to.
+
+        One that is already the latest is not written again.
+        """
+        known = self._latest.get(environment)
+        if known is not None and known.identity == latest.identity:
+            return 0
+        self._latest.pop(environment, None)
+        self._latest[environment] = latest
+        entry = self._environments.get(environment)
+        if entry is None:
+            return 0
+        entry.last_broadcast = self._clock()
+        frame = latest.frame
+        for subscriber in entry.subscribers:
+            subscriber.write(frame)
+        return len(entry.subscribers)
+
+    def forget_all_but(self, environments: Collection[str]) -> None:
+        """Drop the latest update of every environment that is not in `environments`."""
+        for environment in [e for e in self._latest if e not in environments]:
+            del self._latest[environment]
+
+    def end(self, subscriber: Subscriber) -> None:
+        """End one stream: nothing is written to it after its last chunk."""
+        self.unsubscribe(subscriber)
+        subscriber.end()
+
+    async def end_all(self, seconds: float) -> None:
+        """End every stream, evenly spread over at most `seconds`, so that the clients
+        do not all reconnect at once."""
+        streams = [s for e in self._environments.values() for s in e.subscribers]
+        seconds = min(seconds, len(streams) / END_RATE)
+        start = self._clock()
+        for number, subscriber in enumerate(streams):
+            wait = start + seconds * number / len(streams) - self._clock()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            self.end(subscriber)
+
+    async def keep_alive(self) -> None:
+        """Turn the wheel for ever: keep-alives, streams that are old enough, and
+        updates that the store has dropped."""
+        while True:
+            await asyncio.sleep(self._tick)
+            await self.turn()
+
+    async def turn(self) -> None:
+        """Visit every subscriber that has fallen due by now."""
+        self._expire(self._clock())
+        reached = int(self._clock() / self._tick)
+        for slot in [s for s in self._wheel if s <= reached]:
+            for visited, subscriber in enumerate(self._wheel.pop(slot), start=1):
+                if subscriber.environment is not None:
+                    self._visit(subscriber, subscriber.environment)
+                if visited % BURST == 0:
+                    await asyncio.sleep(0)
+
+    def _visit(self, subscriber: Subscriber, environment: str) -> None:
+        now = self._clock()
+        if now >= subscriber.ends_at:
+            self.end(subscriber)
+            return
+        # A broadcast notes the time once for the environment, not for everyone in it.
+        quiet_since = max(
+            subscriber.quiet_since, self._environments[environment].last_broadcast
+        )
+        if now - quiet_since >= self._keepalive:
+            subscriber.keepalive()
+            subscriber.quiet_since = quiet_since = now
+        self._schedule(subscriber, quiet_since + self._keepalive)
+
+    def _schedule(self, subscriber: Subscriber, when: float) -> None:
+        subscriber.due = int(min(when, subscriber.ends_at) / self._tick) + 1
+        self._wheel.setdefault(subscriber.due, set()).add(subscriber)
+
+    def _expire(self, now: float) -> None:
+        while self._latest:
+            environment, latest = next(iter(self._latest.items()))
+            if latest.expires_at > now:
+                return
+            del self._latest[environment]

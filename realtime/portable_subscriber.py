@@ -1,0 +1,115 @@
+"""A subscriber over ASGI's `send`, for any server."""
+
+import asyncio
+import types
+from collections.abc import Coroutine, Generator
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from asgiref.typing import ASGISendCallable
+
+from realtime.subscriber import Subscriber
+from realtime.updates import KEEPALIVE, Frame
+
+logger = structlog.get_logger("sse")
+
+_Sending = Coroutine[Any, Any, None]
+_END: Final = b""
+
+
+class PortableSubscriber(Subscriber):
+    """Steps the server's `send()` coroutine itself.
+
+    It nearly always finishes without suspending, and then a write costs neither a task
+    nor a turn of the event loop. Only where the server applies back-pressure is the
+    rest handed to a task; until that is done, just the newest frame is kept.
+    """
+
+    __slots__ = ("_ending", "_send", "_task", "_waiting")
+
+    def __init__(self, send: ASGISendCallable) -> None:
+        super().__init__()
+        self._send = send
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: Frame | None = None
+        self._ending = False
+
+    @property
+    def lagging(self) -> bool:
+        return self._task is not None
+
+    def write(self, frame: Frame) -> None:
+        if self._task is not None:
+            self._waiting = frame
+        else:
+            self._step(frame.body)
+
+    def keepalive(self) -> None:
+        if self._task is None:
+            self._step(KEEPALIVE.body)
+
+    def end(self) -> None:
+        self._ending = True
+        if self._task is None:
+            self._step(_END)
+
+    def _step(self, body: bytes) -> None:
+        sending: _Sending = self._send(  # type: ignore[assignment]  # a coroutine in every server
+            {
+                "type": "http.response.body",
+                "body": body,
+                "more_body": body is not _END,
+            }
+        )
+        try:
+            awaited = sending.send(None)
+        except StopIteration:
+            return
+        except Exception as error:
+            self._failed(error)
+            return
+        self._task = asyncio.get_running_loop().create_task(
+            self._catch_up(sending, awaited)
+        )
+
+    async def _catch_up(self, sending: _Sending, awaited: object) -> None:
+        """Finish a suspended `send()`, then send what came meanwhile."""
+        try:
+            await _resume(sending, awaited)
+            while (frame := self._waiting) is not None:
+                self._waiting = None
+                await self._send(
+                    {
+                        "type": "http.response.body",
+                        "body": frame.body,
+                        "more_body": True,
+                    }
+                )
+        except Exception as error:
+            self._failed(error)
+        finally:
+            self._task = None
+        if self._ending:
+            self._step(_END)
+
+    def _failed(self, error: Exception) -> None:
+        # Servers differ in how they say that a client has gone; the consumer hears of
+        # it by `http.disconnect` and cleans up.
+        logger.debug("stream.write_failed", error=repr(error))
+
+
+@types.coroutine
+def _resume(sending: _Sending, awaited: object) -> Generator[object, Any, None]:
+    """Go on with a coroutine that was stepped by hand and now waits for `awaited`."""
+    while True:
+        try:
+            sent = yield awaited
+        except BaseException as error:
+            step = partial(sending.throw, error)
+        else:
+            step = partial(sending.send, sent)
+        try:
+            awaited = step()
+        except StopIteration:
+            return

@@ -1,0 +1,100 @@
+"""The service of one process: composes hub, bridge and admission, starts them, drains
+and stops them."""
+
+import asyncio
+
+import structlog
+
+from realtime.admission import Admission
+from realtime.bridge import NatsBridge
+from realtime.conf import RealtimeSettings
+from realtime.hub import Hub
+from realtime.worker import BridgeWorker
+
+logger = structlog.get_logger("sse")
+
+
+class RealtimeService:
+    """One per server process, on one event loop.
+
+    How it stops: `begin_drain` turns `/readyz` to 503 and turns new streams away, while
+    updates go on to the open ones and publishes are still taken; `drain` ends the open
+    streams one after the other, each with a proper last chunk; `stop` closes the NATS
+    connection. The server closes its listener between the last two.
+    """
+
+    def __init__(self, settings: RealtimeSettings) -> None:
+        self.settings = settings
+        self.draining = False
+        self.hub = Hub(
+            keepalive=settings.keepalive,
+            max_stream_age=settings.max_stream_age,
+            clock=lambda: asyncio.get_running_loop().time(),
+        )
+        self.bridge = NatsBridge(settings, self.hub, on_ready=self._on_ready)
+        self.admission = Admission(
+            refusal=lambda: self.not_ready,
+            open_streams=lambda: self.hub.subscribers,
+            limit=settings.max_subscribers,
+            delay=settings.reject_delay,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._draining: asyncio.Task[None] | None = None
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why no stream should come here now; None if all is well."""
+        if self.draining:
+            return "This instance is shutting down."
+        if any(task.done() for task in self._tasks):
+            return "The background work of this instance has died."
+        return self.bridge.not_ready
+
+    def start(self) -> None:
+        """Start in the background, on the running event loop; again does nothing."""
+        if self._tasks:
+            return
+        loop = asyncio.get_running_loop()
+        worker = BridgeWorker(self.bridge)
+        self._tasks = [
+            loop.create_task(worker.handle(), name="nats-bridge"),
+            loop.create_task(self.hub.keep_alive(), name="keep-alive"),
+        ]
+        for task in self._tasks:
+            task.add_done_callback(_report_death)
+
+    def begin_drain(self) -> None:
+        """Turn new streams away from now on. Does not wait for anything."""
+        if not self.draining:
+            self.draining = True
+            logger.info("drain.started", streams=self.hub.subscribers)
+
+    async def drain(self) -> None:
+        """End every stream; returns when the last one has got its last chunk.
+
+        Called again while it is at it, waits for the same.
+        """
+        self.begin_drain()
+        if self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
+        await asyncio.shield(self._draining)
+
+    async def _drain(self) -> None:
+        await self.hub.end_all(self.settings.drain)
+        self.admission.review()
+        logger.info("drain.finished")
+
+    async def stop(self) -> None:
+        """Stop the background work and close the NATS connection."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _on_ready(self) -> None:
+        self.admission.review()
+
+
+def _report_death(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        logger.critical("task.died", task=task.get_name(), exc_info=error)

@@ -1,0 +1,149 @@
+"""The JetStream stream that holds every environment's latest update.
+
+Its API is called with plain JSON, because nats-py's dataclasses drop the fields that
+they do not know, and an update must leave those as they are.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.client import Client
+
+from realtime.conf import RealtimeSettings
+from realtime.connection import describe
+from realtime.environments import ALL_SUBJECTS
+from realtime.exceptions import NatsUnavailable, StreamIncompatible
+from realtime.metrics import count_nats_error
+
+logger = structlog.get_logger("sse")
+
+STREAM: Final = "environments-stream"
+DUPLICATE_WINDOW_SECONDS: Final = 120
+API_SECONDS: Final = 5
+NANOSECONDS: Final = 10**9
+
+# What the server refuses to change on a stream that exists.
+_FIXED: Final = ("retention", "storage", "deny_delete", "deny_purge")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """`max_age`: seconds for which an update is kept; 0: without limit. `now`: the
+    server's clock, as Unix seconds, when it answered."""
+
+    max_age: float
+    now: float
+
+
+def expected_config(settings: RealtimeSettings) -> dict[str, Any]:
+    """The documented configuration, as JetStream's API writes it."""
+    max_age = int(settings.stream_max_age * NANOSECONDS)
+    return {
+        "name": STREAM,
+        "subjects": [ALL_SUBJECTS],
+        "retention": "limits",
+        "discard": "old",
+        "max_msgs_per_subject": 1,
+        "max_age": max_age,
+        # JetStream refuses a window longer than the age.
+        "duplicate_window": min(DUPLICATE_WINDOW_SECONDS * NANOSECONDS, max_age),
+        "storage": settings.stream_storage,
+        "num_replicas": settings.stream_replicas,
+        "deny_delete": False,
+        "deny_purge": False,
+        "allow_rollup_hdrs": False,
+    }
+
+
+async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamState:
+    """Create the stream, or bring the one that exists up to date.
+
+    Fields that are not ours (a description, a placement, …) stay as they are.
+
+    Raises `StreamIncompatible`, naming the field that differs, and `NatsUnavailable`.
+    """
+    expected = expected_config(settings)
+    try:
+        info = await _call(client, f"STREAM.INFO.{STREAM}")
+    except nats.js.errors.NotFoundError:
+        info = await _change(client, "CREATE", expected)
+        logger.info("stream.created", stream=STREAM)
+    current = info["config"]
+    different = [name for name, value in expected.items() if current[name] != value]
+    if fixed := [name for name in different if name in _FIXED]:
+        raise StreamIncompatible(
+            f"The stream {STREAM} exists with "
+            + ", ".join(
+                f"{name} {json.dumps(current[name])} instead of "
+                f"{json.dumps(expected[name])}"
+                for name in fixed
+            )
+            + ", which cannot be changed: delete it, or set SSE_STREAM_STORAGE to what "
+            "it has"
+        )
+    if different:
+        info = await _change(client, "UPDATE", {**current, **expected})
+        logger.info("stream.updated", stream=STREAM, fields=different)
+    return StreamState(
+        max_age=info["config"]["max_age"] / NANOSECONDS,
+        now=_unix(info["ts"]),
+    )
+
+
+async def holds_message(client: Client, sequence: int, published: float) -> bool:
+    """Whether the stream still holds the message `sequence` that was stored at
+    `published` (Unix seconds). Raises `NatsUnavailable`."""
+    try:
+        response = await _call(client, f"STREAM.MSG.GET.{STREAM}", {"seq": sequence})
+    except nats.js.errors.APIError:
+        return False
+    # Both times were rounded from nanoseconds, in different ways.
+    return abs(_unix(response["message"]["time"]) - published) < 0.001
+
+
+async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return await _call(client, f"STREAM.{verb}.{STREAM}", config)
+    except nats.js.errors.APIError as error:
+        count_nats_error("create_jetstream")
+        raise StreamIncompatible(
+            f"NATS refuses to {verb.lower()} the stream {STREAM}: {error.description}"
+        ) from error
+
+
+async def _call(
+    client: Client, action: str, request: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Call JetStream's API.
+
+    Raises nats-py's `APIError` for what the server refuses, and `NatsUnavailable` if it
+    does not answer.
+    """
+    payload = json.dumps(request).encode() if request is not None else b""
+    try:
+        message = await client.request(f"$JS.API.{action}", payload, API_SECONDS)
+    except nats.errors.NoRespondersError as error:
+        count_nats_error("create_jetstream")
+        raise NatsUnavailable(
+            "JetStream is not available: is it enabled (nats-server --jetstream), and "
+            "has the cluster a leader?"
+        ) from error
+    except (nats.errors.Error, OSError) as error:
+        count_nats_error("create_jetstream")
+        raise NatsUnavailable(
+            f"JetStream did not answer {action}: {describe(error)}"
+        ) from error
+    response: dict[str, Any] = json.loads(message.data)
+    if "error" in response:
+        raise nats.js.errors.APIError.from_error(response["error"])
+    return response
+
+
+def _unix(timestamp: str) -> float:
+    # Go writes nanoseconds; Python reads microseconds and drops the rest.
+    return datetime.fromisoformat(timestamp).timestamp()

@@ -1,0 +1,40 @@
+"""The seam between the hub and whatever writes bytes to a client."""
+
+from abc import ABC, abstractmethod
+
+from realtime.updates import Frame
+
+
+class Subscriber(ABC):
+    """One client's open stream, as the hub sees it.
+
+    None of the verbs blocks or raises. A subscriber whose connection is backed up keeps
+    only its newest frame and writes that as soon as it can: JetStream itself keeps only
+    an environment's newest update.
+    """
+
+    __slots__ = ("due", "ends_at", "environment", "quiet_since")
+
+    def __init__(self) -> None:
+        # The hub's own book-keeping; see there.
+        self.environment: str | None = None
+        self.quiet_since = 0.0
+        self.ends_at = 0.0
+        self.due = 0
+
+    @abstractmethod
+    def write(self, frame: Frame) -> None:
+        """Send an update, in place of any that waits."""
+
+    @abstractmethod
+    def keepalive(self) -> None:
+        """Send a comment, unless something else waits to be sent."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Send what waits, then end the response properly."""
+
+    @property
+    @abstractmethod
+    def lagging(self) -> bool:
+        """Whether the connection is backed up."""

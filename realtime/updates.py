@@ -1,0 +1,149 @@
+"""An update: "environment X changed at T". Parsing what is published, encoding what is
+stored and sent. Pure functions and values."""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from realtime.exceptions import InvalidUpdate
+
+MAX_BODY_BYTES: Final = 4096
+"""A published body is some 50 bytes; anything over this is refused."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# What `datetime.fromisoformat` takes is wider: any separator, any script's digits.
+_ISO_CHARACTERS: Final = re.compile(r"[0-9W:.,+-]+(?:[T ][0-9:.,+-]+Z?)?", re.ASCII)
+
+
+class _Number(str):
+    """A JSON number as it was written."""
+
+
+class _NotJson(str):
+    """`NaN`, `Infinity` or `-Infinity`, which Python's parser takes."""
+
+
+class _Object(dict[str, Any]):
+    """A JSON object that remembers how often each of its names was given."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self._names = [name for name, _ in pairs]
+
+    def times(self, name: str) -> int:
+        return self._names.count(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Bytes for a subscriber, encoded once for all of them.
+
+    `body` is the event as in the response's body; `chunk` is the same as one chunk of
+    HTTP/1.1's chunked transfer encoding.
+    """
+
+    body: bytes
+    chunk: bytes
+
+    @classmethod
+    def of(cls, body: bytes) -> "Frame":
+        return cls(body, b"%x\r\n%s\r\n" % (len(body), body))
+
+
+KEEPALIVE: Final = Frame.of(b": keep-alive\n\n")
+
+
+def retry_frame(milliseconds: int) -> Frame:
+    """The frame that tells a client how long to wait before it reconnects."""
+    return Frame.of(b"retry: %d\n\n" % milliseconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The time of an environment's latest change.
+
+    `updated_at` is a JSON number as text (Unix seconds): written as the publisher wrote
+    it, because `123` and `123.0` differ to some SDKs.
+    """
+
+    updated_at: str
+
+    def payload(self) -> bytes:
+        """What is stored in JetStream; no space after the colon, as documented."""
+        return b'{"updated_at":%s}' % self.updated_at.encode()
+
+    def frame(self) -> Frame:
+        """The server-sent event: ../shared/sdk-contract.md, "A frame"."""
+        return Frame.of(b"event: environment_updated\ndata: %s\n\n" % self.payload())
+
+
+def parse_update(body: bytes) -> Update:
+    """The update in `body`: `{"updated_at": <number or ISO 8601 string>}` as JSON.
+
+    A number is passed on exactly as it was written. A string becomes Unix seconds with
+    a decimal point (Dart ignores a JSON integer); without an offset it is UTC.
+
+    Raises `InvalidUpdate` with the field and the reason.
+    """
+    try:
+        document = json.loads(
+            body.decode(),
+            object_pairs_hook=_Object,
+            parse_int=_Number,
+            parse_float=_Number,
+            parse_constant=_NotJson,
+        )
+    except UnicodeDecodeError:
+        raise InvalidUpdate("detail", "JSON parse error - not UTF-8") from None
+    except RecursionError:
+        raise InvalidUpdate("detail", "JSON parse error - nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise InvalidUpdate("detail", f"JSON parse error - {error}") from None
+    if not isinstance(document, _Object):
+        raise InvalidUpdate("non_field_errors", "Invalid data. Expected a JSON object.")
+    if "updated_at" not in document:
+        raise InvalidUpdate("updated_at", "This field is required.")
+    if document.times("updated_at") > 1:
+        raise InvalidUpdate("updated_at", "This field was given more than once.")
+    return Update(_unix_seconds(document["updated_at"]))
+
+
+def _unix_seconds(value: object) -> str:
+    if isinstance(value, _NotJson):
+        raise InvalidUpdate("updated_at", f"{value} is not a JSON number.")
+    if isinstance(value, _Number):
+        if value.startswith("-"):
+            raise InvalidUpdate("updated_at", "Must not be negative.")
+        if math.isinf(float(value)):
+            raise InvalidUpdate("updated_at", "Too large for a number.")
+        return str(value)
+    if isinstance(value, str):
+        return _from_iso(value)
+    if value is None:
+        raise InvalidUpdate("updated_at", "This field may not be null.")
+    raise InvalidUpdate(
+        "updated_at", "Must be a number of Unix seconds or an ISO 8601 date and time."
+    )
+
+
+def _from_iso(text: str) -> str:
+    try:
+        if not _ISO_CHARACTERS.fullmatch(text):
+            raise ValueError
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        # Exact, where `timestamp()` is a double: 2 ** 53 microseconds end in 2255.
+        microseconds = (moment - _EPOCH) // timedelta(microseconds=1)
+    except (ValueError, OverflowError):
+        raise InvalidUpdate(
+            "updated_at",
+            "Not an ISO 8601 date and time, such as 2023-01-12T18:06:42.028060+00:00.",
+        ) from None
+    if microseconds < 0:
+        raise InvalidUpdate("updated_at", "Must not be before 1970.")
+    seconds, fraction = divmod(microseconds, 1_000_000)
+    return f"{seconds}.{f'{fraction:06d}'.rstrip('0') or '0'}"

@@ -1,0 +1,77 @@
+"""The queue-change endpoint: where Flagsmith's task processor says that an environment
+was updated."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Final
+
+from asgiref.typing import ASGIReceiveCallable, HTTPScope
+
+from realtime.authentication import TokenAuthentication
+from realtime.environments import is_environment_key
+from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
+from realtime.http import (
+    HttpError,
+    Response,
+    View,
+    header,
+    not_found,
+    read_body,
+    too_large,
+    unavailable,
+)
+from realtime.scope import environment_in, service_in
+from realtime.updates import MAX_BODY_BYTES, parse_update
+
+ANSWER_SECONDS: Final = 1.7
+"""The task processor waits 2 s (its `requests` timeout); the rest is for the way."""
+
+
+class QueueChangeView(View):
+    """`POST /sse/environments/{environment}/queue-change`, `{"updated_at": …}`: 202
+    once JetStream has stored the update."""
+
+    methods = ("POST",)
+
+    async def handle(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Response:
+        service = service_in(scope)
+        environment = environment_in(scope)
+        if not is_environment_key(environment):
+            raise not_found()
+        TokenAuthentication(service.settings.authentication_token).authenticate(scope)
+        check_headers(scope)
+        deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        try:
+            async with asyncio.timeout_at(deadline):
+                body = await read_body(receive, MAX_BODY_BYTES)
+        except TimeoutError:
+            raise HttpError(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"The body did not arrive within {ANSWER_SECONDS} s.",
+                close=True,
+            ) from None
+        try:
+            update = parse_update(body)
+        except InvalidUpdate as error:
+            raise HttpError(HTTPStatus.BAD_REQUEST, error.errors) from None
+        try:
+            await service.bridge.publish(environment, update, deadline)
+        except (NatsUnavailable, PublishFailed) as error:
+            raise unavailable(str(error), retry_after=1) from None
+        return Response(HTTPStatus.ACCEPTED)
+
+
+def check_headers(scope: HTTPScope) -> None:
+    """Raises `HttpError` 415 for a body that is no JSON, 413 for one declared too
+    large; nothing of either is read."""
+    content_type = header(scope, b"content-type") or b""
+    media_type = content_type.partition(b";")[0].strip().lower()
+    if media_type != b"application/json":
+        raise HttpError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f'Unsupported media type "{content_type.decode("latin-1")}" in request.',
+        )
+    length = header(scope, b"content-length")
+    # Not `int()` of any length: thousands of digits take their time.
+    if length is not None and (len(length) > 9 or int(length) > MAX_BODY_BYTES):
+        raise too_large(MAX_BODY_BYTES)

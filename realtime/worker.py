@@ -1,0 +1,48 @@
+"""The NATS bridge as a Channels background worker, under supervision."""
+
+import asyncio
+from typing import Final
+
+import structlog
+from channels.worker import Worker
+
+from realtime.bridge import NatsBridge
+from realtime.conf import jittered
+from realtime.exceptions import RealtimeError
+from realtime.metrics import flagsmith_sse_bridge_restarts_total
+from realtime.stream import STREAM
+
+logger = structlog.get_logger("sse")
+
+FIRST_DELAY: Final = 0.25
+MAX_DELAY: Final = 5.0
+"""Seconds between two sessions of the bridge, give or take half; doubled from one
+failure to the next until a session has worked."""
+
+
+class BridgeWorker(Worker):
+    """A `channels.worker.Worker` whose source is JetStream instead of a channel layer.
+
+    It listens to one "channel", the stream, for ever: when a session of the bridge
+    ends, for whatever reason, the next one begins after a delay.
+    """
+
+    def __init__(self, bridge: NatsBridge) -> None:
+        super().__init__(application=None, channels=[STREAM], channel_layer=bridge)
+        self._bridge = bridge
+
+    async def handle(self) -> None:
+        """Run sessions of the bridge until cancelled."""
+        delay = FIRST_DELAY
+        while True:
+            try:
+                await self._bridge.run()
+            except RealtimeError as error:
+                logger.warning("bridge.interrupted", reason=str(error))
+            except Exception:
+                flagsmith_sse_bridge_restarts_total.inc()
+                logger.exception("bridge.failed")
+            if self._bridge.was_ready:
+                delay = FIRST_DELAY
+            await asyncio.sleep(jittered(delay))
+            delay = min(delay * 2, MAX_DELAY)

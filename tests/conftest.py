@@ -1,0 +1,50 @@
+"""Fixtures that chain: folder → nats-server → service. Every test gets its own
+environment key, so that tests may share a service and run in any order."""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from realtime.server.embedded_nats import EmbeddedNats, embedded_nats
+from tests.support.service import SERVERS, Service, running_service
+
+
+@pytest.fixture(scope="session")
+def shared_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:
+    """A nats-server for tests that leave it alone."""
+    with embedded_nats(tmp_path_factory.mktemp("nats")) as nats:
+        yield nats
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def service(
+    request: pytest.FixtureRequest,
+    shared_nats: EmbeddedNats,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Service]:
+    """A service on each server in turn, for tests that leave it as it was."""
+    folder = tmp_path_factory.mktemp("service")
+    with running_service(request.param, shared_nats.url, folder) as service:
+        service.await_ready()
+        yield service
+
+
+@pytest.fixture()
+def nats(tmp_path: Path) -> Iterator[EmbeddedNats]:
+    """A nats-server of the test's own, to stop and to look into."""
+    with embedded_nats(tmp_path / "nats") as nats:
+        yield nats
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> str:
+    """The name of each server in turn, for tests that start their own services."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture()
+def environment() -> str:
+    """An environment key that no other test uses."""
+    return secrets.token_hex(11)

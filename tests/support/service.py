@@ -1,0 +1,188 @@
+"""The service as a real process, on either server."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "test-secret"
+START_SECONDS = 20
+STOP_SECONDS = 20
+SERVERS = ("daphne", "serve")
+
+
+@dataclass
+class Service:
+    """A running service. `server` is `daphne` or `serve`."""
+
+    server: str
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    expected_errors: set[str] = field(default_factory=set)
+    """Log events of level error or above that the test brings about."""
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def stream_url(self, environment: str) -> str:
+        return f"{self.url}/sse/environments/{environment}/stream"
+
+    def queue_change_url(self, environment: str) -> str:
+        return f"{self.url}/sse/environments/{environment}/queue-change"
+
+    def publish(
+        self, environment: str, updated_at: object, token: str = TOKEN
+    ) -> requests.Response:
+        """As Flagsmith's task processor does it."""
+        return requests.post(
+            self.queue_change_url(environment),
+            headers={"Authorization": f"Token {token}"},
+            json={"updated_at": updated_at},
+            timeout=2,
+        )
+
+    def is_ready(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/readyz", timeout=2).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    def await_ready(self, ready: bool = True, seconds: float = START_SECONDS) -> None:
+        """Wait until `/readyz` says so, or fail with the log."""
+        deadline = time.monotonic() + seconds
+        while self.is_ready() is not ready:
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise AssertionError(
+                    f"{self.server} did not turn {'' if ready else 'un'}ready:\n"
+                    + self.log.read_text()
+                )
+            time.sleep(0.02)
+
+    def metric(self, sample: str) -> float:
+        """The value of `sample` (name and labels) in `/metricsz`."""
+        text = requests.get(f"{self.url}/metricsz", timeout=2).text
+        for line in text.splitlines():
+            if line.startswith(sample + " "):
+                return float(line.rpartition(" ")[2])
+        raise AssertionError(f"{sample} is not in:\n{text}")
+
+    def events(self, name: str | None = None) -> list[dict[str, Any]]:
+        """What it has logged so far; only the events called `name`, if given."""
+        events = []
+        for line in self.log.read_text().splitlines():
+            if line.startswith("{"):
+                event = json.loads(line)
+                if name in (None, event["event"]):
+                    events.append(event)
+        return events
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send the signal and return the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(STOP_SECONDS)
+
+    def unexpected(self) -> list[dict[str, Any]]:
+        return [
+            event
+            for event in self.events()
+            if event["level"] in ("error", "critical")
+            and event["event"] not in self.expected_errors
+        ]
+
+
+@contextmanager
+def running_service(
+    server: str, nats_url: str, folder: Path, **environment: str
+) -> Iterator[Service]:
+    """Run the service until the end of the block, on a free port of loopback, with its
+    log in `folder`; `environment` adds to its variables.
+
+    Does not wait until it is ready, only until it listens. At the end it must stop by
+    SIGTERM with exit code 0, and must not have logged an error.
+    """
+    number = len(list(folder.glob(f"{server}-*.log")))
+    log = folder / f"{server}-{number}.log"
+    variables = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("SSE_", "NATS_"))},
+        "SSE_AUTHENTICATION_TOKEN": TOKEN,
+        "NATS_URL": nats_url,
+        "LOG_FORMAT": "json",
+        "LISTEN_ADDR": "127.0.0.1:0",
+        "SSE_DRAIN_SECONDS": "1",
+        "DATABASE_URL": f"sqlite:///{folder / 'unused.sqlite3'}",
+        "PYTHONWARNINGS": "default",
+        **environment,
+    }
+    with log.open("wb") as output:
+        start = _start_daphne if server == "daphne" else _start_serve
+        process, url = start(variables, output, log)
+        service = Service(server, url, process, log)
+        try:
+            yield service
+            crashed = process.poll()
+            assert crashed in (None, 0), f"{server} died: {log.read_text()}"
+            code = service.stop()
+            assert code == 0, f"{server} exited with {code}:\n{log.read_text()}"
+            assert not service.unexpected(), service.unexpected()
+            assert "Traceback" not in log.read_text(), log.read_text()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _start_daphne(
+    variables: dict[str, str], output: IO[bytes], log: Path
+) -> tuple[subprocess.Popen[bytes], str]:
+    # Daphne prints no port that it was given by the system: hand it a socket.
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+        port = listener.getsockname()[1]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "daphne", "--fd", str(listener.fileno())]
+            + ["--access-log", os.devnull, "flagsmith_sse.asgi:application"],
+            cwd=ROOT,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[listener.fileno()],
+        )
+    return process, f"http://127.0.0.1:{port}"
+
+
+def _start_serve(
+    variables: dict[str, str], output: IO[bytes], log: Path
+) -> tuple[subprocess.Popen[bytes], str]:
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "serve"],
+        cwd=ROOT,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+    )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        for line in log.read_text().splitlines():
+            if line.startswith("{"):
+                event = json.loads(line)
+                if event["event"] == "server.started":
+                    return process, f"http://127.0.0.1:{event['port']}"
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    raise AssertionError(f"serve did not start:\n{log.read_text()}")
