@@ -3,17 +3,19 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import django
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import re_path
+
+if TYPE_CHECKING:
+    from realtime.service import RealtimeService
 
 
-def create_application() -> ProtocolTypeRouter:
-    """Compose the application and the service behind it; `service` is kept as its
-    attribute, for the server that hosts it.
+def create_application() -> "tuple[RealtimeService, ProtocolTypeRouter]":
+    """Compose the service of this process and the application in front of it.
 
     Raises `ImproperlyConfigured`, naming the variable at fault.
     """
@@ -27,11 +29,11 @@ def create_application() -> ProtocolTypeRouter:
         host_on_daphne,
         refuse_websocket,
     )
-    from realtime.routing import realtime_urlpatterns
+    from realtime.routing import realtime_urlpatterns, route
     from realtime.service import RealtimeService
 
     service = RealtimeService(RealtimeSettings.from_django())
-    routes = [*realtime_urlpatterns(), re_path("", get_asgi_application())]
+    routes = [*realtime_urlpatterns(), route("", get_asgi_application())]
     if "daphne.server" in sys.modules:
         host_on_daphne(service)
     router = ProtocolTypeRouter(
@@ -41,12 +43,11 @@ def create_application() -> ProtocolTypeRouter:
             "websocket": refuse_websocket,
         }
     )
-    router.service = service
-    return router
+    return service, router
 
 
 try:
-    application = create_application()
+    service, application = create_application()
 except ImproperlyConfigured as error:
     # A server's command line would show a traceback.
     sys.exit(f"error: {error}")

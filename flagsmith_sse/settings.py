@@ -5,118 +5,173 @@ settings made of them.
 settings, so that another Django project can configure it in its own way.
 """
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
-from environs import Env, EnvValidationError
-from environs import validate as takes
+from environs import Env, EnvValidationError, ValidationError
 
 from flagsmith_sse.logging import configure_structlog, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Env(eager=False)
+_takes: dict[str, str] = {}
+"""What each variable takes, for the message about a senseless value."""
+
+_T = TypeVar("_T")
 
 
-def seconds(name: str, default: float, *, above: float = 0, inclusive: bool) -> float:
-    """A duration in seconds from the environment variable `name`."""
-    bound = f"{above:g} or more" if inclusive else f"more than {above:g}"
-    meaning = f"takes a number of seconds, {bound}"
-    value: float = env.float(
+def read(
+    name: str,
+    default: _T,
+    takes: str,
+    parse: Callable[..., _T],
+    check: Callable[[Any], Any] | None = None,
+) -> _T:
+    """The environment variable `name`, read by environs' `parse`."""
+    _takes[name] = takes
+    value = parse(name, default, validate=check or [])
+    # environs goes on with None where the value is at fault, and tells at the end.
+    return default if value is None else value
+
+
+def seconds(name: str, default: float, *, above: float = -1, least: float = 0) -> float:
+    """A duration in seconds: `least` or more, and more than `above`."""
+    bound = f"{least:g} or more" if above < 0 else f"more than {above:g}"
+    return read(
         name,
         default,
-        validate=takes.Range(min=above, min_inclusive=inclusive, error=meaning),
-        error_messages={"invalid": meaning},
+        f"a number of seconds, {bound}",
+        env.float,
+        lambda value: _require(value >= least and value > above),
     )
-    return value
+
+
+def whole(name: str, default: int, takes: str, *, least: int, most: int) -> int:
+    """A whole number from `least` to `most`."""
+    return read(
+        name, default, takes, env.int, lambda value: _require(least <= value <= most)
+    )
+
+
+def text(name: str, default: str, takes: str, pattern: str = ".*") -> str:
+    """A text that matches `pattern` as a whole."""
+    return read(
+        name,
+        default,
+        takes,
+        env.str,
+        lambda value: _require(re.fullmatch(pattern, value) is not None),
+    )
+
+
+def listed(name: str, default: str, takes: str, pattern: str = "[^,]+") -> list[str]:
+    """Texts separated by commas, each of which matches `pattern`."""
+    whole_list = rf"(\s*(({pattern})\s*)?(,|$))*"
+    items = text(name, default, takes, whole_list).split(",")
+    return [item.strip() for item in items if item.strip()]
+
+
+def file(name: str, takes: str) -> str:
+    """The path of a file that exists; empty if the variable is not set."""
+    return read(
+        name,
+        "",
+        takes,
+        env.str,
+        lambda value: _require(not value or Path(value).is_file()),
+    )
+
+
+def _require(met: bool) -> None:
+    if not met:
+        raise ValidationError("out of range")
 
 
 # The real-time service
 
-SSE_AUTHENTICATION_TOKEN: str = env.str("SSE_AUTHENTICATION_TOKEN", "").strip()
-SSE_KEEPALIVE_SECONDS = seconds("SSE_KEEPALIVE_SECONDS", 15, inclusive=False)
-SSE_MAX_STREAM_AGE_SECONDS = seconds("SSE_MAX_STREAM_AGE_SECONDS", 0, inclusive=True)
-SSE_REJECT_DELAY_SECONDS = seconds("SSE_REJECT_DELAY_SECONDS", 2, inclusive=True)
-SSE_DRAIN_SECONDS = seconds("SSE_DRAIN_SECONDS", 10, inclusive=True)
-SSE_RETRY_MILLISECONDS: int = env.int(
+SSE_AUTHENTICATION_TOKEN = text(
+    "SSE_AUTHENTICATION_TOKEN", "", "the secret shared with Flagsmith's task processor"
+).strip()
+SSE_KEEPALIVE_SECONDS = seconds("SSE_KEEPALIVE_SECONDS", 15, above=0)
+SSE_MAX_STREAM_AGE_SECONDS = seconds("SSE_MAX_STREAM_AGE_SECONDS", 0)
+SSE_REJECT_DELAY_SECONDS = seconds("SSE_REJECT_DELAY_SECONDS", 2)
+SSE_DRAIN_SECONDS = seconds("SSE_DRAIN_SECONDS", 10)
+SSE_RETRY_MILLISECONDS = whole(
     "SSE_RETRY_MILLISECONDS",
     3000,
-    validate=takes.Range(min=1, error="takes a whole number of milliseconds from 1"),
-    error_messages={"invalid": "takes a whole number of milliseconds from 1"},
+    "a whole number of milliseconds from 1 to 3600000",
+    least=1,
+    most=3_600_000,
 )
-SSE_MAX_SUBSCRIBERS: int = env.int(
+SSE_MAX_SUBSCRIBERS = whole(
     "SSE_MAX_SUBSCRIBERS",
     0,
-    validate=takes.Range(min=0, error="takes a whole number; 0: what open files allow"),
-    error_messages={"invalid": "takes a whole number; 0: what open files allow"},
+    "a whole number; 0 is as many as open files allow",
+    least=0,
+    most=10_000_000,
 )
-SSE_STREAM_STORAGE: str = env.str(
-    "SSE_STREAM_STORAGE",
-    "file",
-    validate=takes.OneOf(["file", "memory"], error="takes file or memory"),
+SSE_STREAM_STORAGE = text("SSE_STREAM_STORAGE", "file", "file or memory", "file|memory")
+SSE_STREAM_REPLICAS = whole(
+    "SSE_STREAM_REPLICAS", 1, "a whole number from 1 to 5", least=1, most=5
 )
-SSE_STREAM_REPLICAS: int = env.int(
-    "SSE_STREAM_REPLICAS",
-    1,
-    validate=takes.Range(min=1, max=5, error="takes a whole number from 1 to 5"),
-    error_messages={"invalid": "takes a whole number from 1 to 5"},
-)
-SSE_STREAM_MAX_AGE_SECONDS = seconds(
-    "SSE_STREAM_MAX_AGE_SECONDS", 3600, above=0.1, inclusive=True
-)
+SSE_STREAM_MAX_AGE_SECONDS = seconds("SSE_STREAM_MAX_AGE_SECONDS", 3600, least=1)
 
 # NATS
 
-NATS_URL: list[str] = [
-    url.strip() for url in env.str("NATS_URL", "").split(",") if url.strip()
-]
-NATS_CREDENTIALS_FILE: str = env.str("NATS_CREDENTIALS_FILE", "")
-NATS_TLS_CA_FILE: str = env.str("NATS_TLS_CA_FILE", "")
-NATS_TLS_CERT_FILE: str = env.str("NATS_TLS_CERT_FILE", "")
-NATS_TLS_KEY_FILE: str = env.str("NATS_TLS_KEY_FILE", "")
+NATS_URL = listed(
+    "NATS_URL",
+    "",
+    "nats:// or tls:// URLs separated by commas",
+    r"((nats|tls)://|(?!\w+://))[^\s,]+",
+)
+NATS_CREDENTIALS_FILE = file("NATS_CREDENTIALS_FILE", "the path of a credentials file")
+NATS_TLS_CA_FILE = file("NATS_TLS_CA_FILE", "the path of a PEM file that exists")
+NATS_TLS_CERT_FILE = file("NATS_TLS_CERT_FILE", "the path of a PEM file that exists")
+NATS_TLS_KEY_FILE = file("NATS_TLS_KEY_FILE", "the path of a PEM file that exists")
 
 # The server that `manage.py serve` runs, and where the other commands look for it
 
-LISTEN_ADDR: str = env.str(
+LISTEN_ADDR = text(
     "LISTEN_ADDR",
     ":8088",
-    validate=takes.Regexp(
-        r"^(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):\d{1,5}$",
-        error="takes HOST:PORT or :PORT, for example :8088",
-    ),
+    "HOST:PORT or :PORT, for example :8088",
+    r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):\d{1,5}",
 )
-FORWARDED_ALLOW_IPS: str = env.str("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
-SSE_SERVER_BASE_URL: str = env.str(
+FORWARDED_ALLOW_IPS = text(
+    "FORWARDED_ALLOW_IPS", "127.0.0.1,::1", "addresses separated by commas, or *"
+)
+SSE_SERVER_BASE_URL = text(
     "SSE_SERVER_BASE_URL",
     "http://localhost:8088",
-    validate=takes.Regexp(r"^https?://[^/\s]+", error="takes an http or https URL"),
+    "an http:// or https:// URL",
+    r"https?://[^/\s]+\S*",
 )
 
 # Logging
 
-LOG_LEVEL: str = env.str(
+LOG_LEVEL = text(
     "LOG_LEVEL",
     "INFO",
-    validate=takes.Regexp(
-        r"(?i)^(debug|info|warning|error|critical)$",
-        error="takes DEBUG, INFO, WARNING, ERROR or CRITICAL",
-    ),
+    "DEBUG, INFO, WARNING, ERROR or CRITICAL",
+    "(?i:debug|info|warning|error|critical)",
 ).upper()
-LOG_FORMAT: str = env.str(
-    "LOG_FORMAT",
-    "generic",
-    validate=takes.OneOf(["generic", "json"], error="takes generic or json"),
-)
+LOG_FORMAT = text("LOG_FORMAT", "generic", "generic or json", "generic|json")
 
 # Django
 
-SECRET_KEY: str = env.str("DJANGO_SECRET_KEY", "") or get_random_secret_key()
-ALLOWED_HOSTS: list[str] = [
-    host.strip() for host in env.str("DJANGO_ALLOWED_HOSTS", "*").split(",")
-]
-DATABASE_URL: str = env.str("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
+SECRET_KEY = text("DJANGO_SECRET_KEY", "", "a secret text") or get_random_secret_key()
+ALLOWED_HOSTS = listed("DJANGO_ALLOWED_HOSTS", "*", "host names separated by commas")
+DATABASE_URL = text(
+    "DATABASE_URL",
+    f"sqlite:///{BASE_DIR / 'db.sqlite3'}",
+    "a database URL such as postgres://user:password@host/name",
+)
 
 try:
     env.seal()
@@ -124,15 +179,12 @@ try:
 except EnvValidationError as error:
     raise ImproperlyConfigured(
         "; ".join(
-            f"{name}: {' '.join(reasons)}"
-            for name, reasons in sorted(error.error_messages.items())
+            f"{name} takes {_takes[name]}" for name in sorted(error.error_messages)
         )
     ) from None
 except (dj_database_url.UnknownSchemeError, ValueError):
-    # The URL itself may hold a password.
-    raise ImproperlyConfigured(
-        "DATABASE_URL: takes a database URL such as postgres://user:password@host/name"
-    ) from None
+    # Not the URL itself, which may hold a password.
+    raise ImproperlyConfigured(f"DATABASE_URL takes {_takes['DATABASE_URL']}") from None
 
 DEBUG = False
 USE_TZ = True

@@ -3,8 +3,7 @@
 import hmac
 from http import HTTPStatus
 
-from asgiref.typing import HTTPScope
-
+from realtime.asgi import Scope
 from realtime.http import HttpError, header
 
 
@@ -16,7 +15,7 @@ class TokenAuthentication:
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
 
-    def authenticate(self, scope: HTTPScope) -> None:
+    def authenticate(self, scope: Scope) -> None:
         """Raises `HttpError` 401 unless `scope` carries the secret."""
         parts = (header(scope, b"authorization") or b"").split()
         if not parts or parts[0].lower() != self.keyword.lower():

@@ -116,7 +116,7 @@ class NatsBridge:
                 client,
                 self._consumer_name,
                 start,
-                deliver=self._deliver,
+                deliver=lambda message: self._deliver(session, message),
                 on_caught_up=lambda: self._catch_up(session, reread=reread),
             )
             self._session = session
@@ -183,10 +183,8 @@ class NatsBridge:
             )
         return start.evolve(deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT)
 
-    def _deliver(self, message: Msg) -> None:
+    def _deliver(self, session: _Session, message: Msg) -> None:
         """Hand one message of the stream to every subscriber it concerns."""
-        session = self._session
-        assert session is not None
         metadata = message.metadata
         published = metadata.timestamp.timestamp()
         identity = (metadata.sequence.stream, published)

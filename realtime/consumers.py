@@ -7,9 +7,9 @@ from functools import partial
 from http import HTTPStatus
 from typing import Final
 
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 from channels.consumer import AsyncConsumer
 
+from realtime.asgi import Receive, Scope, Send, environment_in, service_in
 from realtime.conf import jittered
 from realtime.environments import is_environment_key
 from realtime.http import (
@@ -21,7 +21,6 @@ from realtime.http import (
     unavailable,
 )
 from realtime.portable_subscriber import PortableSubscriber
-from realtime.scope import environment_in, service_in
 from realtime.service import RealtimeService
 from realtime.updates import Frame, retry_frame
 
@@ -41,9 +40,7 @@ class EnvironmentStreamConsumer(AsyncConsumer):
     stream needs neither: it registers with the hub and waits until the client has gone.
     """
 
-    async def __call__(  # type: ignore[override]  # the stubs' scope is Channels' own
-        self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(  # type: ignore[override]  # the stubs' scope is Channels' ownself, scope: Scope, receive: Receive, send: Send) -> None:
         service = service_in(scope)
         environment = environment_in(scope)
         try:
@@ -61,9 +58,9 @@ class EnvironmentStreamConsumer(AsyncConsumer):
         self,
         service: RealtimeService,
         environment: str,
-        scope: HTTPScope,
-        receive: ASGIReceiveCallable,
-        send: ASGISendCallable,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         """Serve the stream until its end.
 
@@ -77,7 +74,7 @@ class EnvironmentStreamConsumer(AsyncConsumer):
         if not admitted:
             reason = service.admission.refused() or "Try again."
             raise unavailable(reason, retry_after=service.settings.reject_delay)
-        await send(start_message(scope, HTTPStatus.OK, STREAM_HEADERS))  # type: ignore[arg-type]  # asgiref's TypedDict demands optional keys
+        await send(start_message(scope, HTTPStatus.OK, STREAM_HEADERS))
         subscriber = PortableSubscriber(send)
         if scope["method"] == "HEAD":
             subscriber.end()
@@ -99,7 +96,7 @@ class EnvironmentStreamConsumer(AsyncConsumer):
             service.hub.unsubscribe(subscriber)
 
 
-async def gone(receive: ASGIReceiveCallable) -> None:
+async def gone(receive: Receive) -> None:
     """Wait until the client has gone or the response is complete."""
     while (await receive())["type"] != "http.disconnect":
         pass

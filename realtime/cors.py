@@ -6,15 +6,16 @@ adds to a response is asked once per kind of request and remembered.
 
 from functools import lru_cache
 
-from asgiref.typing import HTTPScope
 from corsheaders.middleware import CorsMiddleware
 from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse
 
+from realtime.asgi import Scope
+
 _Headers = tuple[tuple[bytes, bytes], ...]
 
 
-def cors_headers(scope: HTTPScope) -> _Headers:
+def cors_headers(scope: Scope) -> _Headers:
     """The headers that django-cors-headers adds to the response to `scope`."""
     origin: bytes | None = None
     private_network: bytes | None = None
@@ -27,7 +28,7 @@ def cors_headers(scope: HTTPScope) -> _Headers:
     return _headers(scope["path"], preflight, origin, private_network)
 
 
-def is_preflight(scope: HTTPScope) -> bool:
+def is_preflight(scope: Scope) -> bool:
     """Whether `scope` is a browser asking for permission before the real request."""
     return any(name == b"access-control-request-method" for name, _ in scope["headers"])
 
@@ -46,14 +47,15 @@ def _headers(
         request.META["HTTP_ACCESS_CONTROL_REQUEST_PRIVATE_NETWORK"] = (
             private_network.decode("latin-1")
         )
-    bare = HttpResponse()
-    kept = set(bare.headers)
-    response = CorsMiddleware(lambda _: bare)(request)
-    assert isinstance(response, HttpResponse)
+    # What the response had before is not CORS's.
+    response = HttpResponse()
+    del response.headers["Content-Type"]
+    middleware = CorsMiddleware(lambda _: response)
+    request._cors_enabled = middleware.is_enabled(request)  # type: ignore[attr-defined]  # as its own __call__ does
+    middleware.add_response_headers(request, response)
     return tuple(
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in response.headers.items()
-        if name not in kept
     )
 
 

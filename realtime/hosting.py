@@ -1,17 +1,10 @@
 """How a server hosts the service: by ASGI lifespan where it has that, on Twisted's
 reactor under Daphne, which has not."""
 
+import importlib
 from typing import Any
 
-from asgiref.typing import (
-    ASGIReceiveCallable,
-    ASGISendCallable,
-    HTTPScope,
-    LifespanScope,
-    WebSocketScope,
-)
-
-from realtime.scope import SERVICE
+from realtime.asgi import SERVICE, Receive, Scope, Send
 from realtime.service import RealtimeService
 
 
@@ -22,12 +15,10 @@ class ServiceMiddleware:
         self._service = service
         self._application = application
 
-    async def __call__(
-        self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Where neither lifespan nor Twisted has started it, the first request does.
         self._service.start()
-        scope[SERVICE] = self._service  # type: ignore[literal-required]  # our own key
+        scope[SERVICE] = self._service
         await self._application(scope, receive, send)
 
 
@@ -39,9 +30,9 @@ class Lifespan:
 
     async def __call__(
         self,
-        scope: LifespanScope,
-        receive: ASGIReceiveCallable,
-        send: ASGISendCallable,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         await receive()
         self._service.start()
@@ -52,9 +43,7 @@ class Lifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def refuse_websocket(
-    scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable
-) -> None:
+async def refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
     """There is no WebSocket endpoint; closing before accepting answers 403."""
     await send({"type": "websocket.close", "code": 1000, "reason": None})
 
@@ -68,7 +57,8 @@ def host_on_daphne(service: RealtimeService) -> None:
     """
     import asyncio
 
-    from twisted.internet import reactor
+    # Zope interfaces look like classes to mypy, and their methods lack `self`.
+    reactor: Any = importlib.import_module("twisted.internet.reactor")
     from twisted.internet.defer import Deferred
 
     async def shut_down() -> None:
@@ -79,5 +69,5 @@ def host_on_daphne(service: RealtimeService) -> None:
         service.begin_drain()
         return Deferred.fromFuture(asyncio.ensure_future(shut_down()))
 
-    reactor.callLater(0, service.start)  # type: ignore[attr-defined]  # the reactor is installed at run time
-    reactor.addSystemEventTrigger("before", "shutdown", on_shutdown)  # type: ignore[attr-defined]  # as above
+    reactor.callLater(0, service.start)
+    reactor.addSystemEventTrigger("before", "shutdown", on_shutdown)

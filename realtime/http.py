@@ -7,19 +7,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from asgiref.typing import (
-    ASGIReceiveCallable,
-    ASGISendCallable,
-    HTTPScope,
-)
-
+from realtime.asgi import Receive, Scope, Send
 from realtime.cors import cors_headers, is_preflight
 
 Header = tuple[bytes, bytes]
 
 
 def start_message(
-    scope: HTTPScope, status: int, headers: Iterable[Header]
+    scope: Scope, status: int, headers: Iterable[Header]
 ) -> dict[str, Any]:
     """The ASGI message that starts a response, CORS headers included."""
     return {
@@ -29,12 +24,10 @@ def start_message(
     }
 
 
-def header(scope: HTTPScope, name: bytes) -> bytes | None:
+def header(scope: Scope, name: bytes) -> bytes | None:
     """The first value of the header `name` (lower case); None if it was not sent."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return value
-    return None
+    headers: Iterable[Header] = scope["headers"]
+    return next((value for key, value in headers if key == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +38,14 @@ class Response:
     body: object = b""
     headers: tuple[Header, ...] = ()
 
-    async def __call__(self, scope: HTTPScope, send: ASGISendCallable) -> None:
+    async def __call__(self, scope: Scope, send: Send) -> None:
         if isinstance(self.body, bytes):
             content, headers = self.body, self.headers
         else:
             content = json.dumps(self.body, separators=(",", ":")).encode()
             headers = ((b"content-type", b"application/json"), *self.headers)
         length = (b"content-length", b"%d" % len(content))
-        await send(start_message(scope, self.status, (*headers, length)))  # type: ignore[arg-type]  # asgiref's TypedDict demands optional keys
+        await send(start_message(scope, self.status, (*headers, length)))
         await send({"type": "http.response.body", "body": content, "more_body": False})
 
 
@@ -90,7 +83,7 @@ def not_found() -> HttpError:
     return HttpError(HTTPStatus.NOT_FOUND, "Not found.")
 
 
-def check_method(scope: HTTPScope, allowed: tuple[str, ...]) -> Response | None:
+def check_method(scope: Scope, allowed: tuple[str, ...]) -> Response | None:
     """The answer to OPTIONS; None if the method is another of `allowed`.
 
     Raises `HttpError` 405 for any that is not.
@@ -106,7 +99,7 @@ def check_method(scope: HTTPScope, allowed: tuple[str, ...]) -> Response | None:
     return None
 
 
-Handler = Callable[[HTTPScope, ASGIReceiveCallable], Awaitable[Response]]
+Handler = Callable[[Scope, Receive], Awaitable[Response]]
 
 
 class View:
@@ -114,9 +107,7 @@ class View:
 
     methods: ClassVar[tuple[str, ...]] = ("GET", "HEAD")
 
-    async def __call__(
-        self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             response = check_method(scope, self.methods)
             if response is None:
@@ -125,7 +116,7 @@ class View:
             response = error.response
         await response(scope, send)
 
-    async def handle(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Response:
+    async def handle(self, scope: Scope, receive: Receive) -> Response:
         """The answer to a request of one of `methods`. Raises `HttpError`."""
         raise NotImplementedError
 
@@ -133,13 +124,11 @@ class View:
 class NotFound(View):
     """Answers whatever no other route takes below a prefix."""
 
-    async def __call__(
-        self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await not_found().response(scope, send)
 
 
-async def read_body(receive: ASGIReceiveCallable, limit: int) -> bytes:
+async def read_body(receive: Receive, limit: int) -> bytes:
     """The whole request body.
 
     Raises `HttpError` 413 as soon as it is over `limit` bytes, and 400 if the client

@@ -4,11 +4,11 @@ import asyncio
 import types
 from collections.abc import Coroutine, Generator
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
-from asgiref.typing import ASGISendCallable
 
+from realtime.asgi import Send
 from realtime.subscriber import Subscriber
 from realtime.updates import KEEPALIVE, Frame
 
@@ -28,7 +28,7 @@ class PortableSubscriber(Subscriber):
 
     __slots__ = ("_ending", "_send", "_task", "_waiting")
 
-    def __init__(self, send: ASGISendCallable) -> None:
+    def __init__(self, send: Send) -> None:
         super().__init__()
         self._send = send
         self._task: asyncio.Task[None] | None = None
@@ -55,12 +55,16 @@ class PortableSubscriber(Subscriber):
             self._step(_END)
 
     def _step(self, body: bytes) -> None:
-        sending: _Sending = self._send(  # type: ignore[assignment]  # a coroutine in every server
-            {
-                "type": "http.response.body",
-                "body": body,
-                "more_body": body is not _END,
-            }
+        # In every server it is an `async def`.
+        sending = cast(
+            _Sending,
+            self._send(
+                {
+                    "type": "http.response.body",
+                    "body": body,
+                    "more_body": body is not _END,
+                }
+            ),
         )
         try:
             awaited = sending.send(None)

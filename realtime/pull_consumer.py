@@ -4,13 +4,13 @@ callback: the speed of a push subscription with a pull's flow control."""
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.js import api
 
 from realtime.connection import describe
@@ -72,7 +72,7 @@ class PullConsumer:
         self._loop = asyncio.get_running_loop()
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self._heard = self._loop.time()
-        self._subscription: Subscription | None = None
+        self._inbox = client.new_inbox()
         self._wanted = 0
         self._unacknowledged = 0
 
@@ -94,9 +94,8 @@ class PullConsumer:
             raise NatsUnavailable(
                 f"NATS refuses the consumer: {describe(error)}"
             ) from error
-        inbox = self._client.new_inbox()
         self._subscription = await self._client.subscribe(
-            inbox, cb=self._on_message, pending_msgs_limit=4 * BATCH
+            self._inbox, cb=self._on_message, pending_msgs_limit=4 * BATCH
         )
         await self._pull()
         if not info.num_pending:
@@ -115,10 +114,8 @@ class PullConsumer:
 
     async def delete(self) -> None:
         """Delete the consumer if it is there. Raises nats-py's errors."""
-        try:
+        with suppress(nats.js.errors.NotFoundError):
             await self._js.delete_consumer(STREAM, self._name)
-        except nats.js.errors.NotFoundError:
-            pass
 
     async def _on_message(self, message: Msg) -> None:
         self._heard = self._loop.time()
@@ -136,7 +133,6 @@ class PullConsumer:
     async def _on_delivery(self, message: Msg) -> None:
         self._deliver(message)
         self._unacknowledged += 1
-        assert self._subscription is not None
         if not self._subscription.pending_msgs or self._unacknowledged >= ACK_EVERY:
             await self._acknowledge(message)
         if not self._caught_up and not message.metadata.num_pending:
@@ -173,11 +169,10 @@ class PullConsumer:
             "expires": PULL_SECONDS * NANOSECONDS,
             "idle_heartbeat": int(HEARTBEAT_SECONDS * NANOSECONDS),
         }
-        assert self._subscription is not None
         await self._client.publish(
             f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{self._name}",
             json.dumps(request).encode(),
-            reply=self._subscription.subject,
+            reply=self._inbox,
         )
         self._wanted += BATCH
 

@@ -1,6 +1,8 @@
 """The routes that bypass Django's request handler, for Channels' `URLRouter`."""
 
-from django.urls import URLPattern, re_path
+from typing import Any
+
+from django.urls import re_path
 
 from realtime.consumers import EnvironmentStreamConsumer
 from realtime.health import LivenessView, ReadinessView
@@ -8,7 +10,12 @@ from realtime.http import NotFound
 from realtime.views import QueueChangeView
 
 
-def realtime_urlpatterns() -> list[URLPattern]:
+def route(pattern: str, application: Any) -> Any:
+    """A route to an ASGI application, where Django's own lead to views."""
+    return re_path(pattern, application)
+
+
+def realtime_urlpatterns() -> list[Any]:
     """The documented endpoints, each with or without a trailing slash: a redirect would
     lose a POST. A key is matched whatever it holds, even a decoded `/`, so that a bad
     one gets these endpoints' own 404."""
@@ -16,12 +23,12 @@ def realtime_urlpatterns() -> list[URLPattern]:
     livez, readyz = LivenessView(), ReadinessView()
     key = r"^sse/environments/(?P<environment>[\s\S]*)"
     return [
-        re_path(key + r"/stream/?\Z", stream),
-        re_path(key + r"/queue-change/?\Z", queue_change),
-        re_path(r"^sse(/|\Z)", NotFound()),
-        re_path(r"^livez/?\Z", livez),
-        re_path(r"^readyz/?\Z", readyz),
+        route(key + r"/stream/?\Z", stream),
+        route(key + r"/queue-change/?\Z", queue_change),
+        route(r"^sse(/|\Z)", NotFound()),
+        route(r"^livez/?\Z", livez),
+        route(r"^readyz/?\Z", readyz),
         # The stock Flagsmith Helm chart's paths.
-        re_path(r"^health/liveness/?\Z", livez),
-        re_path(r"^health/readiness/?\Z", readyz),
+        route(r"^health/liveness/?\Z", livez),
+        route(r"^health/readiness/?\Z", readyz),
     ]

@@ -5,8 +5,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Final
 
-from asgiref.typing import ASGIReceiveCallable, HTTPScope
-
+from realtime.asgi import Receive, Scope, environment_in, service_in
 from realtime.authentication import TokenAuthentication
 from realtime.environments import is_environment_key
 from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
@@ -20,7 +19,6 @@ from realtime.http import (
     too_large,
     unavailable,
 )
-from realtime.scope import environment_in, service_in
 from realtime.updates import MAX_BODY_BYTES, parse_update
 
 ANSWER_SECONDS: Final = 1.7
@@ -33,7 +31,7 @@ class QueueChangeView(View):
 
     methods = ("POST",)
 
-    async def handle(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Response:
+    async def handle(self, scope: Scope, receive: Receive) -> Response:
         service = service_in(scope)
         environment = environment_in(scope)
         if not is_environment_key(environment):
@@ -61,7 +59,7 @@ class QueueChangeView(View):
         return Response(HTTPStatus.ACCEPTED)
 
 
-def check_headers(scope: HTTPScope) -> None:
+def check_headers(scope: Scope) -> None:
     """Raises `HttpError` 415 for a body that is no JSON, 413 for one declared too
     large; nothing of either is read."""
     content_type = header(scope, b"content-type") or b""

@@ -1,7 +1,7 @@
 """The NATS bridge as a Channels background worker, under supervision."""
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from channels.worker import Worker
@@ -28,7 +28,9 @@ class BridgeWorker(Worker):
     """
 
     def __init__(self, bridge: NatsBridge) -> None:
-        super().__init__(application=None, channels=[STREAM], channel_layer=bridge)
+        source: Any = bridge
+        application: Any = None  # nothing is routed: the bridge feeds the hub itself
+        super().__init__(application, channels=[STREAM], channel_layer=source)
         self._bridge = bridge
 
     async def handle(self) -> None:

@@ -22,7 +22,7 @@ class Command(BaseCommand):
         "within SSE_DRAIN_SECONDS. A second Ctrl-C stops at once."
     )
     # Checked in handle(), because --with-nats fills in what is missing.
-    requires_system_checks = []
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -59,13 +59,13 @@ class Command(BaseCommand):
                 if with_nats and not settings.NATS_URL:
                     store = options["nats_store"].resolve()
                     settings.NATS_URL = [stack.enter_context(embedded_nats(store)).url]
-                from flagsmith_sse.asgi import application
+                from flagsmith_sse.asgi import application, service
 
                 if with_nats:
                     self._greet(port_of(listener))
                 server = Server(
                     application,
-                    application.service,
+                    service,
                     forwarded_allow_ips=settings.FORWARDED_ALLOW_IPS,
                 )
                 server.run_on(listener)
