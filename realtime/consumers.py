@@ -40,7 +40,9 @@ class EnvironmentStreamConsumer(AsyncConsumer):
     stream needs neither: it registers with the hub and waits until the client has gone.
     """
 
-    async def __call__(  # type: ignore[override]  # the stubs' scope is Channels' ownself, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(  # type: ignore[override]  # the stubs' scope is Channels' own
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         service = service_in(scope)
         environment = environment_in(scope)
         try:
