@@ -187,6 +187,7 @@ except (dj_database_url.UnknownSchemeError, ValueError):
     raise ImproperlyConfigured(f"DATABASE_URL takes {_takes['DATABASE_URL']}") from None
 
 DEBUG = False
+TIME_ZONE = "UTC"
 USE_TZ = True
 INSTALLED_APPS = ["corsheaders", "django_prometheus", "realtime"]
 MIDDLEWARE = ["corsheaders.middleware.CorsMiddleware"]

@@ -1,0 +1,48 @@
+# `make run` and `make test` need Python 3.11 or newer and the package registries.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check unit integration set-up-tests requirements clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+run: $(VENV)/embedded.done ## Run the service with a NATS of its own on http://localhost:8088
+	@exec $(BIN)/python manage.py serve --with-nats
+
+test: check unit integration ## Everything that CI runs
+
+check: $(VENV)/dev.done ## Linters and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	SSE_AUTHENTICATION_TOKEN=types $(BIN)/mypy
+
+unit: $(VENV)/dev.done ## Tests of single modules, without servers
+	$(BIN)/python -m pytest tests/unit
+
+integration: set-up-tests ## Tests against real servers, brokers, SDKs and a browser
+	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks
+
+set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python packages
+	$(BIN)/python -m tests.set_up
+
+requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
+	cd requirements && for set in base serve embedded dev; do \
+		CUSTOM_COMPILE_COMMAND="make requirements" ../$(BIN)/pip-compile --quiet --upgrade \
+			--strip-extras --no-annotate --no-emit-index-url --no-emit-find-links \
+			--no-emit-trusted-host --no-emit-options --output-file $$set.txt $$set.in; \
+	done
+
+clean: ## Remove everything that the other targets made
+	rm -rf $(VENV) .nats tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/%.done: requirements/%.txt $(VENV)/bin/python
+	$(BIN)/pip install --quiet --requirement $<
+	@touch $@

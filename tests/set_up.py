@@ -1,0 +1,41 @@
+"""Install what the tests need besides Python packages, or say what to install:
+`python -m tests.set_up`."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+SDKS = Path(__file__).parent / "sdks"
+DEBIAN_PACKAGES = {"chromium": "chromium", "npm": "npm"}
+"""Each program and the Debian package that brings it."""
+
+
+def main() -> None:
+    missing = [program for program in DEBIAN_PACKAGES if not shutil.which(program)]
+    if missing:
+        install([DEBIAN_PACKAGES[program] for program in missing])
+    if still := [program for program in missing if not shutil.which(program)]:
+        sys.exit(f"The tests need {' and '.join(still)}: install them and try again.")
+    installed = SDKS / "node_modules" / ".package-lock.json"
+    lock = SDKS / "package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=SDKS, check=True)
+
+
+def install(packages: list[str]) -> None:
+    """Install Debian packages where that is possible without asking."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    subprocess.run(["apt-get", "update", "-qq"], check=True)
+    subprocess.run(
+        ["apt-get", "install", "-qq", "--no-install-recommends", *packages],
+        check=True,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        stdout=subprocess.DEVNULL,
+    )
+
+
+if __name__ == "__main__":
+    main()
