@@ -2,6 +2,7 @@
 and stops them."""
 
 import asyncio
+from typing import Final
 
 import structlog
 
@@ -12,6 +13,8 @@ from realtime.hub import Hub
 from realtime.worker import BridgeWorker
 
 logger = structlog.get_logger("sse")
+
+STOP_RETRY_SECONDS: Final = 1.0
 
 
 class RealtimeService:
@@ -86,10 +89,12 @@ class RealtimeService:
 
     async def stop(self) -> None:
         """Stop the background work and close the NATS connection."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        pending, self._tasks = set(self._tasks), []
+        while pending:
+            for task in pending:
+                task.cancel()
+            # nats-py swallows a cancellation that comes while it flushes: ask again.
+            _, pending = await asyncio.wait(pending, timeout=STOP_RETRY_SECONDS)
 
     def _on_ready(self) -> None:
         self.admission.review()

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from realtime.server.embedded_nats import EmbeddedNats, embedded_nats
+from tests.support.nats import NatsServer
 from tests.support.service import SERVERS, Service, running_service
 
 
@@ -30,11 +32,13 @@ def service(
         yield service
 
 
-@pytest.fixture()
-def nats(tmp_path: Path) -> Iterator[EmbeddedNats]:
+@pytest.fixture
+def nats(tmp_path: Path) -> Iterator[NatsServer]:
     """A nats-server of the test's own, to stop and to look into."""
-    with embedded_nats(tmp_path / "nats") as nats:
-        yield nats
+    nats = NatsServer(tmp_path / "nats")
+    nats.start()
+    yield nats
+    nats.stop()
 
 
 @pytest.fixture(params=SERVERS)
@@ -44,7 +48,7 @@ def server(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@pytest.fixture()
+@pytest.fixture
 def environment() -> str:
     """An environment key that no other test uses."""
     return secrets.token_hex(11)

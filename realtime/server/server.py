@@ -56,10 +56,14 @@ class Server(uvicorn.Server):
 
     def run_on(self, listener: socket.socket) -> None:
         """Serve on `listener` until stopped by a signal."""
-        host, port = listener.getsockname()[:2]
-        logger.info("server.started", host=host, port=port, pid=os.getpid())
         self.run(sockets=[listener])
         logger.info("server.stopped")
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or []:
+            host, port = listener.getsockname()[:2]
+            logger.info("server.started", host=host, port=port, pid=os.getpid())
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -152,8 +152,10 @@ def _start_daphne(
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(
-            [sys.executable, "-m", "daphne", "--fd", str(listener.fileno())]
-            + ["--access-log", os.devnull, "flagsmith_sse.asgi:application"],
+            [
+                *(sys.executable, "-m", "daphne", "--fd", str(listener.fileno())),
+                *("--access-log", os.devnull, "flagsmith_sse.asgi:application"),
+            ],
             cwd=ROOT,
             env=variables,
             stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""A subscriber for tests: reads the raw bytes of a stream and keeps their boundaries."""
+"""A subscriber for tests: reads a stream and keeps the boundaries of its bytes."""
 
 import asyncio
 from types import TracebackType
@@ -46,10 +46,14 @@ class Stream:
             self._host, self._port
         )
         self._writer.write(self._request)
-        async with asyncio.timeout(WAIT_SECONDS):
-            while b"\r\n\r\n" not in self._received:
-                await self._read()
-                assert not self.closed, f"closed after {self._received!r}"
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                while b"\r\n\r\n" not in self._received:
+                    await self._read()
+                    assert not self.closed, f"closed after {self._received!r}"
+        except BaseException:
+            self._writer.close()
+            raise
         head, _, self._received = self._received.partition(b"\r\n\r\n")
         first, *rest = head.decode("latin-1").split("\r\n")
         self.version, status = first.split(" ")[:2]

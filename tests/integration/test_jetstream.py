@@ -1,0 +1,222 @@
+"""What nats-server itself says of the stream and of our consumers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nats as nats_py
+import pytest
+
+from tests.support.nats import NatsServer
+from tests.support.service import running_service
+from tests.support.streams import Stream, event
+from tests.support.waiting import eventually
+
+SECOND = 10**9
+DOCUMENTED = {
+    "name": "environments-stream",
+    "subjects": ["flagsmith.environment.>"],
+    "retention": "limits",
+    "discard": "old",
+    "max_msgs_per_subject": 1,
+    "max_msgs": -1,
+    "max_bytes": -1,
+    "max_age": 3600 * SECOND,
+    "duplicate_window": 120 * SECOND,
+    "storage": "file",
+    "num_replicas": 1,
+    "deny_delete": False,
+    "deny_purge": False,
+    "allow_rollup_hdrs": False,
+}
+
+
+async def create_stream(nats: NatsServer, **changes: Any) -> None:
+    """Make the stream before the service does, as an older deployment would have."""
+    client = await nats_py.connect(nats.url)
+    config = {**DOCUMENTED, **changes}
+    answer = await client.request(
+        "$JS.API.STREAM.CREATE.environments-stream", json.dumps(config).encode()
+    )
+    assert "error" not in json.loads(answer.data), answer.data
+    await client.close()
+
+
+def documented_part(nats: NatsServer) -> dict[str, Any]:
+    config = nats.stream()["config"]
+    return {name: config[name] for name in DOCUMENTED}
+
+
+def test_stream__fresh_server__documented_configuration(
+    server: str, nats: NatsServer, tmp_path: Path
+) -> None:
+    # When
+    with running_service(server, nats.url, tmp_path) as service:
+        service.await_ready()
+
+        # Then
+        assert documented_part(nats) == DOCUMENTED
+
+
+async def test_consumer__updates_delivered__one_a_process_and_its_ack_floor_moves(
+    nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with (
+        running_service("serve", nats.url, tmp_path) as first,
+        running_service("daphne", nats.url, tmp_path) as second,
+    ):
+        first.await_ready()
+        second.await_ready()
+        consumers = nats.stream()["consumer_detail"]
+        assert len(consumers) == 2
+        assert all(c["config"]["ack_policy"] == "all" for c in consumers)
+
+        # When
+        async with Stream(second.stream_url(environment)) as stream:
+            for number in range(1, 6):
+                assert first.publish(environment, number).status_code == 202
+                assert await stream.next_event() == event(str(number))
+
+        # Then
+        def all_acknowledged() -> bool:
+            return all(
+                consumer["ack_floor"]["stream_seq"] == 5
+                and not consumer["num_ack_pending"]
+                for consumer in nats.stream()["consumer_detail"]
+            )
+
+        eventually(all_acknowledged, what="the ack floors")
+
+    # Then: nothing is left of them
+    assert not nats.stream().get("consumer_detail")
+
+
+async def test_stream__older_and_compatible__brought_up_to_date(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    # Given
+    await create_stream(
+        nats,
+        description="of an operator",
+        subjects=["flagsmith.environment.*"],
+        max_msgs_per_subject=5,
+        max_age=600 * SECOND,
+    )
+
+    # When
+    with running_service("serve", nats.url, tmp_path) as service:
+        service.await_ready()
+
+        # Then
+        assert documented_part(nats) == DOCUMENTED
+        assert nats.stream()["config"]["description"] == "of an operator"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"storage": "memory"}, "storage"), ({"deny_purge": True}, "deny_purge")],
+)
+async def test_stream__cannot_be_brought_up_to_date__refused_naming_the_field(
+    nats: NatsServer, tmp_path: Path, changes: dict[str, Any], field: str
+) -> None:
+    # Given
+    await create_stream(nats, **changes)
+
+    # When
+    with running_service("serve", nats.url, tmp_path) as service:
+        [refusal, *_] = eventually(
+            lambda: service.events("bridge.interrupted"), what="the refusal"
+        )
+
+        # Then
+        assert not service.is_ready()
+        assert f"environments-stream exists with {field} " in refusal["reason"]
+        assert "cannot be changed" in refusal["reason"]
+
+
+def test_stream__more_replicas_than_servers__refused_with_the_reason(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    # When
+    with running_service(
+        "serve", nats.url, tmp_path, SSE_STREAM_REPLICAS="3"
+    ) as service:
+        [refusal, *_] = eventually(
+            lambda: service.events("bridge.interrupted"), what="the refusal"
+        )
+
+        # Then
+        assert "replicas > 1 not supported" in refusal["reason"]
+
+
+async def test_stream__update_dropped_by_age__later_subscriber_gets_nothing(
+    server: str, nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with running_service(
+        server,
+        nats.url,
+        tmp_path,
+        SSE_STREAM_MAX_AGE_SECONDS="1.5",
+        SSE_KEEPALIVE_SECONDS="1",
+    ) as service:
+        service.await_ready()
+        service.publish(environment, 5)
+        async with Stream(service.stream_url(environment)) as early:
+            assert await early.next_event() == event("5")
+
+        # When
+        eventually(lambda: nats.stream()["state"]["messages"] == 0, what="the drop")
+        async with Stream(service.stream_url(environment)) as late:
+            blocks = [await late.next_block(), await late.next_block()]
+
+        # Then
+        assert blocks[0].startswith("retry:")
+        assert blocks[1] == ": keep-alive\n\n"
+
+
+async def test_message__foreign_or_malformed__logged_counted_and_skipped(
+    server: str, nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with running_service(server, nats.url, tmp_path) as service:
+        service.await_ready()
+        client = await nats_py.connect(nats.url)
+        subject = f"flagsmith.environment.{environment}"
+        # Each on a subject of its own: a newer message replaces one not yet read.
+        foreign = [
+            (subject, b"garbage"),
+            (f"{subject}-empty", b""),
+            (f"{subject}-text", b'{"updated_at":"x"}'),
+            (f"{subject}-huge", b'{"updated_at":1}' + b" " * 100_000),
+            ("flagsmith.environment.$weird", b'{"updated_at":1}'),
+        ]
+
+        # When
+        async with Stream(service.stream_url(environment)) as stream:
+            for where, payload in foreign:
+                await client.publish(where, payload)
+            await client.publish(f"{subject}-status", b"", headers={"Status": "409"})
+            await client.flush()
+            eventually(
+                lambda: len(service.events("update.skipped")) > len(foreign),
+                what="all of them skipped",
+            )
+            await client.publish(subject, b'{ "updated_at" : 7.5 }')
+            received = await stream.next_event()
+        await client.close()
+
+        # Then
+        assert received == event("7.5")
+        assert len(service.events("update.skipped")) == len(foreign) + 1
+        errors = 'flagsmith_sse_nats_errors_total{operation="read"}'
+        assert service.metric(errors) == len(foreign) + 1
+        eventually(
+            lambda: all(
+                consumer["ack_floor"]["stream_seq"] == len(foreign) + 2
+                for consumer in nats.stream()["consumer_detail"]
+            ),
+            what="the ack floor",
+        )
+        assert not service.events("bridge.interrupted")

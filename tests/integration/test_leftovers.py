@@ -1,0 +1,90 @@
+"""Streams that have come and gone leave nothing behind in the process."""
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from realtime.server.embedded_nats import EmbeddedNats
+from tests.support.service import Service, running_service
+from tests.support.streams import Stream
+from tests.support.waiting import eventually
+
+STREAMS = 200
+
+
+def introspect(service: Service) -> dict[str, Any]:
+    answer = requests.get(f"{service.url}/introspection", timeout=5)
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_streams__200_opened_and_closed__leave_nothing(
+    server: str, shared_nats: EmbeddedNats, tmp_path: Path
+) -> None:
+    # Given
+    with running_service(
+        server,
+        shared_nats.url,
+        tmp_path,
+        DJANGO_SETTINGS_MODULE="tests.support.introspection",
+    ) as service:
+        service.await_ready()
+        before = introspect(service)
+        assert before["subscribers"] == before["subscriber_objects"] == 0
+
+        # When
+        keys = [secrets.token_hex(11) for _ in range(STREAMS // 2)] * 2
+        streams = [Stream(service.stream_url(key)) for key in keys]
+        for stream in streams:
+            await stream.__aenter__()
+        await asyncio.gather(*(stream.next_block() for stream in streams))
+        during = introspect(service)
+        for stream in streams:
+            await stream.__aexit__(None, None, None)
+
+        # Then
+        assert during["subscribers"] == during["on_the_wheel"] == STREAMS
+        assert during["environments"] == STREAMS // 2
+        await asyncio.to_thread(eventually, lambda: introspect(service) == before)
+
+
+async def test_streams__held_and_given_up__leave_nothing(
+    server: str, tmp_path: Path, environment: str
+) -> None:
+    # Given: no NATS
+    with running_service(
+        server,
+        "nats://127.0.0.1:1",
+        tmp_path,
+        DJANGO_SETTINGS_MODULE="tests.support.introspection",
+        SSE_REJECT_DELAY_SECONDS="60",
+    ) as service:
+        service.await_ready(False)
+        eventually(lambda: service.events("bridge.interrupted"), what="an attempt")
+
+        # When
+        waiting = [
+            asyncio.create_task(Stream(service.stream_url(environment)).__aenter__())
+            for _ in range(20)
+        ]
+
+        async def all_held() -> None:
+            while (await asyncio.to_thread(introspect, service))["held"] < 20:
+                pass
+
+        await asyncio.wait_for(all_held(), 10)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+        # Then
+        def nothing_held() -> bool:
+            now = introspect(service)
+            return now["held"] == 0 and not any(
+                "EnvironmentStreamConsumer" in name for name in now["tasks"]
+            )
+
+        await asyncio.to_thread(eventually, nothing_held)

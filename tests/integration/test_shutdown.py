@@ -1,0 +1,126 @@
+"""A clean stop, on both servers: the policy of `RealtimeService`, pinned."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from realtime.server.embedded_nats import EmbeddedNats
+from tests.support.service import running_service
+from tests.support.streams import Stream, event
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_stop__open_streams__each_ends_with_a_final_chunk(
+    server: str,
+    shared_nats: EmbeddedNats,
+    tmp_path: Path,
+    environment: str,
+    number: signal.Signals,
+) -> None:
+    # Given
+    with running_service(server, shared_nats.url, tmp_path) as service:
+        service.await_ready()
+        streams = [Stream(service.stream_url(environment)) for _ in range(50)]
+        for stream in streams:
+            await stream.__aenter__()
+            await stream.next_block()
+
+        # When
+        stopping = asyncio.create_task(asyncio.to_thread(service.stop, number))
+        await asyncio.gather(*(stream.until_end() for stream in streams))
+        code = await stopping
+
+        # Then
+        assert code == 0
+        assert all(stream.ended for stream in streams)
+        for stream in streams:
+            await stream.__aexit__(None, None, None)
+
+
+async def test_stop__while_draining__not_ready_and_new_streams_turned_away(
+    server: str, shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given: 300 streams take 3 s to end
+    with running_service(
+        server,
+        shared_nats.url,
+        tmp_path,
+        SSE_DRAIN_SECONDS="3",
+        SSE_REJECT_DELAY_SECONDS="0.1",
+    ) as service:
+        service.await_ready()
+        streams = [Stream(service.stream_url(environment)) for _ in range(300)]
+        for stream in streams:
+            await stream.__aenter__()
+
+        # When
+        stopping = asyncio.create_task(asyncio.to_thread(service.stop))
+        await asyncio.to_thread(service.await_ready, False)
+        ready = await asyncio.to_thread(requests.get, f"{service.url}/readyz")
+        live = await asyncio.to_thread(requests.get, f"{service.url}/livez")
+        async with Stream(service.stream_url(environment)) as refused:
+            pass
+        published = await asyncio.to_thread(service.publish, environment, 5)
+        last = next(s for s in reversed(streams) if not s.ended)
+        received = await asyncio.gather(
+            *(s.next_event() for s in streams), return_exceptions=True
+        )
+        await asyncio.gather(*(stream.until_end() for stream in streams))
+
+        # Then
+        assert "shutting down" in ready.json()["detail"]
+        assert (ready.status_code, live.status_code) == (503, 200)
+        assert refused.status == 503
+        assert "retry-after" in refused.headers
+        assert published.status_code == 202
+        assert event("5") in received
+        assert last.ended
+        assert all(stream.ended for stream in streams)
+        assert await stopping == 0
+        for stream in streams:
+            await stream.__aexit__(None, None, None)
+
+
+async def test_stop__held_subscription__gets_its_503_before_the_end(
+    server: str, tmp_path: Path, environment: str
+) -> None:
+    # Given: no NATS, so the request is held
+    with running_service(
+        server, "nats://127.0.0.1:1", tmp_path, SSE_REJECT_DELAY_SECONDS="60"
+    ) as service:
+        await asyncio.to_thread(service.await_ready, False)
+
+        async def subscribe() -> int:
+            async with Stream(service.stream_url(environment)) as stream:
+                return stream.status
+
+        held = asyncio.create_task(subscribe())
+        done, _ = await asyncio.wait([held], timeout=0.5)
+        assert not done
+
+        # When
+        code = await asyncio.to_thread(service.stop)
+
+        # Then
+        assert await held == 503
+        assert code == 0
+
+
+async def test_stop__client_that_reads_nothing__does_not_delay_it(
+    server: str, shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with running_service(server, shared_nats.url, tmp_path) as service:
+        service.await_ready()
+        async with Stream(service.stream_url(environment)):
+            # When
+            began = time.monotonic()
+            code = await asyncio.to_thread(service.stop)
+
+    # Then
+    assert code == 0
+    assert time.monotonic() - began < 8

@@ -1,0 +1,39 @@
+"""The service's settings with one more URL, which tells what is in the process:
+`DJANGO_SETTINGS_MODULE=tests.support.introspection`."""
+
+import asyncio
+import gc
+from collections import Counter
+
+from django.core.handlers.asgi import ASGIRequest
+from django.http import JsonResponse
+from django.urls import URLPattern, path
+
+from flagsmith_sse.settings import *  # noqa: F403  Django's way to extend settings
+from realtime.subscriber import Subscriber
+
+ROOT_URLCONF = "tests.support.introspection"
+
+
+async def introspect(request: ASGIRequest) -> JsonResponse:
+    """Tasks by name of their coroutine, and what the service holds."""
+    service = request.scope["realtime.service"]
+    gc.collect()
+    tasks = Counter(
+        getattr(task.get_coro(), "__qualname__", "?") for task in asyncio.all_tasks()
+    )
+    return JsonResponse(
+        {
+            "tasks": tasks,
+            "subscribers": service.hub.subscribers,
+            "environments": service.hub.environments,
+            "on_the_wheel": sum(map(len, service.hub._wheel.values())),
+            "held": service.admission.held,
+            "subscriber_objects": sum(
+                isinstance(thing, Subscriber) for thing in gc.get_objects()
+            ),
+        }
+    )
+
+
+urlpatterns: list[URLPattern] = [path("introspection", introspect)]

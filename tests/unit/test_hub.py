@@ -1,0 +1,278 @@
+"""The hub on its own: subscribers that keep what they get, a clock set by hand."""
+
+import asyncio
+
+import pytest
+
+from realtime.hub import Hub, Latest
+from realtime.subscriber import Subscriber
+from realtime.updates import KEEPALIVE, Frame
+
+FIRST, SECOND = Frame.of(b"first"), Frame.of(b"second")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Recorder(Subscriber):
+    """A subscriber that keeps what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[Frame] = []
+        self.ended = False
+
+    def write(self, frame: Frame) -> None:
+        self.frames.append(frame)
+
+    def keepalive(self) -> None:
+        self.frames.append(KEEPALIVE)
+
+    def end(self) -> None:
+        self.ended = True
+
+    @property
+    def lagging(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def hub(clock: Clock) -> Hub:
+    return Hub(keepalive=15, max_stream_age=0, clock=clock)
+
+
+def latest(frame: Frame, identity: int = 1, expires_at: float = 9999) -> Latest:
+    return Latest(frame, identity, expires_at)
+
+
+def test_broadcast__two_environments__reaches_subscribers_of_one(hub: Hub) -> None:
+    # Given
+    here, also_here, elsewhere = Recorder(), Recorder(), Recorder()
+    hub.subscribe("a", here)
+    hub.subscribe("a", also_here)
+    hub.subscribe("b", elsewhere)
+
+    # When
+    written = hub.broadcast("a", latest(FIRST))
+
+    # Then
+    assert written == 2
+    assert here.frames == also_here.frames == [FIRST]
+    assert elsewhere.frames == []
+
+
+def test_broadcast__same_update_read_again__not_written_again(hub: Hub) -> None:
+    # Given
+    subscriber = Recorder()
+    hub.subscribe("a", subscriber)
+    hub.broadcast("a", latest(FIRST, identity=1))
+
+    # When
+    written = hub.broadcast("a", latest(FIRST, identity=1))
+
+    # Then
+    assert written == 0
+    assert subscriber.frames == [FIRST]
+
+
+def test_broadcast__equal_update_published_anew__written_again(hub: Hub) -> None:
+    # Given
+    subscriber = Recorder()
+    hub.subscribe("a", subscriber)
+    hub.broadcast("a", latest(FIRST, identity=1))
+
+    # When
+    hub.broadcast("a", latest(FIRST, identity=2))
+
+    # Then
+    assert subscriber.frames == [FIRST, FIRST]
+
+
+def test_subscribe__after_updates__returns_the_newest(hub: Hub) -> None:
+    # Given
+    hub.broadcast("a", latest(FIRST, identity=1))
+    hub.broadcast("a", latest(SECOND, identity=2))
+
+    # When
+    replayed = hub.subscribe("a", Recorder())
+
+    # Then
+    assert replayed is SECOND
+    assert hub.subscribe("b", Recorder()) is None
+
+
+def test_subscribe__latest_has_expired__returns_nothing(hub: Hub, clock: Clock) -> None:
+    # Given
+    hub.broadcast("a", latest(FIRST, expires_at=clock.now + 10))
+
+    # When
+    clock.now += 10
+
+    # Then
+    assert hub.subscribe("a", Recorder()) is None
+
+
+async def test_turn__latest_has_expired__forgotten_without_subscribers(
+    hub: Hub, clock: Clock
+) -> None:
+    # Given
+    hub.broadcast("a", latest(FIRST, expires_at=clock.now + 10))
+    hub.broadcast("b", latest(SECOND, expires_at=clock.now + 20))
+
+    # When
+    clock.now += 15
+    await hub.turn()
+
+    # Then
+    assert list(hub._latest) == ["b"]
+
+
+def test_forget_all_but__environment_gone_from_the_store__no_replay(hub: Hub) -> None:
+    # Given
+    hub.broadcast("a", latest(FIRST))
+    hub.broadcast("b", latest(SECOND))
+
+    # When
+    hub.forget_all_but({"b"})
+
+    # Then
+    assert hub.subscribe("a", Recorder()) is None
+    assert hub.subscribe("b", Recorder()) is SECOND
+
+
+def test_unsubscribe__last_of_environment__leaves_no_trace(hub: Hub) -> None:
+    # Given
+    subscribers = [Recorder() for _ in range(3)]
+    for subscriber in subscribers:
+        hub.subscribe("a", subscriber)
+    assert (hub.subscribers, hub.environments) == (3, 1)
+
+    # When
+    for subscriber in subscribers:
+        hub.unsubscribe(subscriber)
+        hub.unsubscribe(subscriber)
+
+    # Then
+    assert (hub.subscribers, hub.environments) == (0, 0)
+    assert not hub._environments
+    assert not any(hub._wheel.values())
+
+
+async def test_turn__quiet_for_the_interval__one_keepalive_an_interval(
+    hub: Hub, clock: Clock
+) -> None:
+    # Given
+    subscriber = Recorder()
+    hub.subscribe("a", subscriber)
+    sent_at = []
+
+    # When
+    start = clock.now
+    while clock.now < start + 47:
+        clock.now += 0.25
+        before = len(subscriber.frames)
+        await hub.turn()
+        if len(subscriber.frames) > before:
+            sent_at.append(clock.now - start)
+
+    # Then: never before 15 s of silence, never more than two ticks after them.
+    assert len(sent_at) == 3
+    gaps = [b - a for a, b in zip([0.0, *sent_at], sent_at, strict=False)]
+    assert all(15 <= gap <= 15.5 for gap in gaps)
+
+
+async def test_turn__update_sent_meanwhile__keepalive_put_off(
+    hub: Hub, clock: Clock
+) -> None:
+    # Given
+    subscriber = Recorder()
+    hub.subscribe("a", subscriber)
+    clock.now += 14
+    await hub.turn()
+    hub.broadcast("a", latest(FIRST))
+
+    # When
+    clock.now += 14.9
+    await hub.turn()
+
+    # Then
+    assert subscriber.frames == [FIRST]
+
+    # When
+    clock.now += 0.6
+    await hub.turn()
+
+    # Then
+    assert subscriber.frames == [FIRST, KEEPALIVE]
+
+
+async def test_turn__thousands_due_at_once__each_visited_once(
+    hub: Hub, clock: Clock
+) -> None:
+    # Given
+    subscribers = [Recorder() for _ in range(2000)]
+    for subscriber in subscribers:
+        hub.subscribe("a", subscriber)
+    hub.unsubscribe(subscribers[0])
+
+    # When
+    clock.now += 15.5
+    await hub.turn()
+
+    # Then
+    assert subscribers[0].frames == []
+    assert all(s.frames == [KEEPALIVE] for s in subscribers[1:])
+
+
+async def test_turn__max_stream_age__ends_streams_at_different_times(
+    clock: Clock,
+) -> None:
+    # Given
+    hub = Hub(keepalive=15, max_stream_age=100, clock=clock)
+    subscribers = [Recorder() for _ in range(200)]
+    for subscriber in subscribers:
+        hub.subscribe("a", subscriber)
+
+    # When
+    ended = []
+    start = clock.now
+    for elapsed in range(0, 160, 5):
+        clock.now = start + elapsed
+        await hub.turn()
+        ended.append(sum(s.ended for s in subscribers))
+
+    # Then: from half the age to one and a half of it.
+    assert ended[9] == 0
+    assert 0 < ended[20] < 200
+    assert ended[-1] == 200
+    assert hub.subscribers == 0
+
+
+async def test_end_all__many_streams__ended_in_turn_within_the_time() -> None:
+    # Given: a real event loop's clock
+    clock = asyncio.get_running_loop().time
+    hub = Hub(keepalive=15, max_stream_age=0, clock=clock)
+    subscribers = [Recorder() for _ in range(100)]
+    for subscriber in subscribers:
+        hub.subscribe("a", subscriber)
+
+    # When
+    draining = asyncio.create_task(hub.end_all(0.3))
+    await asyncio.sleep(0.1)
+    midway = sum(s.ended for s in subscribers)
+    await draining
+
+    # Then
+    assert 0 < midway < 100
+    assert all(s.ended for s in subscribers)
+    assert hub.subscribers == 0
