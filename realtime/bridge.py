@@ -7,7 +7,6 @@ import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 import nats.errors
 import nats.js.errors
@@ -17,7 +16,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
 
 from realtime.conf import RealtimeSettings
-from realtime.connection import connect, describe
+from realtime.connection import CLOSE_SECONDS, close, connect, describe
 from realtime.environments import ALL_SUBJECTS, environment_of, subject_of
 from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
 from realtime.hub import Hub, Latest
@@ -27,9 +26,6 @@ from realtime.stream import StreamState, ensure_stream, holds_message
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
 
 logger = structlog.get_logger("sse")
-
-CLOSE_SECONDS: Final = 2
-"""A server that hangs must not keep the process from stopping."""
 
 
 @dataclass(slots=True)
@@ -134,7 +130,7 @@ class NatsBridge:
         finally:
             self._session = None
             self._fail_publishes()
-            await _close(client, consumer)
+            await _leave(client, consumer)
 
     async def publish(self, environment: str, update: Update, deadline: float) -> None:
         """Store `update`; returns once JetStream has confirmed it.
@@ -239,7 +235,7 @@ def _publish_error(error: Exception) -> NatsUnavailable | PublishFailed:
             return NatsUnavailable(f"NATS is not available: {describe(error)}.")
 
 
-async def _close(client: Client, consumer: PullConsumer | None) -> None:
+async def _leave(client: Client, consumer: PullConsumer | None) -> None:
     """Leave nothing behind on the server, as far as it still answers."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
@@ -249,8 +245,4 @@ async def _close(client: Client, consumer: PullConsumer | None) -> None:
                 await client.drain()
     except (nats.errors.Error, OSError, TimeoutError) as error:
         logger.debug("nats.drain_failed", error=describe(error))
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await client.close()
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        logger.debug("nats.close_failed", error=describe(error))
+    await close(client)

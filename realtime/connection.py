@@ -1,16 +1,22 @@
 """A connection to NATS, as the settings ask for it."""
 
+import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
+from urllib.parse import unquote
 
 import nats.errors
+import structlog
 from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
 
+logger = structlog.get_logger("sse")
+
 CONNECT_SECONDS: Final = 2
+CLOSE_SECONDS: Final = 2
 PING_SECONDS: Final = 2
 MAX_PINGS: Final = 2
 """A server that answers no ping is given up after 6 s: the limit is 10."""
@@ -26,38 +32,78 @@ async def connect(
 
     Raises `NatsUnavailable` with the reason, without the URL, which may hold a secret.
     """
-    client = Client()
+    client = _StrictClient()
     last_error: Exception | None = None
 
     async def remember(error: Exception) -> None:
         nonlocal last_error
         last_error = error
 
-    options: dict[str, Any] = {}
+    options = _credentials(settings.nats_servers)
     if settings.nats_credentials_file:
         options["user_credentials"] = settings.nats_credentials_file
     if tls := _tls_context(settings):
         options["tls"] = tls
+    attempts = 2 * len(settings.nats_servers)  # nats-py tries each of them twice
     try:
-        await client.connect(
-            list(settings.nats_servers),
-            name="flagsmith-sse",
-            allow_reconnect=False,
-            connect_timeout=CONNECT_SECONDS,
-            reconnect_time_wait=0,
-            max_reconnect_attempts=1,
-            ping_interval=PING_SECONDS,
-            max_outstanding_pings=MAX_PINGS,
-            pending_size=0,
-            error_cb=remember,
-            closed_cb=on_closed,
-            **options,
-        )
+        async with asyncio.timeout(attempts * CONNECT_SECONDS):
+            await client.connect(
+                list(settings.nats_servers),
+                name="flagsmith-sse",
+                allow_reconnect=False,
+                connect_timeout=CONNECT_SECONDS,
+                reconnect_time_wait=0,
+                max_reconnect_attempts=1,
+                ping_interval=PING_SECONDS,
+                max_outstanding_pings=MAX_PINGS,
+                pending_size=0,
+                error_cb=remember,
+                closed_cb=on_closed,
+                **options,
+            )
     except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
-        await client.close()
+        await close(client)
         cause = last_error if isinstance(error, nats.errors.NoServersError) else error
         raise NatsUnavailable(f"Cannot connect to NATS: {describe(cause)}") from error
     return client
+
+
+async def close(client: Client) -> None:
+    """Close the connection; a server or a TLS handshake that hangs is left behind."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await client.close()
+    except (nats.errors.Error, OSError, TimeoutError) as error:
+        logger.debug("nats.close_failed", error=describe(error))
+
+
+class _StrictClient(Client):
+    """Keeps what a `tls://` URL promises: nats-py would go on in the clear, the
+    password included, with a server that does not ask for TLS."""
+
+    async def _process_info(
+        self, info: dict[str, Any], initial_connection: bool = False
+    ) -> None:
+        server = self._current_server
+        if server and server.uri.scheme == "tls" and not info.get("tls_required"):
+            raise nats.errors.Error("the URL says tls://, but the server offers none")
+        await super()._process_info(info, initial_connection)
+
+
+def _credentials(servers: Sequence[str]) -> dict[str, Any]:
+    """The user and password, or the token, of the first URL that holds any.
+
+    nats-py takes them from the URLs too, but leaves `%40` as it is.
+    """
+    for server in servers:
+        userinfo, at, _ = server.partition("://")[2].rpartition("@")
+        if not at:
+            continue
+        user, colon, password = userinfo.partition(":")
+        if colon:
+            return {"user": unquote(user), "password": unquote(password)}
+        return {"token": unquote(user)}
+    return {}
 
 
 def describe(error: Exception | None) -> str:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +46,11 @@ def find_nats_server() -> str:
 
 
 @contextmanager
-def embedded_nats(store: Path, *, port: int = -1) -> Iterator[EmbeddedNats]:
+def embedded_nats(
+    store: Path, *, port: int = -1, arguments: Sequence[str] = ()
+) -> Iterator[EmbeddedNats]:
     """Run nats-server on loopback with its storage in `store`; -1 is any free port.
+    `arguments` are added to its command line.
 
     It runs in a session of its own: Ctrl-C in a terminal reaches this process, which
     stops it when it no longer needs it.
@@ -78,6 +81,7 @@ def embedded_nats(store: Path, *, port: int = -1) -> Iterator[EmbeddedNats]:
                 f"--port={port}",
                 "--http_port=-1",
                 f"--ports_file_dir={ports}",
+                *arguments,
             ],
             stdin=subprocess.DEVNULL,
             stdout=log_file,
