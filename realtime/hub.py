@@ -9,9 +9,13 @@ import asyncio
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 
+import structlog
+
 from realtime.conf import jittered
 from realtime.subscriber import Subscriber
 from realtime.updates import Frame
+
+logger = structlog.get_logger("sse")
 
 TICKS_PER_KEEPALIVE = 60
 """The wheel's resolution: a keep-alive is at most this part of the interval late."""
@@ -163,7 +167,11 @@ class Hub:
         updates that the store has dropped."""
         while True:
             await asyncio.sleep(self._tick)
-            await self.turn()
+            try:
+                await self.turn()
+            except Exception:
+                # Whatever it was, the other streams need their keep-alives.
+                logger.exception("keepalive.failed")
 
     async def turn(self) -> None:
         """Visit every subscriber that has fallen due by now."""

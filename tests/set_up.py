@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 SDKS = Path(__file__).parent / "sdks"
-DEBIAN_PACKAGES = {"chromium": "chromium", "npm": "npm"}
+DEBIAN_PACKAGES = {"chromium": "chromium", "curl": "curl", "npm": "npm"}
 """Each program and the Debian package that brings it."""
 
 

@@ -1,0 +1,133 @@
+"""Who is let in, who waits, and for how long."""
+
+import asyncio
+
+from realtime.admission import Admission
+
+
+class Instance:
+    """What admission asks about."""
+
+    def __init__(self, *, limit: int = 100, delay: float = 0.2) -> None:
+        self.reason: str | None = None
+        self.streams = 0
+        self.admission = Admission(
+            refusal=lambda: self.reason,
+            open_streams=lambda: self.streams,
+            limit=limit,
+            delay=delay,
+        )
+
+
+async def stays() -> None:
+    """A client that does not go away."""
+    await asyncio.Event().wait()
+
+
+async def leaves() -> None:
+    """A client that goes away."""
+
+
+def seconds() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def test_admitted__all_is_well__at_once() -> None:
+    # Given
+    instance = Instance()
+
+    # When
+    began = seconds()
+    admitted = await instance.admission.admitted(stays)
+
+    # Then
+    assert admitted is True
+    assert seconds() - began < 0.1
+
+
+async def test_admitted__refused__held_for_half_to_one_and_a_half_of_the_delay() -> (
+    None
+):
+    # Given
+    instance = Instance()
+    instance.reason = "NATS is not connected."
+
+    # When
+    began = seconds()
+    held = []
+
+    async def one() -> None:
+        assert await instance.admission.admitted(stays) is False
+        held.append(seconds() - began)
+
+    await asyncio.gather(*(one() for _ in range(50)))
+
+    # Then
+    assert all(0.1 <= wait < 0.5 for wait in held)
+    assert max(held) - min(held) > 0.05
+    assert instance.admission.held == 0
+
+
+async def test_admitted__reason_passes_meanwhile__served() -> None:
+    # Given
+    instance = Instance(delay=60)
+    instance.reason = "NATS is not connected."
+    waiting = [asyncio.create_task(instance.admission.admitted(stays)) for _ in "abc"]
+    await asyncio.sleep(0)
+    assert instance.admission.held == 3
+
+    # When
+    instance.reason = None
+    instance.admission.review()
+
+    # Then
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*waiting) == [True, True, True]
+    assert instance.admission.held == 0
+
+
+async def test_admitted__client_goes_away__nothing_to_answer() -> None:
+    # Given
+    instance = Instance(delay=60)
+    instance.reason = "NATS is not connected."
+
+    # When
+    admitted = await instance.admission.admitted(leaves)
+
+    # Then
+    assert admitted is None
+    assert instance.admission.held == 0
+
+
+async def test_admitted__full__refused_until_a_place_is_free() -> None:
+    # Given
+    instance = Instance(limit=10, delay=0.05)
+    instance.streams = 10
+
+    # Then
+    assert "as many subscribers" in str(instance.admission.refused())
+    assert await instance.admission.admitted(stays) is False
+
+    # When
+    instance.streams = 9
+
+    # Then
+    assert await instance.admission.admitted(stays) is True
+
+
+async def test_admitted__no_room_to_hold__refused_at_once() -> None:
+    # Given: room for 100 streams, 5 held besides
+    instance = Instance(limit=100, delay=60)
+    instance.streams = 100
+    held = [asyncio.create_task(instance.admission.admitted(stays)) for _ in range(5)]
+    await asyncio.sleep(0)
+
+    # When
+    began = seconds()
+    admitted = await instance.admission.admitted(stays)
+
+    # Then
+    assert admitted is False
+    assert seconds() - began < 1
+    instance.admission.review()
+    assert await asyncio.gather(*held) == [False] * 5

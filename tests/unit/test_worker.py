@@ -1,0 +1,112 @@
+"""The supervision of the bridge, with sessions that end as the test says."""
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from realtime.bridge import NatsBridge
+from realtime.conf import RealtimeSettings
+from realtime.exceptions import NatsUnavailable
+from realtime.hub import Hub
+from realtime.metrics import flagsmith_sse_bridge_restarts_total
+from realtime.service import RealtimeService
+from realtime.worker import BridgeWorker
+
+
+class ScriptedBridge(NatsBridge):
+    """Each session raises the next of `endings`; after them all, one lasts."""
+
+    def __init__(self, *endings: Exception) -> None:
+        settings = RealtimeSettings(authentication_token="t")
+        hub = Hub(keepalive=15, max_stream_age=0, clock=lambda: 0.0)
+        super().__init__(settings, hub, on_ready=lambda: None)
+        self._endings = list(endings)
+        self.sessions: list[float] = []
+        self.lasting = asyncio.Event()
+
+    async def run(self) -> None:
+        self.sessions.append(asyncio.get_running_loop().time())
+        if self._endings:
+            raise self._endings.pop(0)
+        self.lasting.set()
+        await asyncio.Event().wait()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.worker.FIRST_DELAY", 0.02)
+    monkeypatch.setattr("realtime.worker.MAX_DELAY", 0.3)
+
+
+async def run_until_lasting(bridge: ScriptedBridge) -> None:
+    task = asyncio.create_task(BridgeWorker(bridge).handle())
+    async with asyncio.timeout(10):
+        await bridge.lasting.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_handle__unexpected_exception__logged_counted_and_restarted() -> None:
+    # Given
+    bridge = ScriptedBridge(ValueError("a bug"), KeyError("another"))
+    before = flagsmith_sse_bridge_restarts_total._value.get()
+
+    # When
+    with capture_logs() as logs:
+        await run_until_lasting(bridge)
+
+    # Then
+    assert len(bridge.sessions) == 3
+    assert flagsmith_sse_bridge_restarts_total._value.get() == before + 2
+    assert [(e["event"], e["log_level"]) for e in logs] == [
+        ("bridge.failed", "error"),
+        ("bridge.failed", "error"),
+    ]
+
+
+async def test_handle__nats_unavailable__logged_as_a_warning_and_tried_again() -> None:
+    # Given
+    bridge = ScriptedBridge(NatsUnavailable("no NATS"))
+    before = flagsmith_sse_bridge_restarts_total._value.get()
+
+    # When
+    with capture_logs() as logs:
+        await run_until_lasting(bridge)
+
+    # Then
+    assert flagsmith_sse_bridge_restarts_total._value.get() == before
+    assert logs == [
+        {"event": "bridge.interrupted", "reason": "no NATS", "log_level": "warning"}
+    ]
+
+
+async def test_handle__one_failure_after_another__waits_longer() -> None:
+    # Given
+    bridge = ScriptedBridge(*(NatsUnavailable("no NATS") for _ in range(8)))
+
+    # When
+    await run_until_lasting(bridge)
+
+    # Then: doubled with a jitter of a half, so over two steps it always grows
+    waits = [b - a for a, b in zip(bridge.sessions, bridge.sessions[1:], strict=False)]
+    assert waits[0] < 0.1
+    assert waits[3] > waits[0]
+    assert all(wait < 0.3 * 1.5 + 0.2 for wait in waits)
+
+
+async def test_service__background_work_died__not_ready() -> None:
+    # Given
+    service = RealtimeService(RealtimeSettings(authentication_token="t"))
+    service.start()
+    service.start()
+
+    # When
+    with capture_logs():
+        for task in service._tasks:
+            task.cancel()
+        await asyncio.gather(*service._tasks, return_exceptions=True)
+
+    # Then
+    assert service.not_ready == "The background work of this instance has died."
+    await service.stop()
