@@ -6,15 +6,15 @@ import sys
 from typing import TYPE_CHECKING
 
 import django
-from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.core.exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:
+    from realtime.routing import FlatProtocolTypeRouter
     from realtime.service import RealtimeService
 
 
-def create_application() -> "tuple[RealtimeService, ProtocolTypeRouter]":
+def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
     """Compose the service of this process and the application in front of it.
 
     Raises `ImproperlyConfigured`, naming the variable at fault.
@@ -29,16 +29,21 @@ def create_application() -> "tuple[RealtimeService, ProtocolTypeRouter]":
         host_on_daphne,
         refuse_websocket,
     )
-    from realtime.routing import realtime_urlpatterns, route
+    from realtime.routing import (
+        FlatProtocolTypeRouter,
+        FlatURLRouter,
+        realtime_urlpatterns,
+        route,
+    )
     from realtime.service import RealtimeService
 
     service = RealtimeService(RealtimeSettings.from_django())
     routes = [*realtime_urlpatterns(), route("", get_asgi_application())]
     if "daphne.server" in sys.modules:
         host_on_daphne(service)
-    router = ProtocolTypeRouter(
+    router = FlatProtocolTypeRouter(
         {
-            "http": ServiceMiddleware(service, URLRouter(routes)),
+            "http": ServiceMiddleware(service, FlatURLRouter(routes)),
             "lifespan": Lifespan(service),
             "websocket": refuse_websocket,
         }

@@ -143,9 +143,6 @@ LISTEN_ADDR = text(
     "HOST:PORT or :PORT, for example :8088",
     r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):\d{1,5}",
 )
-FORWARDED_ALLOW_IPS = text(
-    "FORWARDED_ALLOW_IPS", "127.0.0.1,::1", "addresses separated by commas, or *"
-)
 SSE_SERVER_BASE_URL = text(
     "SSE_SERVER_BASE_URL",
     "http://localhost:8088",

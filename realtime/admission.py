@@ -50,15 +50,12 @@ class Admission:
             return "This instance has as many subscribers as it can hold."
         return None
 
-    async def admitted(
-        self, gone: Callable[[], Coroutine[Any, Any, None]]
-    ) -> bool | None:
-        """Wait for a place while `gone()` has not returned.
+    async def wait(self, gone: Callable[[], Coroutine[Any, Any, None]]) -> bool | None:
+        """Hold a request that is refused, while `gone()` has not returned.
 
-        True: the stream may be served. False: it may not. None: the client went away.
+        True: the stream may be served now. False: it may not. None: the client went
+        away.
         """
-        if self.refused() is None:
-            return True
         if self.held + self._open_streams() >= self._limit * HOLDING_ROOM:
             return False
         try:

@@ -2,6 +2,7 @@
 reactor under Daphne, which has not."""
 
 import importlib
+from collections.abc import Awaitable
 from typing import Any
 
 from realtime.asgi import SERVICE, Receive, Scope, Send
@@ -9,17 +10,24 @@ from realtime.service import RealtimeService
 
 
 class ServiceMiddleware:
-    """Puts the service into the scope of every request."""
+    """Puts the service into the scope of every request.
+
+    Like the routers in `realtime.routing` it returns the inner application's coroutine
+    instead of awaiting it in one of its own, which would last as long as the stream.
+    """
+
+    _asgi_single_callable = True  # asgiref's mark for what is no `async def`
 
     def __init__(self, service: RealtimeService, application: Any) -> None:
         self._service = service
         self._application = application
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # Where neither lifespan nor Twisted has started it, the first request does.
         self._service.start()
         scope[SERVICE] = self._service
-        await self._application(scope, receive, send)
+        application: Awaitable[None] = self._application(scope, receive, send)
+        return application
 
 
 class Lifespan:

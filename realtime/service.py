@@ -43,13 +43,14 @@ class RealtimeService:
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._draining: asyncio.Task[None] | None = None
+        self._died = False
 
     @property
     def not_ready(self) -> str | None:
         """Why no stream should come here now; None if all is well."""
         if self.draining:
             return "This instance is shutting down."
-        if any(task.done() for task in self._tasks):
+        if self._died:
             return "The background work of this instance has died."
         return self.bridge.not_ready
 
@@ -64,7 +65,7 @@ class RealtimeService:
             loop.create_task(self.hub.keep_alive(), name="keep-alive"),
         ]
         for task in self._tasks:
-            task.add_done_callback(_report_death)
+            task.add_done_callback(self._on_done)
 
     def begin_drain(self) -> None:
         """Turn new streams away from now on. Does not wait for anything."""
@@ -99,7 +100,8 @@ class RealtimeService:
     def _on_ready(self) -> None:
         self.admission.review()
 
-
-def _report_death(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        logger.critical("task.died", task=task.get_name(), exc_info=error)
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        """Neither of the tasks returns by itself."""
+        self._died = True
+        if not task.cancelled() and (error := task.exception()):
+            logger.critical("task.died", task=task.get_name(), exc_info=error)

@@ -52,6 +52,10 @@ class Frame:
     def of(cls, body: bytes) -> "Frame":
         return cls(body, b"%x\r\n%s\r\n" % (len(body), body))
 
+    def __add__(self, other: "Frame") -> "Frame":
+        """Both in one write."""
+        return Frame.of(self.body + other.body)
+
 
 KEEPALIVE: Final = Frame.of(b": keep-alive\n\n")
 

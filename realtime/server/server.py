@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 import uvicorn
 
+from realtime.server import garbage
 from realtime.server.protocol import StreamProtocol
 from realtime.service import RealtimeService
 
@@ -33,9 +34,7 @@ class Server(uvicorn.Server):
     signal again afterwards, which is no exit code 0.
     """
 
-    def __init__(
-        self, application: Any, service: RealtimeService, *, forwarded_allow_ips: str
-    ) -> None:
+    def __init__(self, application: Any, service: RealtimeService) -> None:
         super().__init__(
             uvicorn.Config(
                 application,
@@ -46,7 +45,9 @@ class Server(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
-                forwarded_allow_ips=forwarded_allow_ips,
+                # Nothing here asks who the client is.
+                proxy_headers=False,
+                interface="asgi3",
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
@@ -56,6 +57,7 @@ class Server(uvicorn.Server):
 
     def run_on(self, listener: socket.socket) -> None:
         """Serve on `listener` until stopped by a signal."""
+        garbage.tune()
         self.run(sockets=[listener])
         logger.info("server.stopped")
 

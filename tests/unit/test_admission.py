@@ -32,22 +32,11 @@ def seconds() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def test_admitted__all_is_well__at_once() -> None:
-    # Given
-    instance = Instance()
-
-    # When
-    began = seconds()
-    admitted = await instance.admission.admitted(stays)
-
-    # Then
-    assert admitted is True
-    assert seconds() - began < 0.1
+async def test_refused__all_is_well__not() -> None:
+    assert Instance().admission.refused() is None
 
 
-async def test_admitted__refused__held_for_half_to_one_and_a_half_of_the_delay() -> (
-    None
-):
+async def test_wait__refused__held_for_half_to_one_and_a_half_of_the_delay() -> None:
     # Given
     instance = Instance()
     instance.reason = "NATS is not connected."
@@ -57,7 +46,7 @@ async def test_admitted__refused__held_for_half_to_one_and_a_half_of_the_delay()
     held = []
 
     async def one() -> None:
-        assert await instance.admission.admitted(stays) is False
+        assert await instance.admission.wait(stays) is False
         held.append(seconds() - began)
 
     await asyncio.gather(*(one() for _ in range(50)))
@@ -68,11 +57,11 @@ async def test_admitted__refused__held_for_half_to_one_and_a_half_of_the_delay()
     assert instance.admission.held == 0
 
 
-async def test_admitted__reason_passes_meanwhile__served() -> None:
+async def test_wait__reason_passes_meanwhile__served() -> None:
     # Given
     instance = Instance(delay=60)
     instance.reason = "NATS is not connected."
-    waiting = [asyncio.create_task(instance.admission.admitted(stays)) for _ in "abc"]
+    waiting = [asyncio.create_task(instance.admission.wait(stays)) for _ in "abc"]
     await asyncio.sleep(0)
     assert instance.admission.held == 3
 
@@ -86,45 +75,45 @@ async def test_admitted__reason_passes_meanwhile__served() -> None:
     assert instance.admission.held == 0
 
 
-async def test_admitted__client_goes_away__nothing_to_answer() -> None:
+async def test_wait__client_goes_away__nothing_to_answer() -> None:
     # Given
     instance = Instance(delay=60)
     instance.reason = "NATS is not connected."
 
     # When
-    admitted = await instance.admission.admitted(leaves)
+    admitted = await instance.admission.wait(leaves)
 
     # Then
     assert admitted is None
     assert instance.admission.held == 0
 
 
-async def test_admitted__full__refused_until_a_place_is_free() -> None:
+async def test_wait__full__refused_until_a_place_is_free() -> None:
     # Given
     instance = Instance(limit=10, delay=0.05)
     instance.streams = 10
 
     # Then
     assert "as many subscribers" in str(instance.admission.refused())
-    assert await instance.admission.admitted(stays) is False
+    assert await instance.admission.wait(stays) is False
 
     # When
     instance.streams = 9
 
     # Then
-    assert await instance.admission.admitted(stays) is True
+    assert instance.admission.refused() is None
 
 
-async def test_admitted__no_room_to_hold__refused_at_once() -> None:
+async def test_wait__no_room_to_hold__refused_at_once() -> None:
     # Given: room for 100 streams, 5 held besides
     instance = Instance(limit=100, delay=60)
     instance.streams = 100
-    held = [asyncio.create_task(instance.admission.admitted(stays)) for _ in range(5)]
+    held = [asyncio.create_task(instance.admission.wait(stays)) for _ in range(5)]
     await asyncio.sleep(0)
 
     # When
     began = seconds()
-    admitted = await instance.admission.admitted(stays)
+    admitted = await instance.admission.wait(stays)
 
     # Then
     assert admitted is False

@@ -63,12 +63,7 @@ class Command(BaseCommand):
 
                 if with_nats:
                     self._greet(port_of(listener))
-                server = Server(
-                    application,
-                    service,
-                    forwarded_allow_ips=settings.FORWARDED_ALLOW_IPS,
-                )
-                server.run_on(listener)
+                Server(application, service).run_on(listener)
         except (RealtimeError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
 
