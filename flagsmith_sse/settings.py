@@ -25,6 +25,9 @@ _takes: dict[str, str] = {}
 
 _T = TypeVar("_T")
 
+MOST_SECONDS = 1_000_000_000
+"""Thirty years; as nanoseconds, which is how NATS counts, still a 64-bit integer."""
+
 
 def read(
     name: str,
@@ -46,9 +49,9 @@ def seconds(name: str, default: float, *, above: float = -1, least: float = 0) -
     return read(
         name,
         default,
-        f"a number of seconds, {bound}",
+        f"a number of seconds, {bound}, at most {MOST_SECONDS}",
         env.float,
-        lambda value: _require(value >= least and value > above),
+        lambda value: _require(least <= value <= MOST_SECONDS and value > above),
     )
 
 
@@ -59,7 +62,7 @@ def whole(name: str, default: int, takes: str, *, least: int, most: int) -> int:
     )
 
 
-def text(name: str, default: str, takes: str, pattern: str = ".*") -> str:
+def text(name: str, default: str, takes: str, pattern: str = "(?s:.*)") -> str:
     """A text that matches `pattern` as a whole."""
     return read(
         name,
@@ -102,6 +105,8 @@ SSE_KEEPALIVE_SECONDS = seconds("SSE_KEEPALIVE_SECONDS", 15, above=0)
 SSE_MAX_STREAM_AGE_SECONDS = seconds("SSE_MAX_STREAM_AGE_SECONDS", 0)
 SSE_REJECT_DELAY_SECONDS = seconds("SSE_REJECT_DELAY_SECONDS", 2)
 SSE_DRAIN_SECONDS = seconds("SSE_DRAIN_SECONDS", 10)
+SSE_STALL_SECONDS = seconds("SSE_STALL_SECONDS", 60, above=0)
+SSE_DIRECT_WRITES = read("SSE_DIRECT_WRITES", True, "true or false", env.bool)
 SSE_RETRY_MILLISECONDS = whole(
     "SSE_RETRY_MILLISECONDS",
     3000,
@@ -124,11 +129,13 @@ SSE_STREAM_MAX_AGE_SECONDS = seconds("SSE_STREAM_MAX_AGE_SECONDS", 3600, least=1
 
 # NATS
 
+_PORT = r"(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
 NATS_URL = listed(
     "NATS_URL",
     "",
-    "nats:// or tls:// URLs separated by commas",
-    r"((nats|tls)://|(?!\w+://))[^\s,]+",
+    "nats:// or tls:// URLs separated by commas, for example "
+    "nats://user:password@host:4222, with %2F for a / in the password",
+    rf"((nats|tls)://)?([^\s,@/?#]*@)?(\[[0-9A-Fa-f:.]+\]|[^\s,:@/?#]+)(:{_PORT})?",
 )
 NATS_CREDENTIALS_FILE = file("NATS_CREDENTIALS_FILE", "the path of a credentials file")
 NATS_TLS_CA_FILE = file("NATS_TLS_CA_FILE", "the path of a PEM file that exists")
@@ -196,6 +203,7 @@ APPEND_SLASH = False
 # Browsers of any site may subscribe: nothing but timestamps is sent, without
 # credentials. This also governs the endpoints that bypass Django's middleware.
 CORS_ALLOW_ALL_ORIGINS = True
+CORS_URLS_REGEX = r"(?s).*"  # its default stops at a line feed
 CORS_ALLOW_HEADERS = (
     "accept",
     "authorization",

@@ -2,8 +2,9 @@
 `realtime.routing`."""
 
 from django.urls import path
+from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
 
 urlpatterns = [
-    path("metricsz", ExportToDjangoView, name="metrics"),
+    path("metricsz", require_safe(ExportToDjangoView), name="metrics"),
 ]

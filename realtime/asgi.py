@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from realtime.direct_subscriber import Connection
     from realtime.service import RealtimeService
 
 Scope = dict[str, Any]
@@ -13,11 +14,19 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 SERVICE = "realtime.service"
+CONNECTION = "realtime.connection"
+"""The name of the ASGI extension by which `realtime.server` offers the connection."""
 
 
 def service_in(scope: Scope) -> "RealtimeService":
     """The service of this process, put there by `realtime.hosting`."""
     return cast("RealtimeService", scope[SERVICE])
+
+
+def connection_in(scope: Scope) -> "Connection | None":
+    """The client's connection, where the server offers it and HTTP/1.1 chunks apply."""
+    extensions = scope.get("extensions")
+    return extensions.get(CONNECTION) if extensions else None
 
 
 def environment_in(scope: Scope) -> str:

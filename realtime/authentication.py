@@ -26,6 +26,13 @@ class TokenAuthentication:
             raise self._refusal(
                 "Invalid token header. Token string should not contain spaces."
             )
+        try:
+            parts[1].decode()
+        except UnicodeDecodeError:
+            raise self._refusal(
+                "Invalid token header. "
+                "Token string should not contain invalid characters."
+            ) from None
         # In constant time: the time must not tell how much of a guess is right.
         if not hmac.compare_digest(parts[1], self._secret):
             raise self._refusal("Invalid token.")

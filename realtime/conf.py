@@ -22,6 +22,8 @@ class RealtimeSettings:
     retry_milliseconds: int = 3000
     reject_delay: float = 2
     drain: float = 10
+    stall: float = 60
+    direct_writes: bool = True
     max_subscribers: int = 0
     stream_storage: str = "file"
     stream_replicas: int = 1
@@ -68,6 +70,8 @@ _FIELDS = {
     "SSE_RETRY_MILLISECONDS": "retry_milliseconds",
     "SSE_REJECT_DELAY_SECONDS": "reject_delay",
     "SSE_DRAIN_SECONDS": "drain",
+    "SSE_STALL_SECONDS": "stall",
+    "SSE_DIRECT_WRITES": "direct_writes",
     "SSE_MAX_SUBSCRIBERS": "max_subscribers",
     "SSE_STREAM_STORAGE": "stream_storage",
     "SSE_STREAM_REPLICAS": "stream_replicas",

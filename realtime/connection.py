@@ -62,7 +62,8 @@ async def connect(
                 **options,
             )
     except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
-        await close(client)
+        if client.is_connecting or client.is_connected:
+            await close(client)
         cause = last_error if isinstance(error, nats.errors.NoServersError) else error
         raise NatsUnavailable(f"Cannot connect to NATS: {describe(cause)}") from error
     return client

@@ -8,8 +8,16 @@ from typing import Any, Final
 
 from channels.consumer import AsyncConsumer
 
-from realtime.asgi import Receive, Scope, Send, environment_in, service_in
+from realtime.asgi import (
+    Receive,
+    Scope,
+    Send,
+    connection_in,
+    environment_in,
+    service_in,
+)
 from realtime.conf import jittered
+from realtime.direct_subscriber import DirectSubscriber
 from realtime.environments import is_environment_key
 from realtime.http import (
     Header,
@@ -21,6 +29,7 @@ from realtime.http import (
 )
 from realtime.portable_subscriber import PortableSubscriber
 from realtime.service import RealtimeService
+from realtime.subscriber import Subscriber
 from realtime.updates import retry_frame
 
 STREAM_HEADERS: Final[tuple[Header, ...]] = (
@@ -84,10 +93,15 @@ class EnvironmentStreamConsumer(AsyncConsumer):
                 await unavailable(reason, delay).response(scope, send)
                 return
         await send(start_message(scope, HTTPStatus.OK, STREAM_HEADERS))
-        subscriber = PortableSubscriber(send)
         if scope["method"] == "HEAD":
-            subscriber.end()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
+        connection = connection_in(scope) if service.settings.direct_writes else None
+        subscriber: Subscriber = (
+            DirectSubscriber(send, connection)
+            if connection is not None
+            else PortableSubscriber(send)
+        )
         try:
             # No await from here to the write: there is no gap in which an update could
             # be neither the latest nor broadcast.

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from corsheaders.middleware import CorsMiddleware
 from django.core.signals import setting_changed
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 
 from realtime.asgi import Scope
@@ -59,7 +60,7 @@ def _headers(
     )
 
 
-@setting_changed.connect
+@receiver(setting_changed)
 def _forget(*, setting: str, **kwargs: object) -> None:
     if setting.startswith("CORS_"):
         _headers.cache_clear()

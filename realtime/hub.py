@@ -54,14 +54,21 @@ class Hub:
     """Subscribe, broadcast, keep alive, end.
 
     `keepalive` is how long a stream may be quiet, `max_stream_age` how long it may last
-    (0: no limit; jittered, so that streams opened together do not end together); both
-    in seconds. `clock` is the event loop's time.
+    (0: no limit; jittered, so that streams opened together do not end together), and
+    `stall` how long a connection may be backed up before it is given up; all in
+    seconds. `clock` is the event loop's time.
     """
 
     def __init__(
-        self, *, keepalive: float, max_stream_age: float, clock: Callable[[], float]
+        self,
+        *,
+        keepalive: float,
+        max_stream_age: float,
+        clock: Callable[[], float],
+        stall: float = 60,
     ) -> None:
         self._keepalive = keepalive
+        self._stall = stall
         self._max_stream_age = max_stream_age
         self._clock = clock
         self._environments: dict[str, _Environment] = {}
@@ -188,6 +195,12 @@ class Hub:
         now = self._clock()
         if now >= subscriber.ends_at:
             self.end(subscriber)
+            return
+        lagging_since = subscriber.lagging_since
+        if lagging_since is not None and now - lagging_since >= self._stall:
+            self.unsubscribe(subscriber)
+            subscriber.abort()
+            logger.info("stream.dropped", lagging_for=round(now - lagging_since))
             return
         # A broadcast notes the time once for the environment, not for everyone in it.
         quiet_since = max(

@@ -35,10 +35,6 @@ class PortableSubscriber(Subscriber):
         self._waiting: Frame | None = None
         self._ending = False
 
-    @property
-    def lagging(self) -> bool:
-        return self._task is not None
-
     def write(self, frame: Frame) -> None:
         if self._task is not None:
             self._waiting = frame
@@ -53,6 +49,11 @@ class PortableSubscriber(Subscriber):
         self._ending = True
         if self._task is None:
             self._step(_END)
+
+    def abort(self) -> None:
+        # ASGI has no way to close a connection whose client does not read.
+        if self._task is not None:
+            self._task.cancel()
 
     def _step(self, body: bytes) -> None:
         # In every server it is an `async def`.
@@ -73,9 +74,9 @@ class PortableSubscriber(Subscriber):
         except Exception as error:
             self._failed(error)
             return
-        self._task = asyncio.get_running_loop().create_task(
-            self._catch_up(sending, awaited)
-        )
+        loop = asyncio.get_running_loop()
+        self.lagging_since = loop.time()
+        self._task = loop.create_task(self._catch_up(sending, awaited))
 
     async def _catch_up(self, sending: _Sending, awaited: object) -> None:
         """Finish a suspended `send()`, then send what came meanwhile."""
@@ -93,7 +94,7 @@ class PortableSubscriber(Subscriber):
         except Exception as error:
             self._failed(error)
         finally:
-            self._task = None
+            self._task = self.lagging_since = None
         if self._ending:
             self._step(_END)
 

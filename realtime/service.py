@@ -32,6 +32,7 @@ class RealtimeService:
         self.hub = Hub(
             keepalive=settings.keepalive,
             max_stream_age=settings.max_stream_age,
+            stall=settings.stall,
             clock=lambda: asyncio.get_running_loop().time(),
         )
         self.bridge = NatsBridge(settings, self.hub, on_ready=self._on_ready)

@@ -13,7 +13,7 @@ class Subscriber(ABC):
     an environment's newest update.
     """
 
-    __slots__ = ("due", "ends_at", "environment", "quiet_since")
+    __slots__ = ("due", "ends_at", "environment", "lagging_since", "quiet_since")
 
     def __init__(self) -> None:
         # The hub's own book-keeping; see there.
@@ -21,6 +21,9 @@ class Subscriber(ABC):
         self.quiet_since = 0.0
         self.ends_at = 0.0
         self.due = 0
+        self.lagging_since: float | None = None
+        """Since when the connection is backed up (event loop's time); None: it is not.
+        Set by the subscriber itself."""
 
     @abstractmethod
     def write(self, frame: Frame) -> None:
@@ -34,7 +37,6 @@ class Subscriber(ABC):
     def end(self) -> None:
         """Send what waits, then end the response properly."""
 
-    @property
     @abstractmethod
-    def lagging(self) -> bool:
-        """Whether the connection is backed up."""
+    def abort(self) -> None:
+        """Give the connection up, with whatever waits."""

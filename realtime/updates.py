@@ -15,7 +15,7 @@ MAX_BODY_BYTES: Final = 4096
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # What `datetime.fromisoformat` takes is wider: any separator, any script's digits.
-_ISO_CHARACTERS: Final = re.compile(r"[0-9W:.,+-]+(?:[T ][0-9:.,+-]+Z?)?", re.ASCII)
+_ISO_CHARACTERS: Final = re.compile(r"[0-9W-]{1,10}(?:[T ][0-9:.,+-]+Z?)?", re.ASCII)
 
 
 class _Number(str):
@@ -92,13 +92,19 @@ def parse_update(body: bytes) -> Update:
 
     Raises `InvalidUpdate` with the field and the reason.
     """
+    not_json: list[_NotJson] = []
+
+    def take_constant(name: str) -> _NotJson:
+        not_json.append(_NotJson(name))
+        return not_json[-1]
+
     try:
         document = json.loads(
             body.decode(),
             object_pairs_hook=_Object,
             parse_int=_Number,
             parse_float=_Number,
-            parse_constant=_NotJson,
+            parse_constant=take_constant,
         )
     except UnicodeDecodeError:
         raise InvalidUpdate("detail", "JSON parse error - not UTF-8") from None
@@ -112,7 +118,10 @@ def parse_update(body: bytes) -> Update:
         raise InvalidUpdate("updated_at", "This field is required.")
     if document.times("updated_at") > 1:
         raise InvalidUpdate("updated_at", "This field was given more than once.")
-    return Update(_unix_seconds(document["updated_at"]))
+    update = Update(_unix_seconds(document["updated_at"]))
+    if not_json:
+        raise InvalidUpdate("detail", f"JSON parse error - {not_json[0]} is no number")
+    return update
 
 
 def _unix_seconds(value: object) -> str:

@@ -8,18 +8,23 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from realtime.asgi import CONNECTION
+
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
 
 class StreamProtocol(HttpToolsProtocol):
-    """Serves HTTP/1.0 clients a stream that they understand."""
+    """Offers the connection to the application, and serves HTTP/1.0 clients a stream
+    that they understand."""
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
+        # The application's task has not run yet.
         if self.scope["http_version"] == "1.0":
-            # The application's task has not run yet.
             self.cycle.__class__ = UnchunkedCycle
+        else:
+            self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]  # uvicorn's own are plain dicts
 
 
 class UnchunkedCycle(RequestResponseCycle):

@@ -57,7 +57,7 @@ class Service:
     def is_ready(self) -> bool:
         try:
             return requests.get(f"{self.url}/readyz", timeout=2).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def await_ready(self, ready: bool = True, seconds: float = START_SECONDS) -> None:

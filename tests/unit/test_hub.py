@@ -26,6 +26,7 @@ class Recorder(Subscriber):
         super().__init__()
         self.frames: list[Frame] = []
         self.ended = False
+        self.aborted = False
 
     def write(self, frame: Frame) -> None:
         self.frames.append(frame)
@@ -36,9 +37,8 @@ class Recorder(Subscriber):
     def end(self) -> None:
         self.ended = True
 
-    @property
-    def lagging(self) -> bool:
-        return False
+    def abort(self) -> None:
+        self.aborted = True
 
 
 @pytest.fixture
@@ -276,3 +276,24 @@ async def test_end_all__many_streams__ended_in_turn_within_the_time() -> None:
     assert 0 < midway < 100
     assert all(s.ended for s in subscribers)
     assert hub.subscribers == 0
+
+
+async def test_turn__lagging_for_too_long__given_up(clock: Clock) -> None:
+    # Given
+    hub = Hub(keepalive=15, max_stream_age=0, clock=clock, stall=60)
+    stuck, slow = Recorder(), Recorder()
+    for subscriber in (stuck, slow):
+        hub.subscribe("a", subscriber)
+        subscriber.lagging_since = clock.now
+
+    # When
+    for _ in range(100):
+        clock.now += 1
+        if int(clock.now) % 30 == 0:
+            slow.lagging_since = clock.now  # caught up, and fell behind again
+        await hub.turn()
+
+    # Then
+    assert stuck.aborted
+    assert not slow.aborted
+    assert hub.subscribers == 1

@@ -1,0 +1,92 @@
+"""Environment keys, and the NATS subjects they become."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from realtime.environments import (
+    ALL_SUBJECTS,
+    environment_of,
+    is_environment_key,
+    subject_of,
+)
+from tests.support.environments import INVALID_KEYS, VALID_KEYS
+
+tokens = st.text(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-",
+    min_size=1,
+    max_size=20,
+)
+keys = st.lists(tokens, min_size=1, max_size=8).map(".".join).map(lambda key: key[:100])
+suspicious = st.text("a0_-.*>$ \t\r\n\0/%\u0661\xe9\xa0", max_size=12)
+
+
+@pytest.mark.parametrize("name", VALID_KEYS)
+def test_is_environment_key__documented_key__accepted(name: str) -> None:
+    # Given / When / Then
+    assert is_environment_key(VALID_KEYS[name])
+
+
+@pytest.mark.parametrize("name", INVALID_KEYS)
+def test_is_environment_key__anything_else__refused(name: str) -> None:
+    # Given / When / Then
+    assert not is_environment_key(INVALID_KEYS[name])
+
+
+@given(st.text() | suspicious | keys)
+@example("a\n")
+@example("a" * 101)
+def test_is_environment_key__accepted__is_harmless_in_a_subject(key: str) -> None:
+    # Given
+    accepted = is_environment_key(key)
+    # When
+    subject = subject_of(key)
+    # Then
+    if accepted:
+        assert len(key) <= 100
+        assert key.isascii()
+        assert not set("*>$/%\\ \t\r\n\0\v\f") & set(subject)
+        assert not any(letter.isspace() for letter in subject)
+        assert subject.isprintable()
+        assert all(subject.split("."))
+
+
+@given(keys.filter(lambda key: not key.endswith(".")))
+def test_is_environment_key__tokens_and_single_dots__accepted(key: str) -> None:
+    # Given / When / Then
+    assert is_environment_key(key)
+
+
+@given(keys.filter(lambda key: not key.endswith(".")))
+@example("flagsmith.environment.x")
+def test_subject_of__valid_key__round_trip(key: str) -> None:
+    # Given
+    prefix = ALL_SUBJECTS.removesuffix(">")
+    # When
+    subject = subject_of(key)
+    # Then
+    assert prefix == "flagsmith.environment."
+    assert subject == prefix + key
+    assert environment_of(subject) == key
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "",
+        "abc",
+        "flagsmith",
+        "flagsmith.environment",
+        "flagsmith.environment.",
+        "flagsmith.environment..",
+        "flagsmith.environment.a..b",
+        "flagsmith.environment.caf\xe9",
+        "flagsmith.environment." + "k" * 101,
+        "flagsmith.environments.abc",
+        "other.flagsmith.environment.abc",
+        "Flagsmith.environment.abc",
+    ],
+)
+def test_environment_of__other_subject__none(subject: str) -> None:
+    # Given / When / Then
+    assert environment_of(subject) is None
