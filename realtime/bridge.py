@@ -4,6 +4,7 @@ process, whatever the number of subscribers."""
 import asyncio
 import os
 import re
+import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,7 +68,8 @@ class NatsBridge:
         self._hub = hub
         self._on_ready = on_ready
         host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())
-        self._consumer_name = f"sse-{host}-{os.getpid()}"
+        # Host and process are for people: containers may share both.
+        self._consumer_name = f"sse-{host}-{os.getpid()}-{secrets.token_hex(3)}"
         self._session: _Session | None = None
         self._publishes: set[asyncio.Future[api.PubAck]] = set()
         # The last message read: its sequence and its time, which identify it.

@@ -1,6 +1,7 @@
 """How a server hosts the service: by ASGI lifespan where it has that, on Twisted's
 reactor under Daphne, which has not."""
 
+import asyncio
 import importlib
 from collections.abc import Awaitable
 from typing import Any
@@ -45,7 +46,10 @@ class Lifespan:
         await receive()
         self._service.start()
         await send({"type": "lifespan.startup.complete"})
-        await receive()
+        try:
+            await receive()
+        except asyncio.CancelledError:
+            return  # the server stops at once, without a shutdown
         await self._service.drain()
         await self._service.stop()
         await send({"type": "lifespan.shutdown.complete"})
@@ -63,8 +67,6 @@ def host_on_daphne(service: RealtimeService) -> None:
     To be called while the application is imported. Daphne's own trigger, which cancels
     every application, is registered later and so fires after ours.
     """
-    import asyncio
-
     # Zope interfaces look like classes to mypy, and their methods lack `self`.
     reactor: Any = importlib.import_module("twisted.internet.reactor")
     from twisted.internet.defer import Deferred

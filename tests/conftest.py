@@ -9,7 +9,7 @@ import pytest
 
 from realtime.server.embedded_nats import EmbeddedNats, embedded_nats
 from tests.support.nats import NatsServer
-from tests.support.service import SERVERS, Service, running_service
+from tests.support.service import SERVERS, SINGLE_SERVERS, Service, running_service
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +44,13 @@ def nats(tmp_path: Path) -> Iterator[NatsServer]:
 @pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> str:
     """The name of each server in turn, for tests that start their own services."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(params=SINGLE_SERVERS)
+def single_server(request: pytest.FixtureRequest) -> str:
+    """The name of each server that is one process."""
     name: str = request.param
     return name
 

@@ -12,7 +12,10 @@ import structlog
 import uvicorn
 
 from realtime.server import garbage
+from realtime.server.lifeline import WorkerLifeline
+from realtime.server.listener import BACKLOG
 from realtime.server.protocol import StreamProtocol
+from realtime.server.supervisor import LEAVE
 from realtime.service import RealtimeService
 
 logger = structlog.get_logger("sse")
@@ -29,12 +32,18 @@ class Server(uvicorn.Server):
     """A uvicorn server that drains the service before it stops.
 
     On the first SIGTERM or SIGINT the listener stays open while the streams end, so
-    that `/readyz` can tell a load balancer to go elsewhere; a second SIGINT stops at
-    once. uvicorn's own handling would wait for streams that never end, and raise the
-    signal again afterwards, which is no exit code 0.
+    that `/readyz` can tell a load balancer to go elsewhere; on `LEAVE` it is closed
+    first, because other workers listen on the port. A second SIGINT stops at once.
+    uvicorn's own handling would wait for streams that never end, and raise the signal
+    again afterwards, which is no exit code 0.
     """
 
-    def __init__(self, application: Any, service: RealtimeService) -> None:
+    def __init__(
+        self,
+        application: Any,
+        service: RealtimeService,
+        lifeline: WorkerLifeline | None = None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 application,
@@ -48,15 +57,18 @@ class Server(uvicorn.Server):
                 # Nothing here asks who the client is.
                 proxy_headers=False,
                 interface="asgi3",
+                backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
         self._service = service
+        self._lifeline = lifeline
         self._stopping: asyncio.Task[None] | None = None
 
     def run_on(self, listener: socket.socket) -> None:
-        """Serve on `listener` until stopped by a signal."""
+        """Serve on `listener` until stopped by a signal, or by the supervisor's
+        death."""
         garbage.tune()
         self.run(sockets=[listener])
         logger.info("server.stopped")
@@ -66,20 +78,32 @@ class Server(uvicorn.Server):
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]
             logger.info("server.started", host=host, port=port, pid=os.getpid())
+        if self._lifeline is not None:
+            self._lifeline.when_cut(self._begin_stop)
+            self._lifeline.listening()
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal)
+        loop.add_signal_handler(signal.SIGTERM, self._begin_stop)
+        loop.add_signal_handler(signal.SIGINT, self._on_interrupt)
+        loop.add_signal_handler(LEAVE, self._leave)
         yield
 
-    def _on_signal(self) -> None:
+    def _leave(self) -> None:
+        for server in self.servers:
+            server.close()
+        self._begin_stop()
+
+    def _on_interrupt(self) -> None:
+        if self._stopping is not None:
+            self.should_exit = self.force_exit = True
+        self._begin_stop()
+
+    def _begin_stop(self) -> None:
         if self._stopping is None:
             self._service.begin_drain()
             self._stopping = asyncio.get_running_loop().create_task(self._stop())
-        else:
-            self.should_exit = self.force_exit = True
 
     async def _stop(self) -> None:
         await self._service.drain()

@@ -177,10 +177,10 @@ async def test_stream__update_dropped_by_age__later_subscriber_gets_nothing(
 
 
 async def test_message__foreign_or_malformed__logged_counted_and_skipped(
-    server: str, nats: NatsServer, tmp_path: Path, environment: str
+    single_server: str, nats: NatsServer, tmp_path: Path, environment: str
 ) -> None:
     # Given
-    with running_service(server, nats.url, tmp_path) as service:
+    with running_service(single_server, nats.url, tmp_path) as service:
         service.await_ready()
         client = await nats_py.connect(nats.url)
         subject = f"flagsmith.environment.{environment}"

@@ -22,11 +22,11 @@ def introspect(service: Service) -> dict[str, Any]:
 
 
 async def test_streams__200_opened_and_closed__leave_nothing(
-    server: str, shared_nats: EmbeddedNats, tmp_path: Path
+    single_server: str, shared_nats: EmbeddedNats, tmp_path: Path
 ) -> None:
     # Given
     with running_service(
-        server,
+        single_server,
         shared_nats.url,
         tmp_path,
         DJANGO_SETTINGS_MODULE="tests.support.introspection",
@@ -52,11 +52,11 @@ async def test_streams__200_opened_and_closed__leave_nothing(
 
 
 async def test_streams__held_and_given_up__leave_nothing(
-    server: str, tmp_path: Path, environment: str
+    single_server: str, tmp_path: Path, environment: str
 ) -> None:
     # Given: no NATS
     with running_service(
-        server,
+        single_server,
         "nats://127.0.0.1:1",
         tmp_path,
         DJANGO_SETTINGS_MODULE="tests.support.introspection",

@@ -40,9 +40,6 @@ async def test_nats_killed__restarted_with_its_store__recovers_by_itself(
             async with Stream(service.stream_url(environment)) as rejected:
                 assert rejected.status == 503
                 assert rejected.headers["retry-after"] == "1"
-            assert service.metric(
-                'flagsmith_sse_nats_errors_total{operation="publish"}'
-            )
 
             # When
             nats.start()
@@ -213,18 +210,38 @@ async def test_consumer_deleted__by_hand__made_again(
         service.await_ready()
         async with Stream(service.stream_url(environment)) as stream:
             client = await nats_py.connect(nats.url)
-            [consumer] = nats.stream()["consumer_detail"]
+            consumers = nats.stream()["consumer_detail"]
 
             # When
-            await client.jetstream().delete_consumer(
-                "environments-stream", consumer["name"]
-            )
+            for consumer in consumers:
+                await client.jetstream().delete_consumer(
+                    "environments-stream", consumer["name"]
+                )
             await client.close()
             eventually(
-                lambda: service.events("bridge.interrupted"), what="the interruption"
+                lambda: len(service.events("bridge.interrupted")) == len(consumers),
+                what="the interruptions",
             )
             service.await_ready()
 
             # Then
             assert service.publish(environment, 2).status_code == 202
             assert await stream.next_event() == event("2")
+
+
+def test_publish__nats_down__counted(
+    single_server: str, nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    errors = 'flagsmith_sse_nats_errors_total{operation="publish"}'
+    with running_service(single_server, nats.url, tmp_path) as service:
+        service.await_ready()
+        nats.kill()
+        service.await_ready(False)
+        assert service.metric(errors) == 0
+
+        # When
+        assert service.publish(environment, 1).status_code == 503
+
+        # Then
+        assert service.metric(errors) == 1

@@ -110,6 +110,36 @@ async def test_stop__held_subscription__gets_its_503_before_the_end(
         assert code == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_stop__asked_twice__sigterm_goes_on_and_sigint_stops_at_once(
+    shared_nats: EmbeddedNats,
+    tmp_path: Path,
+    environment: str,
+    number: signal.Signals,
+) -> None:
+    # Given: 300 streams take 3 s to end
+    with running_service(
+        "serve", shared_nats.url, tmp_path, SSE_DRAIN_SECONDS="3"
+    ) as service:
+        service.await_ready()
+        streams = [Stream(service.stream_url(environment)) for _ in range(300)]
+        for stream in streams:
+            await stream.__aenter__()
+
+        # When
+        service.process.send_signal(number)
+        await asyncio.to_thread(service.await_ready, False)
+        began = time.monotonic()
+        code = await asyncio.to_thread(service.stop, number)
+        took = time.monotonic() - began
+        for stream in streams:
+            await stream.__aexit__(None, None, None)
+
+    # Then
+    assert code == 0
+    assert (took < 1.5) is (number == signal.SIGINT)
+
+
 async def test_stop__client_that_reads_nothing__does_not_delay_it(
     server: str, shared_nats: EmbeddedNats, tmp_path: Path, environment: str
 ) -> None:

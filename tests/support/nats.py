@@ -1,5 +1,6 @@
 """A nats-server that a test can kill, start again, and ask about itself."""
 
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import requests
 
 from realtime.server.embedded_nats import EmbeddedNats, embedded_nats
+from tests.support.waiting import eventually
 
 
 class NatsServer:
@@ -41,6 +43,16 @@ class NatsServer:
     def signal(self, number: int) -> None:
         assert self._server is not None
         self._server.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            # Each thread stops in its own time.
+            threads = Path(f"/proc/{self._server.process.pid}/task")
+            eventually(
+                lambda: all(
+                    (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+                    for thread in threads.iterdir()
+                ),
+                what="nats-server to stop",
+            )
 
     def stop(self) -> None:
         self._running.close()

@@ -19,12 +19,19 @@ ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "test-secret"
 START_SECONDS = 20
 STOP_SECONDS = 20
-SERVERS = ("daphne", "serve")
+SERVERS = ("daphne", "serve", "workers")
+"""Daphne's command line, `serve`, and `serve --workers 2`."""
+
+SINGLE_SERVERS = ("daphne", "serve")
+"""Those that are one process: what is in it can be asked."""
+
+PROBES = 12
+"""Enough connections to meet each of two workers: all but one time in two thousand."""
 
 
 @dataclass
 class Service:
-    """A running service. `server` is `daphne` or `serve`."""
+    """A running service. `server` is one of `SERVERS`."""
 
     server: str
     url: str
@@ -55,15 +62,17 @@ class Service:
         )
 
     def is_ready(self) -> bool:
+        """What `/readyz` says on a new connection."""
         try:
             return requests.get(f"{self.url}/readyz", timeout=2).status_code == 200
         except (requests.ConnectionError, requests.Timeout):
             return False
 
     def await_ready(self, ready: bool = True, seconds: float = START_SECONDS) -> None:
-        """Wait until `/readyz` says so, or fail with the log."""
+        """Wait until `/readyz` says so, of every worker, or fail with the log."""
         deadline = time.monotonic() + seconds
-        while self.is_ready() is not ready:
+        probes = PROBES if self.server == "workers" else 1
+        while any(self.is_ready() is not ready for _ in range(probes)):
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise AssertionError(
                     f"{self.server} did not turn {'' if ready else 'un'}ready:\n"
@@ -82,7 +91,8 @@ class Service:
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
         """What it has logged so far; only the events called `name`, if given."""
         events = []
-        for line in self.log.read_text().splitlines():
+        # The last line may not be complete yet.
+        for line in self.log.read_text().split("\n")[:-1]:
             if line.startswith("{"):
                 event = json.loads(line)
                 if name in (None, event["event"]):
@@ -129,7 +139,7 @@ def running_service(
     }
     with log.open("wb") as output:
         start = _start_daphne if server == "daphne" else _start_serve
-        process, url = start(variables, output, log)
+        process, url = start(variables, output, log, server)
         service = Service(server, url, process, log)
         try:
             yield service
@@ -146,7 +156,7 @@ def running_service(
 
 
 def _start_daphne(
-    variables: dict[str, str], output: IO[bytes], log: Path
+    variables: dict[str, str], output: IO[bytes], log: Path, server: str
 ) -> tuple[subprocess.Popen[bytes], str]:
     # Daphne prints no port that it was given by the system: hand it a socket.
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
@@ -167,10 +177,11 @@ def _start_daphne(
 
 
 def _start_serve(
-    variables: dict[str, str], output: IO[bytes], log: Path
+    variables: dict[str, str], output: IO[bytes], log: Path, server: str
 ) -> tuple[subprocess.Popen[bytes], str]:
+    workers = 2 if server == "workers" else 1
     process = subprocess.Popen(
-        [sys.executable, "manage.py", "serve"],
+        [sys.executable, "manage.py", "serve", f"--workers={workers}"],
         cwd=ROOT,
         env=variables,
         stdin=subprocess.DEVNULL,
@@ -179,11 +190,12 @@ def _start_serve(
     )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        for line in log.read_text().splitlines():
-            if line.startswith("{"):
-                event = json.loads(line)
-                if event["event"] == "server.started":
-                    return process, f"http://127.0.0.1:{event['port']}"
+        # The last line may not be complete yet.
+        lines = log.read_text().split("\n")[:-1]
+        logged = [json.loads(line) for line in lines if line.startswith("{")]
+        started = [event for event in logged if event["event"] == "server.started"]
+        if len(started) == workers:
+            return process, f"http://127.0.0.1:{started[0]['port']}"
         time.sleep(0.02)
     process.kill()
     process.wait()

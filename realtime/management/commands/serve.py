@@ -1,9 +1,12 @@
-"""`manage.py serve`: the service in one process, on uvicorn."""
+"""`manage.py serve`: the service on uvicorn, in one process or several."""
 
+import argparse
+import asyncio
 import os
 import secrets
-from argparse import ArgumentParser
-from contextlib import ExitStack
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +16,48 @@ from django.core.management.base import BaseCommand, CommandError
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import RealtimeError
+from realtime.server.embedded_nats import embedded_nats
+from realtime.server.lifeline import WorkerLifeline
+from realtime.server.limits import raise_file_limit
+from realtime.server.listener import listen, port_of, reserve
+from realtime.server.supervisor import Supervisor
+
+
+def worker_count(text: str) -> int:
+    """`auto` is one for each processor that this process may use."""
+    if text == "auto":
+        return len(os.sched_getaffinity(0))
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError("takes a whole number from 1 to 1024, or auto")
+    return int(text)
 
 
 class Command(BaseCommand):
     help = (
         "Run the real-time updates service. It listens on LISTEN_ADDR (default :8088) "
         "and stops on SIGTERM or Ctrl-C: open streams are ended one after the other "
-        "within SSE_DRAIN_SECONDS. A second Ctrl-C stops at once."
+        "within SSE_DRAIN_SECONDS. A second Ctrl-C stops at once. With several workers "
+        "SIGHUP replaces them one by one."
     )
     # Checked in handle(), because --with-nats fills in what is missing.
     requires_system_checks = ()
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--workers",
+            type=worker_count,
+            default=1,
+            metavar="N",
+            help="processes that share the port, or auto: one per processor "
+            "(default: 1, without a supervisor)",
+        )
+        parser.add_argument(
+            "--max-subscribers",
+            type=int,
+            metavar="N",
+            help="streams a worker takes (SSE_MAX_SUBSCRIBERS; default: what its limit "
+            "of open files allows)",
+        )
         parser.add_argument(
             "--with-nats",
             action="store_true",
@@ -41,31 +74,79 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         try:
-            from realtime.server.embedded_nats import embedded_nats
-            from realtime.server.listener import listen, port_of
-            from realtime.server.server import Server
+            # Here, because the app does not need them otherwise.
+            import uvicorn  # noqa: F401
+            import uvloop  # noqa: F401
         except ImportError as error:
             raise CommandError(
                 f"{error.name} is not installed: pip install -r requirements/serve.txt"
             ) from None
-        with_nats: bool = options["with_nats"]
+        if options["max_subscribers"]:
+            settings.SSE_MAX_SUBSCRIBERS = options["max_subscribers"]
+        raise_file_limit()
         try:
-            with ExitStack() as stack:
-                # First what fails most often, before anything is started.
-                listener = stack.enter_context(listen(settings.LISTEN_ADDR))
-                if with_nats and not settings.SSE_AUTHENTICATION_TOKEN:
-                    settings.SSE_AUTHENTICATION_TOKEN = secrets.token_hex(20)
-                RealtimeSettings.from_django()
-                if with_nats and not settings.NATS_URL:
-                    store = options["nats_store"].resolve()
-                    settings.NATS_URL = [stack.enter_context(embedded_nats(store)).url]
-                from flagsmith_sse.asgi import application, service
-
-                if with_nats:
-                    self._greet(port_of(listener))
-                Server(application, service).run_on(listener)
+            if lifeline := WorkerLifeline.inherited():
+                self._work(lifeline)
+            elif options["workers"] == 1:
+                self._serve_alone(options)
+            else:
+                self._supervise(options)
         except (RealtimeError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
+
+    def _work(self, lifeline: WorkerLifeline) -> None:
+        with listen(settings.LISTEN_ADDR, reuse_port=True) as listener:
+            self._run_server(listener, lifeline)
+
+    def _serve_alone(self, options: dict[str, Any]) -> None:
+        # First what fails most often, before anything is started.
+        with (
+            listen(settings.LISTEN_ADDR) as listener,
+            self._surroundings(options, port_of(listener)),
+        ):
+            self._run_server(listener)
+
+    def _supervise(self, options: dict[str, Any]) -> None:
+        with (
+            reserve(settings.LISTEN_ADDR) as reservation,
+            self._surroundings(options, port_of(reservation)),
+        ):
+            host = settings.LISTEN_ADDR.rpartition(":")[0]
+            environment = {
+                **os.environ,
+                "LISTEN_ADDR": f"{host}:{port_of(reservation)}",
+                "NATS_URL": ",".join(settings.NATS_URL),
+                "SSE_AUTHENTICATION_TOKEN": settings.SSE_AUTHENTICATION_TOKEN,
+                # The same for all, where it was made up.
+                "DJANGO_SECRET_KEY": settings.SECRET_KEY,
+            }
+            drain = settings.SSE_DRAIN_SECONDS
+            supervisor = Supervisor(options["workers"], environment, drain)
+            asyncio.run(supervisor.run())
+
+    @contextmanager
+    def _surroundings(self, options: dict[str, Any], port: int) -> Iterator[None]:
+        """Everything that the service needs and that `--with-nats` provides."""
+        with_nats: bool = options["with_nats"]
+        with ExitStack() as stack:
+            if with_nats and not settings.SSE_AUTHENTICATION_TOKEN:
+                settings.SSE_AUTHENTICATION_TOKEN = secrets.token_hex(20)
+            RealtimeSettings.from_django()
+            if with_nats and not settings.NATS_URL:
+                store = options["nats_store"].resolve()
+                settings.NATS_URL = [stack.enter_context(embedded_nats(store)).url]
+            if with_nats:
+                self._greet(port)
+            yield
+
+    @staticmethod
+    def _run_server(
+        listener: socket.socket, lifeline: WorkerLifeline | None = None
+    ) -> None:
+        from flagsmith_sse.asgi import application, service
+        from realtime.server.server import Server
+
+        Server(application, service, lifeline).run_on(listener)
 
     def _greet(self, port: int) -> None:
         url = f"http://localhost:{port}"

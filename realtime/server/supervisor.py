@@ -1,0 +1,180 @@
+"""Several workers on one port: starts, watches, replaces and stops them."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from typing import Final
+
+import structlog
+
+from realtime.conf import jittered
+from realtime.server.lifeline import VARIABLE
+
+logger = structlog.get_logger("sse")
+
+FIRST_DELAY: Final = 0.5
+MAX_DELAY: Final = 15.0
+"""Seconds before a worker that died is replaced, give or take half; doubled from one
+death to the next until a worker has lived for as long as `MAX_DELAY`."""
+
+START_SECONDS: Final = 30.0
+"""A worker that does not listen by then is not waited for any longer."""
+
+STOP_SECONDS: Final = 10.0
+"""After the drain, before a worker that does not stop is killed."""
+
+LEAVE: Final = signal.SIGUSR2
+"""Tells a worker to close its listener first: the others take its connections."""
+
+
+class Supervisor:
+    """Runs `count` workers: this same command line again, each with a lifeline.
+
+    `environment` is theirs; `drain` is how long their streams may take to end.
+
+    SIGTERM and SIGINT drain all workers in parallel; again, they stop at once. SIGHUP
+    replaces them one by one: the new one listens before the old one leaves.
+    """
+
+    def __init__(self, count: int, environment: dict[str, str], drain: float) -> None:
+        self._count = count
+        self._environment = environment
+        self._stop_within = drain + STOP_SECONDS
+        self._slots: list[asyncio.Task[None]] = []
+        self._workers: list[_Worker | None] = [None] * count
+        self._stopping = asyncio.Event()
+        self._replacing: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Supervise until stopped by a signal; returns when every worker has gone."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._replace_all)
+        logger.info("supervisor.started", workers=self._count, pid=os.getpid())
+        await asyncio.gather(*(self._keep(slot) for slot in range(self._count)))
+        if self._replacing is not None:
+            await self._replacing
+        logger.info("supervisor.stopped")
+
+    async def _keep(self, slot: int) -> None:
+        """Keep a worker in `slot` until everything stops."""
+        delay = FIRST_DELAY
+        loop = asyncio.get_running_loop()
+        while not self._stopping.is_set():
+            worker = self._workers[slot]
+            if worker is None:
+                worker = self._workers[slot] = await self._start(slot)
+            born = loop.time()
+            code = await worker.process.wait()
+            if self._workers[slot] is not worker or self._stopping.is_set():
+                continue  # replaced, or asked to go
+            self._workers[slot] = None
+            if loop.time() - born >= MAX_DELAY:
+                delay = FIRST_DELAY
+            wait = jittered(delay)
+            logger.error(
+                "worker.died",
+                worker=slot,
+                pid=worker.process.pid,
+                reason=_reason(code),
+                restart_in=round(wait, 2),
+            )
+            try:
+                await asyncio.wait_for(self._stopping.wait(), wait)
+            except TimeoutError:
+                delay = min(delay * 2, MAX_DELAY)
+
+    async def _start(self, slot: int) -> "_Worker":
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *sys.orig_argv[1:],
+                env={**self._environment, VARIABLE: str(theirs.fileno())},
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                # Ctrl-C in a terminal is for this process, which passes it on.
+                start_new_session=True,
+            )
+        logger.info("worker.started", worker=slot, pid=process.pid)
+        worker = _Worker(process, ours)
+        if self._stopping.is_set():
+            worker.send(signal.SIGTERM)
+        return worker
+
+    def _stop(self, number: int) -> None:
+        if self._stopping.is_set() and number == signal.SIGINT:
+            self._signal_all(signal.SIGKILL)
+            return
+        self._stopping.set()
+        self._signal_all(signal.SIGTERM)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._stop_within, self._signal_all, signal.SIGKILL)
+
+    def _signal_all(self, number: int) -> None:
+        for worker in self._workers:
+            if worker is not None:
+                worker.send(number)
+
+    def _replace_all(self) -> None:
+        if self._replacing is None or self._replacing.done():
+            loop = asyncio.get_running_loop()
+            self._replacing = loop.create_task(self._replace_one_by_one())
+
+    async def _replace_one_by_one(self) -> None:
+        logger.info("workers.replacing")
+        for slot in range(self._count):
+            old = self._workers[slot]
+            if self._stopping.is_set() or old is None:
+                continue
+            new = await self._start(slot)
+            if not await new.listens():
+                logger.error("worker.not_replaced", worker=slot, pid=new.process.pid)
+                new.send(signal.SIGKILL)
+                await new.process.wait()
+                return
+            # From here on the slot watches the new one.
+            self._workers[slot] = new
+            old.send(LEAVE)
+            try:
+                await asyncio.wait_for(old.process.wait(), self._stop_within)
+            except TimeoutError:
+                old.send(signal.SIGKILL)
+            if self._stopping.is_set():
+                new.send(signal.SIGTERM)
+        logger.info("workers.replaced")
+
+
+class _Worker:
+    """A worker's process, and our end of its lifeline."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, lifeline: socket.socket
+    ) -> None:
+        self.process = process
+        self._lifeline = lifeline
+        lifeline.setblocking(False)
+
+    async def listens(self) -> bool:
+        """Wait until it accepts connections; False if it died or takes too long."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await asyncio.wait_for(
+                loop.sock_recv(self._lifeline, 1), START_SECONDS
+            ) == (b"1")
+        except (TimeoutError, OSError):
+            return False
+
+    def send(self, number: int) -> None:
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+
+
+def _reason(code: int) -> str:
+    """How a process ended, in words."""
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"
