@@ -134,7 +134,7 @@ def outlived_cancellation(service: RealtimeService) -> bool:
     drain ends each in its turn, with its last chunk.
     """
     task = asyncio.current_task()
-    if not service.draining or task is None:
+    if not service.ending_streams or task is None:
         return False
     task.uncancel()
     return True

@@ -45,6 +45,7 @@ class RealtimeService:
         self._tasks: list[asyncio.Task[None]] = []
         self._draining: asyncio.Task[None] | None = None
         self._died = False
+        self._stopped = False
 
     @property
     def not_ready(self) -> str | None:
@@ -54,6 +55,11 @@ class RealtimeService:
         if self._died:
             return "The background work of this instance has died."
         return self.bridge.not_ready
+
+    @property
+    def ending_streams(self) -> bool:
+        """Whether every open stream is going to be ended in its turn."""
+        return self.draining and not self._stopped
 
     def start(self) -> None:
         """Start in the background, on the running event loop; again does nothing."""
@@ -91,6 +97,7 @@ class RealtimeService:
 
     async def stop(self) -> None:
         """Stop the background work and close the NATS connection."""
+        self._stopped = True
         pending, self._tasks = set(self._tasks), []
         while pending:
             for task in pending:

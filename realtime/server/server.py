@@ -82,6 +82,11 @@ class Server(uvicorn.Server):
             self._lifeline.when_cut(self._begin_stop)
             self._lifeline.listening()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # Where it is in a hurry, uvicorn leaves the lifespan's shutdown out.
+        await self._service.stop()
+
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         loop = asyncio.get_running_loop()
