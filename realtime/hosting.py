@@ -46,10 +46,7 @@ class Lifespan:
         await receive()
         self._service.start()
         await send({"type": "lifespan.startup.complete"})
-        try:
-            await receive()
-        except asyncio.CancelledError:
-            return  # the server stops at once, without a shutdown
+        await receive()
         await self._service.drain()
         await self._service.stop()
         await send({"type": "lifespan.shutdown.complete"})

@@ -27,6 +27,9 @@ BURST = 256
 """How many subscribers the wheel visits before it lets the event loop do other work:
 after a broadcast to everyone, everyone's keep-alive falls due at once."""
 
+LAST_CHANCE = 1.0
+"""Seconds that a client which is backed up gets to read the end of its stream."""
+
 END_RATE = 100
 """Streams ended a second when draining takes less than the time it may take."""
 
@@ -153,21 +156,36 @@ class Hub:
             del self._latest[environment]
 
     def end(self, subscriber: Subscriber) -> None:
-        """End one stream: nothing is written to it after its last chunk."""
-        self.unsubscribe(subscriber)
-        subscriber.end()
+        """End one stream: nothing is written to it after its last chunk. Does nothing
+        the second time."""
+        if subscriber.environment is not None:
+            self.unsubscribe(subscriber)
+            subscriber.end()
 
     async def end_all(self, seconds: float) -> None:
         """End every stream, evenly spread over at most `seconds`, so that the clients
         do not all reconnect at once."""
-        streams = [s for e in self._environments.values() for s in e.subscribers]
+        streams = self._streams()
         seconds = min(seconds, len(streams) / END_RATE)
         start = self._clock()
         for number, subscriber in enumerate(streams):
             wait = start + seconds * number / len(streams) - self._clock()
-            if wait > 0:
+            if wait > 0 and subscriber.environment is not None:
                 await asyncio.sleep(wait)
             self.end(subscriber)
+        if backed_up := [s for s in streams if s.lagging_since is not None]:
+            await asyncio.sleep(LAST_CHANCE)
+            for subscriber in backed_up:
+                if subscriber.lagging_since is not None:
+                    subscriber.abort()
+
+    def end_all_now(self) -> None:
+        """End every stream at once."""
+        for subscriber in self._streams():
+            self.end(subscriber)
+
+    def _streams(self) -> list[Subscriber]:
+        return [s for e in self._environments.values() for s in e.subscribers]
 
     async def keep_alive(self) -> None:
         """Turn the wheel for ever: keep-alives, streams that are old enough, and

@@ -45,7 +45,7 @@ class RealtimeService:
         self._tasks: list[asyncio.Task[None]] = []
         self._draining: asyncio.Task[None] | None = None
         self._died = False
-        self._stopped = False
+        self._drained = False
 
     @property
     def not_ready(self) -> str | None:
@@ -58,8 +58,8 @@ class RealtimeService:
 
     @property
     def ending_streams(self) -> bool:
-        """Whether every open stream is going to be ended in its turn."""
-        return self.draining and not self._stopped
+        """Whether the open streams are being ended in turn."""
+        return self.draining and not self._drained
 
     def start(self) -> None:
         """Start in the background, on the running event loop; again does nothing."""
@@ -92,12 +92,12 @@ class RealtimeService:
 
     async def _drain(self) -> None:
         await self.hub.end_all(self.settings.drain)
+        self._drained = True
         self.admission.review()
         logger.info("drain.finished")
 
     async def stop(self) -> None:
         """Stop the background work and close the NATS connection."""
-        self._stopped = True
         pending, self._tasks = set(self._tasks), []
         while pending:
             for task in pending:

@@ -11,6 +11,10 @@ BACKLOG: Final = 4096
 """A short backlog makes thousands of clients that reconnect at once wait for seconds:
 ../shared/design.md, 5."""
 
+SEND_BUFFER_BYTES: Final = 32 * 1024
+"""What the kernel keeps for a client that does not read; Linux doubles it. Left alone
+it grows to megabytes, of updates that nobody needs any more."""
+
 
 class CannotListen(RealtimeError):
     """The address cannot be listened on; the message says why."""
@@ -24,21 +28,21 @@ def listen(address: str, *, reuse_port: bool = False) -> socket.socket:
     Raises `CannotListen`.
     """
     host, port = _parse(address)
+    dualstack = not host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if ":" in host or dualstack else socket.AF_INET
     try:
-        if not host and socket.has_dualstack_ipv6():
-            return socket.create_server(
-                ("", port),
-                family=socket.AF_INET6,
-                backlog=BACKLOG,
-                reuse_port=reuse_port,
-                dualstack_ipv6=True,
-            )
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server(
-            (host, port), family=family, backlog=BACKLOG, reuse_port=reuse_port
+        listener = socket.create_server(
+            (host, port),
+            family=family,
+            backlog=BACKLOG,
+            reuse_port=reuse_port,
+            dualstack_ipv6=dualstack,
         )
     except OSError as error:
         raise _explained(error, address, port) from error
+    # Inherited by every connection that is accepted.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    return listener
 
 
 def reserve(address: str) -> socket.socket:

@@ -33,9 +33,9 @@ class Server(uvicorn.Server):
 
     On the first SIGTERM or SIGINT the listener stays open while the streams end, so
     that `/readyz` can tell a load balancer to go elsewhere; on `LEAVE` it is closed
-    first, because other workers listen on the port. A second SIGINT stops at once.
-    uvicorn's own handling would wait for streams that never end, and raise the signal
-    again afterwards, which is no exit code 0.
+    first, because other workers listen on the port. A second SIGINT ends all streams
+    at once. uvicorn's own handling would wait for streams that never end, and raise the
+    signal again afterwards, which is no exit code 0.
     """
 
     def __init__(
@@ -82,11 +82,6 @@ class Server(uvicorn.Server):
             self._lifeline.when_cut(self._begin_stop)
             self._lifeline.listening()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
-        # Where it is in a hurry, uvicorn leaves the lifespan's shutdown out.
-        await self._service.stop()
-
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         loop = asyncio.get_running_loop()
@@ -102,7 +97,7 @@ class Server(uvicorn.Server):
 
     def _on_interrupt(self) -> None:
         if self._stopping is not None:
-            self.should_exit = self.force_exit = True
+            self._service.hub.end_all_now()
         self._begin_stop()
 
     def _begin_stop(self) -> None:

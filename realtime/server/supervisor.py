@@ -34,8 +34,9 @@ class Supervisor:
 
     `environment` is theirs; `drain` is how long their streams may take to end.
 
-    SIGTERM and SIGINT drain all workers in parallel; again, they stop at once. SIGHUP
-    replaces them one by one: the new one listens before the old one leaves.
+    SIGTERM and SIGINT drain all workers in parallel; a second SIGINT ends all streams
+    at once. SIGHUP replaces them one by one: the new one listens before the old one
+    leaves.
     """
 
     def __init__(self, count: int, environment: dict[str, str], drain: float) -> None:
@@ -106,8 +107,9 @@ class Supervisor:
         return worker
 
     def _stop(self, number: int) -> None:
-        if self._stopping.is_set() and number == signal.SIGINT:
-            self._signal_all(signal.SIGKILL)
+        if self._stopping.is_set():
+            # A second SIGINT is for those who do not want to wait.
+            self._signal_all(number)
             return
         self._stopping.set()
         self._signal_all(signal.SIGTERM)

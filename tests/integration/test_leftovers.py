@@ -3,22 +3,13 @@
 import asyncio
 import secrets
 from pathlib import Path
-from typing import Any
-
-import requests
 
 from realtime.server.embedded_nats import EmbeddedNats
-from tests.support.service import Service, running_service
+from tests.support.service import running_service
 from tests.support.streams import Stream
 from tests.support.waiting import eventually
 
 STREAMS = 200
-
-
-def introspect(service: Service) -> dict[str, Any]:
-    answer = requests.get(f"{service.url}/introspection", timeout=5)
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 async def test_streams__200_opened_and_closed__leave_nothing(
@@ -32,7 +23,7 @@ async def test_streams__200_opened_and_closed__leave_nothing(
         DJANGO_SETTINGS_MODULE="tests.support.introspection",
     ) as service:
         service.await_ready()
-        before = introspect(service)
+        before = service.introspect()
         assert before["subscribers"] == before["subscriber_objects"] == 0
 
         # When
@@ -41,14 +32,14 @@ async def test_streams__200_opened_and_closed__leave_nothing(
         for stream in streams:
             await stream.__aenter__()
         await asyncio.gather(*(stream.next_block() for stream in streams))
-        during = introspect(service)
+        during = service.introspect()
         for stream in streams:
             await stream.__aexit__(None, None, None)
 
         # Then
         assert during["subscribers"] == during["on_the_wheel"] == STREAMS
         assert during["environments"] == STREAMS // 2
-        await asyncio.to_thread(eventually, lambda: introspect(service) == before)
+        await asyncio.to_thread(eventually, lambda: service.introspect() == before)
 
 
 async def test_streams__held_and_given_up__leave_nothing(
@@ -72,7 +63,7 @@ async def test_streams__held_and_given_up__leave_nothing(
         ]
 
         async def all_held() -> None:
-            while (await asyncio.to_thread(introspect, service))["held"] < 20:
+            while (await asyncio.to_thread(service.introspect))["held"] < 20:
                 pass
 
         await asyncio.wait_for(all_held(), 10)
@@ -82,7 +73,7 @@ async def test_streams__held_and_given_up__leave_nothing(
 
         # Then
         def nothing_held() -> bool:
-            now = introspect(service)
+            now = service.introspect()
             return now["held"] == 0 and not any(
                 "EnvironmentStreamConsumer" in name for name in now["tasks"]
             )

@@ -27,6 +27,11 @@ async def introspect(request: ASGIRequest) -> JsonResponse:
             "tasks": tasks,
             "subscribers": service.hub.subscribers,
             "environments": service.hub.environments,
+            "lagging": sum(
+                subscriber.lagging_since is not None
+                for entry in service.hub._environments.values()
+                for subscriber in entry.subscribers
+            ),
             "on_the_wheel": sum(map(len, service.hub._wheel.values())),
             "held": service.admission.held,
             "subscriber_objects": sum(

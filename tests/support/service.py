@@ -88,6 +88,13 @@ class Service:
                 return float(line.rpartition(" ")[2])
         raise AssertionError(f"{sample} is not in:\n{text}")
 
+    def introspect(self) -> dict[str, Any]:
+        """What is in the process, where it runs with the settings of
+        `tests.support.introspection`."""
+        answer = requests.get(f"{self.url}/introspection", timeout=5)
+        found: dict[str, Any] = answer.json()
+        return found
+
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
         """What it has logged so far; only the events called `name`, if given."""
         events = []
@@ -106,12 +113,14 @@ class Service:
         return self.process.wait(STOP_SECONDS)
 
     def unexpected(self) -> list[dict[str, Any]]:
-        return [
+        """The first few errors that it logged and that no test expects."""
+        errors = [
             event
             for event in self.events()
             if event["level"] in ("error", "critical")
             and event["event"] not in self.expected_errors
         ]
+        return errors[:3]
 
 
 @contextmanager
