@@ -8,13 +8,12 @@ import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import nats.errors
-import nats.js.errors
 import structlog
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.js import JetStreamContext, api
+from nats.js import api
 
 from realtime.conf import RealtimeSettings
 from realtime.connection import CLOSE_SECONDS, close, connect, describe
@@ -22,8 +21,9 @@ from realtime.environments import ALL_SUBJECTS, environment_of, subject_of
 from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
 from realtime.hub import Hub, Latest
 from realtime.metrics import count_nats_error
+from realtime.publisher import Publisher
 from realtime.pull_consumer import PullConsumer
-from realtime.stream import StreamState, ensure_stream, holds_message
+from realtime.stream import NANOSECONDS, StreamState, ensure_stream, holds_message
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
 
 logger = structlog.get_logger("sse")
@@ -31,22 +31,23 @@ logger = structlog.get_logger("sse")
 
 @dataclass(slots=True)
 class _Session:
-    client: Client
-    js: JetStreamContext
+    publisher: Publisher
     state: StreamState
     asked_at: float
     """The event loop's time when `state` was true."""
     caught_up: bool = False
 
-    def age(self, published: float) -> float:
-        """Seconds since `published`, which is Unix seconds by the server's clock.
+    def expiry(self, published: float) -> float:
+        """When the stream drops what was `published` (Unix seconds by the server's
+        clock), as the event loop's time.
 
         What arrives live was published just now, whatever any clock says.
         """
+        now = asyncio.get_running_loop().time()
+        max_age = self.state.max_age or float("inf")
         if self.caught_up:
-            return 0.0
-        elapsed = asyncio.get_running_loop().time() - self.asked_at
-        return max(0.0, self.state.now + elapsed - published)
+            return now + max_age
+        return self.asked_at + max_age - (self.state.now - published)
 
 
 class NatsBridge:
@@ -71,9 +72,8 @@ class NatsBridge:
         # Host and process are for people: containers may share both.
         self._consumer_name = f"sse-{host}-{os.getpid()}-{secrets.token_hex(3)}"
         self._session: _Session | None = None
-        self._publishes: set[asyncio.Future[api.PubAck]] = set()
-        # The last message read: its sequence and its time, which identify it.
-        self._reached: tuple[int, float] | None = None
+        # The last message read: its sequence and its time (ns), which identify it.
+        self._reached: tuple[int, int] | None = None
         self._seen: set[str] = set()
         self.was_ready = False
         """Whether the last session got as far as serving streams."""
@@ -108,13 +108,15 @@ class NatsBridge:
             asked_at = asyncio.get_running_loop().time()
             state = await ensure_stream(client, self._settings)
             start = await self._start(client)
-            session = _Session(client, client.jetstream(), state, asked_at)
+            publisher = Publisher(client)
+            await publisher.start()
+            session = _Session(publisher, state, asked_at)
             reread = start.deliver_policy is api.DeliverPolicy.LAST_PER_SUBJECT
             consumer = PullConsumer(
                 client,
                 self._consumer_name,
                 start,
-                deliver=lambda message: self._deliver(session, message),
+                deliver=partial(self._deliver, session),
                 on_caught_up=lambda: self._catch_up(session, reread=reread),
             )
             self._session = session
@@ -130,8 +132,10 @@ class NatsBridge:
                 raise NatsUnavailable("The connection to NATS was lost.")
             await consumer.run()
         finally:
+            if self._session is not None:
+                lost = NatsUnavailable("The connection to NATS was lost.")
+                self._session.publisher.fail(lost)
             self._session = None
-            self._fail_publishes()
             await _leave(client, consumer)
 
     async def publish(self, environment: str, update: Update, deadline: float) -> None:
@@ -142,28 +146,20 @@ class NatsBridge:
         Raises `NatsUnavailable` if it cannot have been stored, `PublishFailed` if it
         was refused or nothing is known.
         """
-        session = self._session
-        if session is None:
-            count_nats_error("publish")
-            raise NatsUnavailable("NATS is not connected.")
         try:
-            async with asyncio.timeout_at(deadline):
-                confirmation = await session.js.publish_async(
-                    subject_of(environment), update.payload()
-                )
-                self._publishes.add(confirmation)
-                try:
-                    await confirmation
-                finally:
-                    self._publishes.discard(confirmation)
-        except (NatsUnavailable, nats.errors.Error, OSError, TimeoutError) as error:
+            if self._session is None:
+                raise NatsUnavailable("NATS is not connected.")
+            await self._session.publisher.publish(
+                subject_of(environment), update.payload(), deadline
+            )
+        except (NatsUnavailable, PublishFailed) as error:
             count_nats_error("publish")
             logger.warning(
                 "update.publish_failed",
                 environment__key=environment,
-                reason=describe(error),
+                reason=str(error),
             )
-            raise _publish_error(error) from error
+            raise
 
     async def _start(self, client: Client) -> api.ConsumerConfig:
         """Where to read from: after the last message read, if the stream still holds
@@ -181,31 +177,33 @@ class NatsBridge:
             )
         return start.evolve(deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT)
 
-    def _deliver(self, session: _Session, message: Msg) -> None:
+    def _deliver(
+        self,
+        session: _Session,
+        subject: str,
+        payload: bytes,
+        sequence: int,
+        nanoseconds: int,
+    ) -> None:
         """Hand one message of the stream to every subscriber it concerns."""
-        metadata = message.metadata
-        published = metadata.timestamp.timestamp()
-        identity = (metadata.sequence.stream, published)
+        identity = (sequence, nanoseconds)
         self._reached = identity
-        environment = environment_of(message.subject)
+        environment = environment_of(subject)
         try:
             if environment is None:
                 raise InvalidUpdate("detail", "the subject is of no environment")
-            if len(message.data) > MAX_BODY_BYTES:
+            if len(payload) > MAX_BODY_BYTES:
                 raise InvalidUpdate("detail", "the message is too large")
-            update = parse_update(message.data)
+            update = parse_update(payload)
         except InvalidUpdate as error:
             # Somebody else's message: no subscriber may suffer from it.
             count_nats_error("read")
-            logger.warning(
-                "update.skipped", subject=message.subject[:200], reason=str(error)
-            )
+            logger.warning("update.skipped", subject=subject[:200], reason=str(error))
             return
-        self._seen.add(environment)
-        max_age = session.state.max_age or float("inf")
-        now = asyncio.get_running_loop().time()
-        expires_at = now + max_age - session.age(published)
-        self._hub.broadcast(environment, Latest(update.frame(), identity, expires_at))
+        if not session.caught_up:
+            self._seen.add(environment)
+        expires_at = session.expiry(nanoseconds / NANOSECONDS)
+        self._hub.broadcast(environment, Latest(update, identity, expires_at))
 
     def _catch_up(self, session: _Session, *, reread: bool) -> None:
         if reread:
@@ -214,27 +212,6 @@ class NatsBridge:
         session.caught_up = True
         self.was_ready = True
         self._on_ready()
-
-    def _fail_publishes(self) -> None:
-        for confirmation in self._publishes:
-            if not confirmation.done():
-                confirmation.set_exception(
-                    NatsUnavailable("The connection to NATS was lost.")
-                )
-
-
-def _publish_error(error: Exception) -> NatsUnavailable | PublishFailed:
-    match error:
-        case NatsUnavailable():
-            return error
-        case nats.js.errors.NoStreamResponseError():
-            return PublishFailed("JetStream has no stream for updates now.")
-        case nats.js.errors.APIError():
-            return PublishFailed(f"JetStream refused the update: {error.description}.")
-        case TimeoutError():
-            return PublishFailed("JetStream did not confirm the update in time.")
-        case _:
-            return NatsUnavailable(f"NATS is not available: {describe(error)}.")
 
 
 async def _leave(client: Client, consumer: PullConsumer | None) -> None:

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
+from realtime.nats_client import FastClient
 
 logger = structlog.get_logger("sse")
 
@@ -24,7 +25,7 @@ MAX_PINGS: Final = 2
 
 async def connect(
     settings: RealtimeSettings, *, on_closed: Callable[[], Awaitable[None]]
-) -> Client:
+) -> FastClient:
     """One attempt at each server; whoever calls decides about the next one.
 
     nats-py's own reconnection is off: it would hold publishes back to send them later,
@@ -32,7 +33,7 @@ async def connect(
 
     Raises `NatsUnavailable` with the reason, without the URL, which may hold a secret.
     """
-    client = _StrictClient()
+    client = FastClient()
     last_error: Exception | None = None
 
     async def remember(error: Exception) -> None:
@@ -76,19 +77,6 @@ async def close(client: Client) -> None:
             await client.close()
     except (nats.errors.Error, OSError, TimeoutError) as error:
         logger.debug("nats.close_failed", error=describe(error))
-
-
-class _StrictClient(Client):
-    """Keeps what a `tls://` URL promises: nats-py would go on in the clear, the
-    password included, with a server that does not ask for TLS."""
-
-    async def _process_info(
-        self, info: dict[str, Any], initial_connection: bool = False
-    ) -> None:
-        server = self._current_server
-        if server and server.uri.scheme == "tls" and not info.get("tls_required"):
-            raise nats.errors.Error("the URL says tls://, but the server offers none")
-        await super()._process_info(info, initial_connection)
 
 
 def _credentials(servers: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import structlog
 
 from realtime.conf import jittered
 from realtime.subscriber import Subscriber
-from realtime.updates import Frame
+from realtime.updates import Frame, Update
 
 logger = structlog.get_logger("sse")
 
@@ -34,7 +34,6 @@ END_RATE = 100
 """Streams ended a second when draining takes less than the time it may take."""
 
 
-@dataclass(frozen=True, slots=True)
 class Latest:
     """An environment's latest update.
 
@@ -42,9 +41,20 @@ class Latest:
     is not sent again. `expires_at` is when the store drops it (event loop's time).
     """
 
-    frame: Frame
-    identity: Hashable
-    expires_at: float
+    __slots__ = ("_frame", "expires_at", "identity", "update")
+
+    def __init__(self, update: Update, identity: Hashable, expires_at: float) -> None:
+        self.update = update
+        self.identity = identity
+        self.expires_at = expires_at
+        self._frame: Frame | None = None
+
+    @property
+    def frame(self) -> Frame:
+        """The encoded event: made for the first subscriber that gets it."""
+        if self._frame is None:
+            self._frame = self.update.frame()
+        return self._frame
 
 
 @dataclass(slots=True)

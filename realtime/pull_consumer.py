@@ -9,20 +9,16 @@ from typing import Final
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js import api
 
 from realtime.connection import describe
 from realtime.exceptions import NatsUnavailable
 from realtime.metrics import count_nats_error
+from realtime.nats_client import FastClient
 from realtime.stream import NANOSECONDS, STREAM
 
 BATCH: Final = 1000
 """Messages asked for at a time; more are asked for when half of them have come."""
-
-ACK_EVERY: Final = 250
-"""Messages acknowledged at once while more are waiting to be read."""
 
 PULL_SECONDS: Final = 30
 HEARTBEAT_SECONDS: Final = 1.5
@@ -32,6 +28,10 @@ consumer was deleted, its node is gone, or NATS hangs."""
 
 INACTIVE_SECONDS: Final = 30
 """NATS deletes the consumer of a process that has been gone for so long."""
+
+Deliver = Callable[[str, bytes, int, int], None]
+"""Takes a stored message's subject, payload, sequence and time (nanoseconds since
+1970, by the server's clock)."""
 
 _IDLE: Final = "100"
 _ENDED: Final = ("404", "408")
@@ -46,11 +46,11 @@ class PullConsumer:
 
     def __init__(
         self,
-        client: Client,
+        client: FastClient,
         name: str,
         start: api.ConsumerConfig,
         *,
-        deliver: Callable[[Msg], None],
+        deliver: Deliver,
         on_caught_up: Callable[[], None],
     ) -> None:
         self._client = client
@@ -74,7 +74,7 @@ class PullConsumer:
         self._heard = self._loop.time()
         self._inbox = client.new_inbox()
         self._wanted = 0
-        self._unacknowledged = 0
+        self._to_acknowledge: str | None = None
 
     async def run(self) -> None:
         """Read until the consumer is lost. Raises `NatsUnavailable`, or whatever
@@ -94,10 +94,8 @@ class PullConsumer:
             raise NatsUnavailable(
                 f"NATS refuses the consumer: {describe(error)}"
             ) from error
-        self._subscription = await self._client.subscribe(
-            self._inbox, cb=self._on_message, pending_msgs_limit=4 * BATCH
-        )
-        await self._pull()
+        await self._client.listen(self._inbox, self._on_message)
+        self._pull()
         if not info.num_pending:
             self._catch_up()
         while not self._lost.done():
@@ -117,62 +115,73 @@ class PullConsumer:
         with suppress(nats.js.errors.NotFoundError):
             await self._js.delete_consumer(STREAM, self._name)
 
-    async def _on_message(self, message: Msg) -> None:
+    def _on_message(
+        self, subject: bytes, reply: bytes, data: bytes, headers: bytes
+    ) -> None:
         self._heard = self._loop.time()
         try:
             # A message of the stream names where to acknowledge it; what the server
             # says of the request itself does not. Headers prove nothing: anybody may
             # publish any.
-            if message.reply:
-                await self._on_delivery(message)
+            if reply:
+                self._on_delivery(subject.decode(), reply.decode(), data)
             else:
-                await self._on_status(message.headers or {})
+                self._on_status(headers.decode(errors="replace"))
         except Exception as error:
             self.lose(error)
 
-    async def _on_delivery(self, message: Msg) -> None:
-        self._deliver(message)
-        self._unacknowledged += 1
-        if not self._subscription.pending_msgs or self._unacknowledged >= ACK_EVERY:
-            await self._acknowledge(message)
-        if not self._caught_up and not message.metadata.num_pending:
+    def _on_delivery(self, subject: str, reply: str, data: bytes) -> None:
+        # $JS.ACK.stream.consumer.delivered.sequence.consumer-sequence.time.pending, or
+        # with the domain and the account's hash after the first two.
+        tokens = reply.split(".")
+        first = 5 if len(tokens) == 9 else 7
+        self._deliver(subject, data, int(tokens[first]), int(tokens[first + 2]))
+        if self._to_acknowledge is None:
+            # Once for all that came in one read.
+            self._loop.call_soon(self._acknowledge)
+        self._to_acknowledge = reply
+        if not self._caught_up and tokens[first + 3] == "0":
             self._catch_up()
         self._wanted -= 1
         if self._wanted <= BATCH // 2:
-            await self._pull()
+            self._pull()
 
-    async def _acknowledge(self, message: Msg) -> None:
+    def _acknowledge(self) -> None:
+        """Acknowledge the last message, and with it all before."""
+        reply, self._to_acknowledge = self._to_acknowledge, None
         try:
-            await message.ack()
-        except (nats.errors.Error, OSError):
-            # The connection is going; what is not acknowledged here is known here.
+            if reply is not None:
+                self._client.send(reply, b"", "")
+        except NatsUnavailable:
+            # What is not acknowledged to JetStream is known here all the same.
             count_nats_error("ack")
-        self._unacknowledged = 0
 
-    async def _on_status(self, headers: dict[str, str]) -> None:
-        status = headers.get(api.Header.STATUS, "")
+    def _on_status(self, headers: str) -> None:
+        # NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 9\r\n…
+        first, *rest = headers.split("\r\n")
+        status, _, reason = first.removeprefix("NATS/1.0 ").partition(" ")
         if status == _IDLE:
             # Nothing was waiting, even if something was when the consumer was made.
             self._catch_up()
         elif status in _ENDED:
-            self._wanted -= int(headers.get("Nats-Pending-Messages", self._wanted))
+            fields = dict(line.split(": ", 1) for line in rest if ": " in line)
+            self._wanted -= int(fields.get("Nats-Pending-Messages", self._wanted))
             if self._wanted <= BATCH // 2:
-                await self._pull()
+                self._pull()
         else:
             count_nats_error("pull")
-            reason = headers.get(api.Header.DESCRIPTION, "").strip()
             self.lose(NatsUnavailable(f"The consumer was lost: {status} {reason}"))
 
-    async def _pull(self) -> None:
+    def _pull(self) -> None:
         request = {
             "batch": BATCH,
             "expires": PULL_SECONDS * NANOSECONDS,
             "idle_heartbeat": int(HEARTBEAT_SECONDS * NANOSECONDS),
         }
-        await self._client.publish(
+        self._client.send(
             f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{self._name}",
             json.dumps(request).encode(),
-            reply=self._inbox,
+            self._inbox,
         )
         self._wanted += BATCH
 

@@ -95,14 +95,15 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
     )
 
 
-async def holds_message(client: Client, sequence: int, published: float) -> bool:
-    """Whether the stream still holds the message `sequence` that was stored at
-    `published` (Unix seconds). Raises `NatsUnavailable`."""
+async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool:
+    """Whether the stream still holds the message `sequence` that was stored at that
+    time (nanoseconds since 1970). Raises `NatsUnavailable`."""
     try:
         response = await _call(client, f"STREAM.MSG.GET.{STREAM}", {"seq": sequence})
     except nats.js.errors.APIError:
         return False
-    # Both times were rounded from nanoseconds, in different ways.
+    # The answer's time is read to the microsecond.
+    published = nanoseconds / NANOSECONDS
     return abs(_unix(response["message"]["time"]) - published) < 0.001
 
 

@@ -18,6 +18,13 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO_CHARACTERS: Final = re.compile(r"[0-9W-]{1,10}(?:[T ][0-9:.,+-]+Z?)?", re.ASCII)
 
 
+# What nearly every publisher sends and every instance stores: one number, so plain that
+# it is valid JSON and fits a double.
+_PLAIN: Final = re.compile(
+    rb'\s*\{\s*"updated_at"\s*:\s*((?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,9})?)\s*\}\s*'
+)
+
+
 class _Number(str):
     """A JSON number as it was written."""
 
@@ -92,6 +99,8 @@ def parse_update(body: bytes) -> Update:
 
     Raises `InvalidUpdate` with the field and the reason.
     """
+    if plain := _PLAIN.fullmatch(body):
+        return Update(plain[1].decode())
     not_json: list[_NotJson] = []
 
     def take_constant(name: str) -> _NotJson:

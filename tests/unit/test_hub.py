@@ -6,9 +6,10 @@ import pytest
 
 from realtime.hub import Hub, Latest
 from realtime.subscriber import Subscriber
-from realtime.updates import KEEPALIVE, Frame
+from realtime.updates import KEEPALIVE, Frame, Update
 
-FIRST, SECOND = Frame.of(b"first"), Frame.of(b"second")
+ONE, TWO = Update("1"), Update("2")
+FIRST, SECOND = ONE.frame(), TWO.frame()
 
 
 class Clock:
@@ -51,8 +52,8 @@ def hub(clock: Clock) -> Hub:
     return Hub(keepalive=15, max_stream_age=0, clock=clock)
 
 
-def latest(frame: Frame, identity: int = 1, expires_at: float = 9999) -> Latest:
-    return Latest(frame, identity, expires_at)
+def latest(update: Update, identity: int = 1, expires_at: float = 9999) -> Latest:
+    return Latest(update, identity, expires_at)
 
 
 def test_broadcast__two_environments__reaches_subscribers_of_one(hub: Hub) -> None:
@@ -63,7 +64,7 @@ def test_broadcast__two_environments__reaches_subscribers_of_one(hub: Hub) -> No
     hub.subscribe("b", elsewhere)
 
     # When
-    written = hub.broadcast("a", latest(FIRST))
+    written = hub.broadcast("a", latest(ONE))
 
     # Then
     assert written == 2
@@ -75,10 +76,10 @@ def test_broadcast__same_update_read_again__not_written_again(hub: Hub) -> None:
     # Given
     subscriber = Recorder()
     hub.subscribe("a", subscriber)
-    hub.broadcast("a", latest(FIRST, identity=1))
+    hub.broadcast("a", latest(ONE, identity=1))
 
     # When
-    written = hub.broadcast("a", latest(FIRST, identity=1))
+    written = hub.broadcast("a", latest(ONE, identity=1))
 
     # Then
     assert written == 0
@@ -89,10 +90,10 @@ def test_broadcast__equal_update_published_anew__written_again(hub: Hub) -> None
     # Given
     subscriber = Recorder()
     hub.subscribe("a", subscriber)
-    hub.broadcast("a", latest(FIRST, identity=1))
+    hub.broadcast("a", latest(ONE, identity=1))
 
     # When
-    hub.broadcast("a", latest(FIRST, identity=2))
+    hub.broadcast("a", latest(ONE, identity=2))
 
     # Then
     assert subscriber.frames == [FIRST, FIRST]
@@ -100,20 +101,20 @@ def test_broadcast__equal_update_published_anew__written_again(hub: Hub) -> None
 
 def test_subscribe__after_updates__returns_the_newest(hub: Hub) -> None:
     # Given
-    hub.broadcast("a", latest(FIRST, identity=1))
-    hub.broadcast("a", latest(SECOND, identity=2))
+    hub.broadcast("a", latest(ONE, identity=1))
+    hub.broadcast("a", latest(TWO, identity=2))
 
     # When
     replayed = hub.subscribe("a", Recorder())
 
     # Then
-    assert replayed is SECOND
+    assert replayed == SECOND
     assert hub.subscribe("b", Recorder()) is None
 
 
 def test_subscribe__latest_has_expired__returns_nothing(hub: Hub, clock: Clock) -> None:
     # Given
-    hub.broadcast("a", latest(FIRST, expires_at=clock.now + 10))
+    hub.broadcast("a", latest(ONE, expires_at=clock.now + 10))
 
     # When
     clock.now += 10
@@ -126,8 +127,8 @@ async def test_turn__latest_has_expired__forgotten_without_subscribers(
     hub: Hub, clock: Clock
 ) -> None:
     # Given
-    hub.broadcast("a", latest(FIRST, expires_at=clock.now + 10))
-    hub.broadcast("b", latest(SECOND, expires_at=clock.now + 20))
+    hub.broadcast("a", latest(ONE, expires_at=clock.now + 10))
+    hub.broadcast("b", latest(TWO, expires_at=clock.now + 20))
 
     # When
     clock.now += 15
@@ -139,15 +140,15 @@ async def test_turn__latest_has_expired__forgotten_without_subscribers(
 
 def test_forget_all_but__environment_gone_from_the_store__no_replay(hub: Hub) -> None:
     # Given
-    hub.broadcast("a", latest(FIRST))
-    hub.broadcast("b", latest(SECOND))
+    hub.broadcast("a", latest(ONE))
+    hub.broadcast("b", latest(TWO))
 
     # When
     hub.forget_all_but({"b"})
 
     # Then
     assert hub.subscribe("a", Recorder()) is None
-    assert hub.subscribe("b", Recorder()) is SECOND
+    assert hub.subscribe("b", Recorder()) == SECOND
 
 
 def test_unsubscribe__last_of_environment__leaves_no_trace(hub: Hub) -> None:
@@ -199,7 +200,7 @@ async def test_turn__update_sent_meanwhile__keepalive_put_off(
     hub.subscribe("a", subscriber)
     clock.now += 14
     await hub.turn()
-    hub.broadcast("a", latest(FIRST))
+    hub.broadcast("a", latest(ONE))
 
     # When
     clock.now += 14.9

@@ -1,0 +1,71 @@
+"""nats-py's client, as fast as the path from JetStream to the sockets needs it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from realtime.exceptions import NatsUnavailable
+
+logger = structlog.get_logger("sse")
+
+Handler = Callable[[bytes, bytes, bytes, bytes], None]
+"""Takes a message's subject, reply subject, payload and raw headers."""
+
+
+class FastClient(Client):
+    """nats-py's client, with a way in and a way out that cost a message neither a task
+    nor a queue nor a future: a third of the CPU.
+
+    It keeps what a `tls://` URL promises, too: nats-py would go on in the clear, the
+    password included, with a server that does not ask for TLS.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._handlers: dict[int, Handler] = {}
+
+    async def listen(self, subject: str, handler: Handler) -> None:
+        """Subscribe, and have `handler` called right where messages are parsed."""
+        subscription = await self.subscribe(subject, cb=_not_called)
+        self._handlers[subscription._id] = handler
+        # `send` writes at once; this way, not before the subscription has gone out.
+        await self.flush()
+
+    def send(self, subject: str, payload: bytes, reply: str) -> None:
+        """Publish at once. The subjects must be valid: they are not looked at.
+
+        Raises `NatsUnavailable` if there is no connection.
+        """
+        if not self.is_connected or self._transport is None:
+            raise NatsUnavailable("NATS is not connected.")
+        head = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
+        self._transport.write(head + payload + b"\r\n")
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
+    ) -> None:
+        handler = self._handlers.get(sid)
+        if handler is None:
+            await super()._process_msg(sid, subject, reply, data, headers)
+            return
+        try:
+            handler(subject, reply, data, headers or b"")
+        except Exception:
+            # nats-py would stop reading, and say so to nobody.
+            logger.exception("nats.handler_failed")
+
+    async def _process_info(
+        self, info: dict[str, Any], initial_connection: bool = False
+    ) -> None:
+        server = self._current_server
+        if server and server.uri.scheme == "tls" and not info.get("tls_required"):
+            raise nats.errors.Error("the URL says tls://, but the server offers none")
+        await super()._process_info(info, initial_connection)
+
+
+async def _not_called(message: Msg) -> None:
+    raise AssertionError("messages go to the handler")
