@@ -43,10 +43,9 @@ class _Session:
 
         What arrives live was published just now, whatever any clock says.
         """
-        now = asyncio.get_running_loop().time()
         max_age = self.state.max_age or float("inf")
         if self.caught_up:
-            return now + max_age
+            return asyncio.get_running_loop().time() + max_age
         return self.asked_at + max_age - (self.state.now - published)
 
 
