@@ -29,7 +29,6 @@ from realtime.http import (
 )
 from realtime.portable_subscriber import PortableSubscriber
 from realtime.service import RealtimeService
-from realtime.subscriber import Subscriber
 from realtime.updates import retry_frame
 
 STREAM_HEADERS: Final[tuple[Header, ...]] = (
@@ -97,7 +96,7 @@ class EnvironmentStreamConsumer(AsyncConsumer):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
         connection = connection_in(scope) if service.settings.direct_writes else None
-        subscriber: Subscriber = (
+        subscriber = (
             DirectSubscriber(send, connection)
             if connection is not None
             else PortableSubscriber(send)
@@ -107,7 +106,7 @@ class EnvironmentStreamConsumer(AsyncConsumer):
             # be neither the latest nor broadcast.
             latest = service.hub.subscribe(environment, subscriber)
             retry = retry_frame(int(jittered(service.settings.retry_milliseconds)))
-            subscriber.write(retry if latest is None else retry + latest)
+            subscriber.start(retry if latest is None else retry + latest)
             while True:
                 try:
                     message = await receive()

@@ -35,6 +35,11 @@ class PortableSubscriber(Subscriber):
         self._waiting: Frame | None = None
         self._ending = False
 
+    def start(self, frame: Frame) -> None:
+        """Send the first frame: through the server, which may have kept the response's
+        head to send it along."""
+        self._step(frame.body)
+
     def write(self, frame: Frame) -> None:
         if self._task is not None:
             self._waiting = frame

@@ -1,7 +1,8 @@
 """uvicorn's HTTP/1.1 protocol with what it lacks for streams."""
 
+import asyncio
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
 
+_CONTINUE = b"HTTP/1.1 100 "
+
+
 class StreamProtocol(HttpToolsProtocol):
     """Offers the connection to the application, and serves HTTP/1.0 clients a stream
     that they understand."""
@@ -21,10 +25,42 @@ class StreamProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         # The application's task has not run yet.
+        if self.scope["method"] != "HEAD":
+            self.cycle.transport = _HeadKeeper(self.cycle)
         if self.scope["http_version"] == "1.0":
             self.cycle.__class__ = UnchunkedCycle
         else:
             self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]  # uvicorn's own are plain dicts
+
+
+class _HeadKeeper(asyncio.Transport):
+    """Stands in for a response's transport until its head can go out together with the
+    first of its body: one write instead of two. ASGI has servers wait for that."""
+
+    __slots__ = ("_cycle", "_head", "_transport")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._head: bytes | None = None
+        self._transport = cycle.transport
+
+    def write(self, data: Any) -> None:
+        if self._head is None:
+            if data.startswith(_CONTINUE):
+                self._transport.write(data)
+            else:
+                self._head = data
+            return
+        self._cycle.transport = self._transport
+        self._transport.write(self._head + data)
+
+    def close(self) -> None:
+        if self._head is not None:
+            self._transport.write(self._head)
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 class UnchunkedCycle(RequestResponseCycle):

@@ -1,6 +1,8 @@
 """The queue-change endpoint of the running service, on both servers: what is taken,
 what is refused with which answer, and that nobody hears of what was refused."""
 
+import asyncio
+
 import pytest
 
 from tests.support.raw_http import (
@@ -297,3 +299,28 @@ def test_queue_change__several_on_one_connection__each_answered(
         ]
     # Then
     assert statuses == [202, 400, 401, 415, 202]
+
+
+async def test_queue_change__client_expects_100_continue__gets_it_before_the_answer(
+    service: Service, environment: str
+) -> None:
+    # Given
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    body = b'{"updated_at":1}'
+    writer.write(
+        f"POST /sse/environments/{environment}/queue-change HTTP/1.1\r\n"
+        f"Host: x\r\nAuthorization: Token {TOKEN}\r\n"
+        "Content-Type: application/json\r\nExpect: 100-continue\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n".encode()
+    )
+
+    # When
+    async with asyncio.timeout(5):
+        permission = await reader.readuntil(b"\r\n\r\n")
+        writer.write(body)
+        answer = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+
+    # Then
+    assert permission.startswith(b"HTTP/1.1 100 ")
+    assert answer.startswith(b"HTTP/1.1 202 ")
