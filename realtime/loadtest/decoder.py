@@ -37,9 +37,7 @@ class StreamDecoder:
         else:
             body, self._raw = self._raw, b""
         *lines, self._line = (self._line + body).split(b"\n")
-        values = (
-            _updated_at(line[5:]) for line in lines if line.startswith(b"data:")
-        )
+        values = (_updated_at(line[5:]) for line in lines if line.startswith(b"data:"))
         return [value for value in values if value is not None]
 
     def _take_head(self) -> bool:
@@ -70,7 +68,10 @@ class StreamDecoder:
             line, end, rest = self._raw.partition(b"\r\n")
             if not end:
                 break
-            size = int(line.partition(b";")[0], 16)
+            try:
+                size = int(line.partition(b";")[0], 16)
+            except ValueError:
+                size = 0  # no chunk: nothing that follows can be read
             self._raw = rest
             if size == 0:
                 self.ended = True

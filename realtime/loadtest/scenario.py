@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from realtime.exceptions import RealtimeError
@@ -37,9 +38,7 @@ class Scenario:
             self.subscribers * number // self.processes
             for number in range(self.processes + 1)
         ]
-        return [
-            range(start, end) for start, end in zip(bounds, bounds[1:], strict=False)
-        ]
+        return [range(start, end) for start, end in pairwise(bounds)]
 
 
 def processes_for(subscribers: int, wanted: int | None, file_limit: int) -> int:

@@ -1,0 +1,117 @@
+"""Non-blocking connections to the service, plain or TLS."""
+
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+
+from realtime.loadtest.decoder import StreamDecoder
+from realtime.loadtest.target import Address, Target
+
+READ_BYTES = 256
+"""Enough for the frame of an update in one read."""
+
+PER_SOURCE = 20_000
+"""Connections from one source address: the system has some 28,000 ports for each."""
+
+IP_BIND_ADDRESS_NO_PORT = 24
+"""Python's `socket` has no name for it: choose the port when connecting, so that it
+need be unique among connections to the same target only."""
+
+
+class Connection:
+    """One subscriber's connection and its response so far.
+
+    `is_open` is False until the request was sent.
+    """
+
+    __slots__ = ("decoder", "is_open", "since", "socket")
+
+    def __init__(self, connecting: socket.socket, since: float) -> None:
+        self.socket = connecting
+        self.since = since
+        self.is_open = False
+        self.decoder = StreamDecoder()
+
+
+class Connector:
+    """Opens the connections of one process.
+
+    `read(descriptor, size)` reads from any of them: all that is there if it is less
+    than `size`. It raises `BlockingIOError` if that is nothing, and returns nothing at
+    the end.
+    """
+
+    def __init__(self, target: Target, address: Address, subscribers: int) -> None:
+        """`subscribers` is how many there are in all processes."""
+        self._target = target
+        self._address = address
+        self._many = subscribers > PER_SOURCE and address.is_ipv4_loopback
+        self._tls = ssl.create_default_context() if target.tls else None
+        self._secured: dict[int, ssl.SSLSocket] = {}
+        self.read: Callable[[int, int], bytes] = (
+            os.read if self._tls is None else self._read_secured
+        )
+        self._request = (
+            f"GET {target.path} HTTP/1.1\r\n"
+            f"Host: {target.authority}\r\n"
+            "Accept: text/event-stream\r\n"
+            "Cache-Control: no-cache\r\n"
+            "\r\n"
+        ).encode()
+
+    def start(self, number: int, now: float) -> Connection:
+        """Begin to connect subscriber `number`; `advance` goes on when it is writable.
+
+        Raises `OSError`.
+        """
+        connecting = socket.socket(self._address.family, socket.SOCK_STREAM)
+        try:
+            connecting.setblocking(False)
+            if self._many:
+                connecting.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                connecting.bind((f"127.0.0.{2 + number // PER_SOURCE}", 0))
+            with suppress(BlockingIOError):
+                connecting.connect((self._address.ip, self._address.port))
+        except OSError:
+            connecting.close()
+            raise
+        return Connection(connecting, now)
+
+    def advance(self, connection: Connection) -> bool:
+        """Whether the request is on its way; if not, try again at the next event.
+
+        Raises `OSError` if the connection failed.
+        """
+        error = connection.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, os.strerror(error))
+        if self._tls is not None:
+            secured = connection.socket
+            if not isinstance(secured, ssl.SSLSocket):
+                # The descriptor stays the same.
+                connection.socket = secured = self._tls.wrap_socket(
+                    secured,
+                    server_hostname=self._target.host,
+                    do_handshake_on_connect=False,
+                )
+                self._secured[secured.fileno()] = secured
+            try:
+                secured.do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return False
+        connection.socket.sendall(self._request)
+        connection.is_open = True
+        return True
+
+    def _read_secured(self, descriptor: int, size: int) -> bytes:
+        """Everything: what OpenSSL keeps back causes no event."""
+        parts: list[bytes] = []
+        try:
+            while part := self._secured[descriptor].recv(16_384):
+                parts.append(part)
+        except ssl.SSLWantReadError:
+            if not parts:
+                raise BlockingIOError from None
+        return b"".join(parts)

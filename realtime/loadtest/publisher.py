@@ -1,0 +1,115 @@
+"""Publishes updates over one connection, as the task processor does."""
+
+import http.client
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from realtime.loadtest.scenario import LoadTestFailed, Scenario
+
+TIMEOUT_SECONDS: Final = 10
+
+
+class Publisher(threading.Thread):
+    """Publishes at `interval` for `duration`, then ends.
+
+    Each update is the time at which it is sent: a JSON number of Unix seconds with
+    microseconds, greater than the one before. `announce` is called from the thread,
+    with every update that was accepted. `failures` counts the others by reason.
+    """
+
+    def __init__(self, scenario: Scenario, announce: Callable[[float], None]) -> None:
+        super().__init__(name="publisher", daemon=True)
+        self._scenario = scenario
+        self._announce = announce
+        self._client = _Client(scenario)
+        self._stop_asked = threading.Event()
+        self._last = 0
+        self.published = 0
+        self.failures: Counter[str] = Counter()
+
+    def run(self) -> None:
+        start = time.monotonic()
+        number = 0
+        while number == 0 or number * self._scenario.interval < self._scenario.duration:
+            due = start + number * self._scenario.interval
+            if self._stop_asked.wait(max(0, due - time.monotonic())):
+                return
+            self._publish()
+            number += 1
+        end = start + self._scenario.duration
+        self._stop_asked.wait(max(0, end - time.monotonic()))
+
+    def stop(self) -> None:
+        self._stop_asked.set()
+
+    def _publish(self) -> None:
+        self._last = max(self._last + 1, time.time_ns() // 1000)
+        value = f"{self._last // 1_000_000}.{self._last % 1_000_000:06d}"
+        try:
+            status, _ = self._client.post(f'{{"updated_at":{value}}}')
+        except (OSError, http.client.HTTPException) as error:
+            self.failures[_reason(error)] += 1
+            return
+        if status >= 300:
+            self.failures[str(status)] += 1
+            return
+        self.published += 1
+        self._announce(float(value))
+
+
+def check_token(scenario: Scenario) -> None:
+    """Ask the service with a body that it cannot take, to publish nothing.
+
+    Raises `LoadTestFailed` if it would refuse any update, or does not answer.
+    """
+    url = scenario.queue_change.url
+    try:
+        status, body = _Client(scenario).post("{}")
+    except (OSError, http.client.HTTPException) as error:
+        raise LoadTestFailed(f"Cannot reach {url}: {_reason(error)}") from None
+    # 400 and 422 are about the body, and a 5xx may be over soon.
+    if 300 <= status < 500 and status not in (400, 422):
+        answer = body.decode(errors="replace")
+        raise LoadTestFailed(f"{url} answered {status}: {answer}")
+
+
+class _Client:
+    """One connection, made anew when the service has ended it."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        target = scenario.queue_change
+        kind = http.client.HTTPSConnection if target.tls else http.client.HTTPConnection
+        self._connection = kind(target.host, target.port, timeout=TIMEOUT_SECONDS)
+        self._path = target.path
+        self._headers = {
+            "Host": target.authority,
+            "Authorization": f"Token {scenario.token}",
+            "Content-Type": "application/json",
+        }
+
+    def post(self, body: str) -> tuple[int, bytes]:
+        """Status and body of the answer. Raises `OSError` and `HTTPException`."""
+        was_open = self._connection.sock is not None
+        try:
+            return self._post(body)
+        except (ConnectionError, http.client.BadStatusLine):
+            # Servers end connections that were idle for some seconds.
+            if not was_open:
+                raise
+            return self._post(body)
+
+    def _post(self, body: str) -> tuple[int, bytes]:
+        try:
+            self._connection.request("POST", self._path, body.encode(), self._headers)
+            response = self._connection.getresponse()
+            return response.status, response.read()
+        except BaseException:
+            self._connection.close()
+            raise
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

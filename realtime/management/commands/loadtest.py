@@ -1,0 +1,172 @@
+"""`manage.py loadtest`: very many subscribers, and when each is told."""
+
+import argparse
+import json
+import math
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from realtime.conf import token_fault
+from realtime.loadtest.plot import check_plot, plot
+from realtime.loadtest.report import progress_line, summary, text
+from realtime.loadtest.results import Results
+from realtime.loadtest.run import LoadTest
+from realtime.loadtest.scenario import LoadTestFailed, Scenario, processes_for
+from realtime.loadtest.target import Target
+from realtime.management.base_url import add_url_argument, endpoint
+from realtime.server.limits import raise_file_limit
+
+LINE_SECONDS: Final = 0.2
+"""Between two progress lines."""
+
+
+def count(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000_000:
+        raise argparse.ArgumentTypeError("takes a whole number from 1")
+    return int(text)
+
+
+def process_count(text: str) -> int | None:
+    """None is for the load test to choose."""
+    return None if text == "auto" else count(text)
+
+
+def seconds(text: str) -> float:
+    """A number of seconds, more than 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("takes a number of seconds, more than 0")
+    return value
+
+
+def rate(text: str) -> float:
+    """`4000/s`, or just `4000`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:/s)?", text, re.ASCII)
+    if not found or not float(found[1]):
+        raise argparse.ArgumentTypeError("takes connections a second, such as 4000/s")
+    return float(found[1])
+
+
+class Command(BaseCommand):
+    help = (
+        "Subscribe very many times to one environment of a running service, publish "
+        "updates, and tell who got which when. The secret is taken from "
+        "SSE_AUTHENTICATION_TOKEN. Latency is from the sending of an update to its "
+        "arrival at a subscriber, both by this machine's clock. Ctrl-C ends it early, "
+        "with the summary. The exit code is 0 if nobody was rejected or dropped and no "
+        "update failed or is missing, else 1."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        def option(name: str, kind: Any, default: str, meaning: str) -> None:
+            parser.add_argument(
+                *(f"--{name}",),
+                type=kind,
+                default=default,
+                metavar="N",
+                help=f"{meaning} (default: {default})",
+            )
+
+        option("subscribers", count, "15000", "streams to open")
+        option("ramp", rate, "4000/s", "connections to open a second")
+        option("interval", seconds, "10", "seconds between updates")
+        option("duration", seconds, "60", "seconds of updates, once all are connected")
+        option("grace", seconds, "5", "seconds after which a delivery is missing")
+        option(
+            *("processes", process_count, "auto"),
+            "processes to share the work, or auto: one per processor",
+        )
+        parser.add_argument(
+            "--environment",
+            default="load_test",
+            metavar="KEY",
+            help="the environment's key (default: load_test)",
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="print the summary as JSON only"
+        )
+        parser.add_argument(
+            "--plot",
+            type=Path,
+            metavar="FILE.png",
+            help="draw latency over time and its distribution (needs matplotlib)",
+        )
+        add_url_argument(parser)
+
+    def handle(self, **options: Any) -> None:
+        self._shows = sys.stderr.isatty() and not options["json"]
+        self._start = self._next_line = time.monotonic()
+        picture: Path | None = options["plot"]
+        try:
+            scenario = self._scenario(options)
+            if picture:
+                check_plot(picture)
+            results = LoadTest(scenario, self._show).run()
+            self._clear()
+            found = summary(results)
+            self.stdout.write(json.dumps(found) if options["json"] else text(found))
+            if picture:
+                plot(results, picture)
+        except LoadTestFailed as error:
+            self._clear()
+            raise CommandError(str(error)) from None
+        except KeyboardInterrupt:
+            self._clear()
+            raise SystemExit(130) from None
+        if not results.is_clean:
+            raise SystemExit(1)
+
+    @staticmethod
+    def _scenario(options: dict[str, Any]) -> Scenario:
+        token = settings.SSE_AUTHENTICATION_TOKEN
+        if fault := token_fault(token):
+            raise CommandError(f"SSE_AUTHENTICATION_TOKEN {fault}")
+
+        def target(name: str) -> Target:
+            return Target.of(endpoint(options["url"], options["environment"], name))
+
+        try:
+            stream, queue_change = target("stream"), target("queue-change")
+        except ValueError:
+            raise CommandError("--url takes an http:// or https:// URL") from None
+        subscribers: int = options["subscribers"]
+        return Scenario(
+            stream=stream,
+            queue_change=queue_change,
+            token=token,
+            subscribers=subscribers,
+            processes=processes_for(
+                subscribers, options["processes"], raise_file_limit()
+            ),
+            ramp=options["ramp"],
+            interval=options["interval"],
+            duration=options["duration"],
+            grace=options["grace"],
+        )
+
+    def _show(self, results: Results) -> None:
+        now = time.monotonic()
+        if self._shows and now >= self._next_line:
+            self._next_line = now + LINE_SECONDS
+            self._write_line(progress_line(results, now - self._start))
+
+    def _clear(self) -> None:
+        if self._shows:
+            self._write_line("")
+
+    def _write_line(self, line: str) -> None:
+        """Put `line` in place of the last one."""
+        # Not `self.stderr`, where everything is an error, and red.
+        sys.stderr.write(f"\r\x1b[K{line}")
+        sys.stderr.flush()
