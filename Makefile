@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit integration set-up-tests requirements clean
+.PHONY: help run test bench check unit integration set-up-tests requirements clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ integration: set-up-tests ## Tests against real servers, brokers, SDKs and a bro
 
 set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python packages
 	$(BIN)/python -m tests.set_up
+
+bench: set-up-tests ## Measure fan-out, publishing, memory; writes docs/benchmarks.md
+	$(BIN)/python -m tests.bench
 
 requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
 	cd requirements && for set in base serve embedded dev; do \

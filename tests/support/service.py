@@ -7,13 +7,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import requests
+
+from tests.support.processes import is_alive, was_started_with
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "test-secret"
@@ -39,6 +42,8 @@ class Service:
     log: Path
     expected_errors: set[str] = field(default_factory=set)
     """Log events of level error or above that the test brings about."""
+    killed: bool = False
+    """Whether the test has killed it; it need not stop well then."""
 
     @property
     def port(self) -> int:
@@ -106,11 +111,44 @@ class Service:
                     events.append(event)
         return events
 
+    def await_logged(self, name: str, times: int = 1) -> None:
+        """Wait until it has logged so many events called `name`."""
+        eventually(
+            lambda: len(self.events(name)) >= times, seconds=START_SECONDS, what=name
+        )
+
+    def workers(self) -> list[int]:
+        """The newest process of each worker, as the log tells."""
+        newest = {e["worker"]: e["pid"] for e in self.events("worker.started")}
+        return [newest[worker] for worker in sorted(newest)]
+
+    def running_workers(self) -> list[int]:
+        """The processes that still run, of all the workers that were ever started."""
+        started = [event["pid"] for event in self.events("worker.started")]
+        return [pid for pid in started if is_alive(pid)]
+
+    def kill(self) -> None:
+        """Kill it as `kill -9` does; of several processes only the supervisor."""
+        self.killed = True
+        self.process.kill()
+        self.process.wait()
+
+    def kill_all(self) -> None:
+        """Leave no process of it behind."""
+        self.kill()
+        for pid in self.running_workers():
+            if was_started_with(pid, str(self.log.parent)):
+                os.kill(pid, signal.SIGKILL)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send the signal and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(STOP_SECONDS)
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill_all()
+            raise
 
     def unexpected(self) -> list[dict[str, Any]]:
         """The first few errors that it logged and that no test expects."""
@@ -125,10 +163,17 @@ class Service:
 
 @contextmanager
 def running_service(
-    server: str, nats_url: str, folder: Path, **environment: str
+    server: str,
+    nats_url: str,
+    folder: Path,
+    *,
+    arguments: Sequence[str] = (),
+    open_files: str = "",
+    **environment: str,
 ) -> Iterator[Service]:
     """Run the service until the end of the block, on a free port of loopback, with its
-    log in `folder`; `environment` adds to its variables.
+    log in `folder`; `environment` adds to its variables, `arguments` to the command
+    line of `serve`, and `open_files` is what its `ulimit` is set to.
 
     Does not wait until it is ready, only until it listens. At the end it must stop by
     SIGTERM with exit code 0, and must not have logged an error.
@@ -147,11 +192,17 @@ def running_service(
         **environment,
     }
     with log.open("wb") as output:
-        start = _start_daphne if server == "daphne" else _start_serve
-        process, url = start(variables, output, log, server)
-        service = Service(server, url, process, log)
+        if server == "daphne":
+            service = _start_daphne(variables, output, log)
+        else:
+            more = ["--workers=2"] if server == "workers" else []
+            command = _limited(open_files, "manage.py", "serve", *more, *arguments)
+            service = _start_serve(server, command, variables, output, log)
+        process = service.process
         try:
             yield service
+            if service.killed:
+                return
             crashed = process.poll()
             assert crashed in (None, 0), f"{server} died: {log.read_text()}"
             code = service.stop()
@@ -159,14 +210,19 @@ def running_service(
             assert not service.unexpected(), service.unexpected()
             assert "Traceback" not in log.read_text(), log.read_text()
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            service.kill_all()
 
 
-def _start_daphne(
-    variables: dict[str, str], output: IO[bytes], log: Path, server: str
-) -> tuple[subprocess.Popen[bytes], str]:
+def _limited(open_files: str, *arguments: str) -> list[str]:
+    """The command line for Python with `arguments`, and a limit of open files if there
+    is one."""
+    command = [sys.executable, *arguments]
+    if open_files:
+        return ["sh", "-c", f'ulimit {open_files}; exec "$@"', "sh", *command]
+    return command
+
+
+def _start_daphne(variables: dict[str, str], output: IO[bytes], log: Path) -> Service:
     # Daphne prints no port that it was given by the system: hand it a socket.
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         port = listener.getsockname()[1]
@@ -182,30 +238,32 @@ def _start_daphne(
             stderr=subprocess.STDOUT,
             pass_fds=[listener.fileno()],
         )
-    return process, f"http://127.0.0.1:{port}"
+    return Service("daphne", f"http://127.0.0.1:{port}", process, log)
 
 
 def _start_serve(
-    variables: dict[str, str], output: IO[bytes], log: Path, server: str
-) -> tuple[subprocess.Popen[bytes], str]:
-    workers = 2 if server == "workers" else 1
+    server: str,
+    command: Sequence[str],
+    variables: dict[str, str],
+    output: IO[bytes],
+    log: Path,
+) -> Service:
     process = subprocess.Popen(
-        [sys.executable, "manage.py", "serve", f"--workers={workers}"],
+        command,
         cwd=ROOT,
         env=variables,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
     )
+    service = Service(server, "", process, log)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        # The last line may not be complete yet.
-        lines = log.read_text().split("\n")[:-1]
-        logged = [json.loads(line) for line in lines if line.startswith("{")]
-        started = [event for event in logged if event["event"] == "server.started"]
+        [workers] = [e["workers"] for e in service.events("supervisor.started")] or [1]
+        started = service.events("server.started")
         if len(started) == workers:
-            return process, f"http://127.0.0.1:{started[0]['port']}"
+            service.url = f"http://127.0.0.1:{started[0]['port']}"
+            return service
         time.sleep(0.02)
-    process.kill()
-    process.wait()
+    service.kill_all()
     raise AssertionError(f"serve did not start:\n{log.read_text()}")

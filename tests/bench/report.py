@@ -1,0 +1,59 @@
+"""The table, for people and for docs/benchmarks.md."""
+
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.bench.rows import Result
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
+PACKAGES = ("django", "channels", "daphne", "uvicorn", "uvloop", "nats-py")
+
+
+def table(results: list[Result]) -> str:
+    """A Markdown table, one row a scenario."""
+    lines = ["| scenario | measured | must | aim | |", "|---|---|---|---|---|"]
+    for result in results:
+        measured, must, aim = (
+            f"{value:,.{decimals(value)}f} {result.unit}"
+            for value in (result.value, result.must, result.aim)
+        )
+        lines.append(
+            f"| {result.scenario} | **{measured}** | {must} | {aim} "
+            f"| {result.verdict} |"
+        )
+    return "\n".join(lines)
+
+
+def decimals(value: float) -> int:
+    if value >= 100:
+        return 0
+    return 1 if value >= 10 else 2
+
+
+def surroundings(rounds: int) -> str:
+    """The machine, the versions and the date."""
+    cpuinfo = Path("/proc/cpuinfo").read_text()
+    found = re.search(r"model name\s*:\s*(.+)", cpuinfo)
+    cores = cpuinfo.count("processor\t")
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    nats = subprocess.run(["nats-server", "--version"], capture_output=True, text=True)
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, medians of {rounds}. "
+        f"{cores} cores of {found[1] if found else platform.machine()}, Linux "
+        f"{platform.release()}; Python {platform.python_version()}, {versions}, "
+        f"{nats.stdout.strip()}."
+    )
+
+
+def write(results: list[Result], rounds: int) -> None:
+    """Replace what is between the marks in docs/benchmarks.md."""
+    text = PAGE.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    measured = f"{BEGIN}\n{surroundings(rounds)}\n\n{table(results)}\n{END}"
+    PAGE.write_text(before + measured + after)

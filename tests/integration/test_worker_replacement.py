@@ -1,0 +1,234 @@
+"""`serve --workers N` while clients come, go and come back: workers are replaced one by
+one on SIGHUP, or killed, and nobody is refused or misses an update."""
+
+import asyncio
+import itertools
+import os
+import signal
+from collections import Counter
+from contextlib import suppress
+
+from tests.support.crowd import crowd
+from tests.support.service import TOKEN, Service
+from tests.support.streams import Stream
+from tests.support.waiting import eventually
+
+STREAMS = 20
+STORM = 400
+"""Clients that connect again and again, all the time."""
+
+SUBSCRIBERS = 100
+ENVIRONMENTS = 5
+
+
+async def connects(
+    service: Service, outcomes: Counter[str], done: asyncio.Event
+) -> None:
+    """Ask for `/livez` on a new connection again and again, and count what comes."""
+    request = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    while not done.is_set():
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            writer.write(request)
+            answer = await reader.read()
+            outcome = answer.partition(b"\r\n")[0].decode() or "closed without answer"
+            writer.close()
+        except OSError as error:
+            outcome = type(error).__name__
+        outcomes[outcome] += 1
+
+
+async def replace_while_connecting(service: Service, clients: int) -> Counter[str]:
+    """What `clients`, who connect again and again, get while SIGHUP replaces the
+    workers."""
+    outcomes: Counter[str] = Counter()
+    done = asyncio.Event()
+    connecting = [
+        asyncio.create_task(connects(service, outcomes, done)) for _ in range(clients)
+    ]
+    try:
+        service.process.send_signal(signal.SIGHUP)
+        await asyncio.to_thread(service.await_logged, "workers.replaced")
+    finally:
+        done.set()
+        await asyncio.gather(*connecting)
+    return outcomes
+
+
+async def test_sighup__open_streams__replaced_one_by_one_and_nobody_is_refused(
+    workers: Service, environment: str
+) -> None:
+    # Given
+    before = workers.workers()
+    async with crowd(workers, environment, STREAMS) as members:
+        # When
+        replacing = asyncio.create_task(replace_while_connecting(workers, 2))
+        ended = await asyncio.gather(*(m.ended_properly() for m in members))
+        outcomes = await replacing
+
+        # Then
+        assert all(ended)
+    assert set(outcomes) == {"HTTP/1.1 200 OK"}
+    assert not set(workers.workers()) & set(before)
+    assert workers.running_workers() == workers.workers()
+    steps = [
+        event["event"]
+        for event in workers.events()
+        if event["event"].startswith(("worker", "server"))
+    ]
+    replacement = ["worker.started", "server.started", "server.stopped"]
+    assert steps[steps.index("workers.replacing") :] == [
+        *("workers.replacing", *replacement, *replacement, "workers.replaced")
+    ]
+
+
+async def test_sighup__hundreds_connect_all_the_time__none_is_reset(
+    workers: Service,
+) -> None:
+    # When
+    outcomes = await replace_while_connecting(workers, STORM)
+
+    # Then
+    assert set(outcomes) == {"HTTP/1.1 200 OK"}, outcomes
+
+
+async def test_sighup__old_worker_dies_before_the_new_one_listens__one_takes_its_place(
+    workers: Service,
+) -> None:
+    # Given
+    workers.expected_errors = {"worker.died"}
+    old = workers.workers()[0]
+    workers.process.send_signal(signal.SIGHUP)
+    await asyncio.to_thread(workers.await_logged, "worker.started", 3)
+
+    # When
+    os.kill(old, signal.SIGKILL)
+    await asyncio.to_thread(workers.await_logged, "workers.replaced")
+    code = await asyncio.to_thread(workers.stop)
+
+    # Then
+    assert code == 0
+    assert not workers.running_workers()
+
+
+async def test_sighup__sigterm_before_the_new_worker_listens__nothing_is_left(
+    workers: Service,
+) -> None:
+    # Given
+    workers.process.send_signal(signal.SIGHUP)
+    await asyncio.to_thread(workers.await_logged, "worker.started", 3)
+
+    # When
+    code = await asyncio.to_thread(workers.stop)
+
+    # Then
+    assert code == 0
+    assert not workers.running_workers()
+
+
+class Subscriber:
+    """Subscribes to `environment`, for ever: reconnects when the stream ends."""
+
+    def __init__(self, service: Service, environment: str) -> None:
+        self._url = service.stream_url(environment)
+        self.environment = environment
+        self.last = -1
+        self.connections = 0
+        self.in_order = True
+        """Whether no stream has ever gone back."""
+
+    async def run(self) -> None:
+        while True:
+            with suppress(OSError, EOFError, TimeoutError, AssertionError):
+                async with Stream(self._url) as stream:
+                    if stream.status == 200:
+                        self.connections += 1
+                        await self._read(stream)
+            await asyncio.sleep(0.1)
+
+    async def _read(self, stream: Stream) -> None:
+        previous = -1
+        while True:
+            block = await stream.next_event()
+            self.last = int(block.partition('"updated_at":')[2].partition("}")[0])
+            self.in_order &= previous < self.last
+            previous = self.last
+
+
+async def acknowledged(service: Service, environment: str, number: int) -> bool:
+    """Publish on a connection of its own; whether it was answered with 202."""
+    body = b'{"updated_at":%d}' % number
+    path = f"/sse/environments/{environment}/queue-change"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f"Authorization: Token {TOKEN}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    try:
+        async with asyncio.timeout(5):
+            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            writer.write(head.encode() + body)
+            answer = await reader.read()
+            writer.close()
+    except (OSError, TimeoutError):
+        return False
+    return answer.startswith(b"HTTP/1.1 202 ")
+
+
+async def test_workers_killed__under_load__everyone_finds_the_last_acknowledged_update(
+    workers: Service, environment: str
+) -> None:
+    # Given
+    workers.expected_errors = {"worker.died"}
+    environments = [f"{environment}-{number}" for number in range(ENVIRONMENTS)]
+    everyone = [
+        Subscriber(workers, key)
+        for key, _ in zip(itertools.cycle(environments), range(SUBSCRIBERS))
+    ]
+    running = [asyncio.create_task(subscriber.run()) for subscriber in everyone]
+    ledger: dict[str, int] = {}
+    failed = 0
+    numbers = itertools.count()
+
+    async def publish(times: int) -> None:
+        nonlocal failed
+        for number in itertools.islice(numbers, times):
+            key = environments[number % ENVIRONMENTS]
+            if await acknowledged(workers, key, number):
+                ledger[key] = number
+            else:
+                failed += 1
+            await asyncio.sleep(0.02)
+
+    try:
+        # When
+        await publish(50)
+        for worker in (0, 1):
+            os.kill(workers.workers()[worker], signal.SIGKILL)
+            await publish(25)
+            while len(workers.events("nats.connected")) < 3 + worker:
+                await publish(1)
+            await publish(10)
+
+        # Then: stored without an acknowledgement may be newer
+        def informed() -> bool:
+            return all(s.last >= ledger[s.environment] for s in everyone)
+
+        await asyncio.to_thread(eventually, informed, what="the last acknowledged")
+
+        # When
+        for number, key in zip(numbers, environments, strict=False):
+            assert await acknowledged(workers, key, number)
+            ledger[key] = number
+
+        # Then
+        await asyncio.to_thread(eventually, informed, what="the next one")
+        assert {s.environment: s.last for s in everyone} == ledger
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    assert all(s.in_order for s in everyone)
+    assert failed <= 10
+    assert sum(s.connections for s in everyone) > SUBSCRIBERS
+    assert len(workers.events("worker.died")) == 2
