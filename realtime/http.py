@@ -72,10 +72,17 @@ class HttpError(Exception):
 
 
 def unavailable(detail: str, retry_after: float) -> HttpError:
-    """503, to be tried again after `retry_after` seconds (rounded up, at least 1)."""
+    """503, to be tried again after `retry_after` seconds (rounded up, at least 1).
+
+    The connection ends: kept alive, those that were turned away would fill the limit of
+    open files.
+    """
     seconds = max(1, -int(-retry_after // 1))
     return HttpError(
-        HTTPStatus.SERVICE_UNAVAILABLE, detail, ((b"retry-after", b"%d" % seconds),)
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        detail,
+        ((b"retry-after", b"%d" % seconds),),
+        close=True,
     )
 
 

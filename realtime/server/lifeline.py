@@ -8,27 +8,34 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
-VARIABLE: Final = "REALTIME_WORKER_LIFELINE"
-"""The environment variable that tells a worker the descriptor of its end."""
+VARIABLE: Final = "REALTIME_WORKER"
+"""The environment variable that tells a worker which descriptors it inherited: its end
+of the lifeline, and the socket to listen on."""
 
 
 class WorkerLifeline:
-    """The worker's end."""
+    """The worker's end. `listener` is the socket to listen on."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, listener: socket.socket) -> None:
         self._end = end
+        self.listener = listener
 
     @classmethod
     def inherited(cls) -> "WorkerLifeline | None":
-        """The end that the supervisor passed; None if there is no supervisor."""
-        descriptor = os.environ.get(VARIABLE)
-        return cls(socket.socket(fileno=int(descriptor))) if descriptor else None
+        """What the supervisor passed; None if there is no supervisor."""
+        descriptors = os.environ.get(VARIABLE)
+        if not descriptors:
+            return None
+        end, listener = (socket.socket(fileno=int(d)) for d in descriptors.split(","))
+        return cls(end, listener)
 
     def listening(self) -> None:
         """Tell the supervisor that connections are accepted."""
-        self._end.send(b"1")
+        with suppress(OSError):  # if it has died, `when_cut` tells
+            self._end.send(b"1")
 
     def when_cut(self, callback: Callable[[], None]) -> None:
         """Call `callback` on the running event loop when the supervisor has died."""

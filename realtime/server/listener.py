@@ -20,51 +20,52 @@ class CannotListen(RealtimeError):
     """The address cannot be listened on; the message says why."""
 
 
-def listen(address: str, *, reuse_port: bool = False) -> socket.socket:
-    """A socket that listens on `address` (`HOST:PORT`, or `:PORT` for all interfaces,
-    IPv6 and IPv4). With `reuse_port` several processes may have one each, and the
-    kernel spreads the connections over them.
+def listen(address: str) -> socket.socket:
+    """A socket that listens on `address`: `HOST:PORT`, or `:PORT` for all interfaces,
+    IPv6 and IPv4. Raises `CannotListen`."""
+    listener = bind(address)
+    try:
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _explained(error, address) from error
+    return listener
+
+
+def bind(address: str, *, shared: bool = False) -> socket.socket:
+    """A socket that is bound to `address` and does not listen yet. Where it is `shared`
+    there may be several, and the kernel spreads the connections over those that listen.
 
     Raises `CannotListen`.
     """
     host, port = _parse(address)
     dualstack = not host and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if ":" in host or dualstack else socket.AF_INET
-    try:
-        listener = socket.create_server(
-            (host, port),
-            family=family,
-            backlog=BACKLOG,
-            reuse_port=reuse_port,
-            dualstack_ipv6=dualstack,
-        )
-    except OSError as error:
-        raise _explained(error, address, port) from error
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
     # Inherited by every connection that is accepted.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    return listener
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if family == socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not dualstack))
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise _explained(error, address) from error
+    return bound
 
 
 def reserve(address: str) -> socket.socket:
-    """Keep `address` for the processes that will listen on it with `reuse_port`.
+    """Keep `address` for the sockets that will share it.
 
-    Returns a socket to be kept open, which takes no connections itself.
+    Returns one of them, to be kept open; it never listens.
 
-    Raises `CannotListen`, also if others already share the port in that way.
+    Raises `CannotListen`, also if others share the port already.
     """
     with listen(address) as probe:
         port = port_of(probe)
-    host, _ = _parse(address)
-    kept = socket.socket(probe.family, probe.type)
-    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    if probe.family == socket.AF_INET6:
-        kept.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(host)))
-    try:
-        kept.bind((host, port))
-    except OSError as error:
-        kept.close()
-        raise _explained(error, address, port) from error
-    return kept
+    return bind(f"{address.rpartition(':')[0]}:{port}", shared=True)
 
 
 def port_of(listener: socket.socket) -> int:
@@ -81,7 +82,8 @@ def _parse(address: str) -> tuple[str, int]:
     return host.strip("[]"), port
 
 
-def _explained(error: OSError, address: str, port: int) -> CannotListen:
+def _explained(error: OSError, address: str) -> CannotListen:
+    _, port = _parse(address)
     reasons = {
         errno.EADDRINUSE: f"port {port} is in use: stop what listens there, or set "
         "LISTEN_ADDR to another",

@@ -27,6 +27,10 @@ so that the one to close it is never the one that was just sent a request."""
 GRACE_SECONDS: Final = 3
 """After the drain: for what is still being answered."""
 
+LINGER_SECONDS: Final = 0.5
+"""After the listener was handed over: for connections that were accepted already, and
+whose request is still to come. uvicorn would close them unanswered."""
+
 
 class Server(uvicorn.Server):
     """A uvicorn server that drains the service before it stops.
@@ -65,6 +69,7 @@ class Server(uvicorn.Server):
         self._service = service
         self._lifeline = lifeline
         self._stopping: asyncio.Task[None] | None = None
+        self._linger = 0.0
 
     def run_on(self, listener: socket.socket) -> None:
         """Serve on `listener` until stopped by a signal, or by the supervisor's
@@ -93,6 +98,7 @@ class Server(uvicorn.Server):
     def _leave(self) -> None:
         for server in self.servers:
             server.close()
+        self._linger = LINGER_SECONDS
         self._begin_stop()
 
     def _on_interrupt(self) -> None:
@@ -107,4 +113,5 @@ class Server(uvicorn.Server):
 
     async def _stop(self) -> None:
         await self._service.drain()
+        await asyncio.sleep(self._linger)
         self.should_exit = True

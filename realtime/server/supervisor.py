@@ -11,6 +11,7 @@ import structlog
 
 from realtime.conf import jittered
 from realtime.server.lifeline import VARIABLE
+from realtime.server.listener import bind
 
 logger = structlog.get_logger("sse")
 
@@ -30,21 +31,25 @@ LEAVE: Final = signal.SIGUSR2
 
 
 class Supervisor:
-    """Runs `count` workers: this same command line again, each with a lifeline.
+    """Runs `count` workers: this same command line again, each with a lifeline and with
+    a socket of its own on `address`.
 
     `environment` is theirs; `drain` is how long their streams may take to end.
 
     SIGTERM and SIGINT drain all workers in parallel; a second SIGINT ends all streams
-    at once. SIGHUP replaces them one by one: the new one listens before the old one
-    leaves.
+    at once. SIGHUP replaces them one by one: the new one listens, on the same socket,
+    before the old one leaves, so that no connection is refused or reset.
     """
 
-    def __init__(self, count: int, environment: dict[str, str], drain: float) -> None:
+    def __init__(
+        self, count: int, address: str, environment: dict[str, str], *, drain: float
+    ) -> None:
         self._count = count
+        self._address = address
         self._environment = environment
         self._stop_within = drain + STOP_SECONDS
-        self._slots: list[asyncio.Task[None]] = []
         self._workers: list[_Worker | None] = [None] * count
+        self._alive: set[_Worker] = set()
         self._stopping = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
 
@@ -69,10 +74,12 @@ class Supervisor:
             if worker is None:
                 worker = self._workers[slot] = await self._start(slot)
             born = loop.time()
-            code = await worker.process.wait()
+            code = await self._end_of(worker)
             if self._workers[slot] is not worker or self._stopping.is_set():
                 continue  # replaced, or asked to go
             self._workers[slot] = None
+            # What waits in its backlog is lost, but the others get what comes now.
+            worker.listener.close()
             if loop.time() - born >= MAX_DELAY:
                 delay = FIRST_DELAY
             wait = jittered(delay)
@@ -88,23 +95,39 @@ class Supervisor:
             except TimeoutError:
                 delay = min(delay * 2, MAX_DELAY)
 
-    async def _start(self, slot: int) -> "_Worker":
+    async def _start(
+        self, slot: int, listener: socket.socket | None = None
+    ) -> "_Worker":
+        """Start a worker for `slot`, on `listener` or on a new socket."""
+        listener = listener or bind(self._address, shared=True)
         ours, theirs = socket.socketpair()
         with theirs:
+            descriptors = theirs.fileno(), listener.fileno()
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *sys.orig_argv[1:],
-                env={**self._environment, VARIABLE: str(theirs.fileno())},
-                pass_fds=[theirs.fileno()],
+                env={
+                    **self._environment,
+                    VARIABLE: ",".join(str(descriptor) for descriptor in descriptors),
+                },
+                pass_fds=descriptors,
                 stdin=asyncio.subprocess.DEVNULL,
                 # Ctrl-C in a terminal is for this process, which passes it on.
                 start_new_session=True,
             )
+        worker = _Worker(process, ours, listener)
+        self._alive.add(worker)
         logger.info("worker.started", worker=slot, pid=process.pid)
-        worker = _Worker(process, ours)
         if self._stopping.is_set():
             worker.send(signal.SIGTERM)
         return worker
+
+    async def _end_of(self, worker: "_Worker") -> int:
+        """Wait until `worker` has ended; returns its exit code."""
+        code = await worker.process.wait()
+        self._alive.discard(worker)
+        worker.lifeline.close()
+        return code
 
     def _stop(self, number: int) -> None:
         if self._stopping.is_set():
@@ -117,9 +140,8 @@ class Supervisor:
         loop.call_later(self._stop_within, self._signal_all, signal.SIGKILL)
 
     def _signal_all(self, number: int) -> None:
-        for worker in self._workers:
-            if worker is not None:
-                worker.send(number)
+        for worker in self._alive:
+            worker.send(number)
 
     def _replace_all(self) -> None:
         if self._replacing is None or self._replacing.done():
@@ -132,11 +154,20 @@ class Supervisor:
             old = self._workers[slot]
             if self._stopping.is_set() or old is None:
                 continue
-            new = await self._start(slot)
-            if not await new.listens():
+            new = await self._start(slot, old.listener)
+            listens = await new.listens()
+            if self._stopping.is_set():
+                await self._end_of(new)
+                return
+            if self._workers[slot] is not old:
+                # It died meanwhile, and was replaced as any other.
+                new.send(signal.SIGTERM)
+                await self._end_of(new)
+                continue
+            if not listens:
                 logger.error("worker.not_replaced", worker=slot, pid=new.process.pid)
                 new.send(signal.SIGKILL)
-                await new.process.wait()
+                await self._end_of(new)
                 return
             # From here on the slot watches the new one.
             self._workers[slot] = new
@@ -145,28 +176,29 @@ class Supervisor:
                 await asyncio.wait_for(old.process.wait(), self._stop_within)
             except TimeoutError:
                 old.send(signal.SIGKILL)
-            if self._stopping.is_set():
-                new.send(signal.SIGTERM)
         logger.info("workers.replaced")
 
 
 class _Worker:
-    """A worker's process, and our end of its lifeline."""
+    """A worker's process, our end of its lifeline, and the socket it listens on."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, lifeline: socket.socket
+        self,
+        process: asyncio.subprocess.Process,
+        lifeline: socket.socket,
+        listener: socket.socket,
     ) -> None:
         self.process = process
-        self._lifeline = lifeline
+        self.lifeline = lifeline
+        self.listener = listener
         lifeline.setblocking(False)
 
     async def listens(self) -> bool:
         """Wait until it accepts connections; False if it died or takes too long."""
         loop = asyncio.get_running_loop()
         try:
-            return await asyncio.wait_for(
-                loop.sock_recv(self._lifeline, 1), START_SECONDS
-            ) == (b"1")
+            told = loop.sock_recv(self.lifeline, 1)
+            return await asyncio.wait_for(told, START_SECONDS) == b"1"
         except (TimeoutError, OSError):
             return False
 

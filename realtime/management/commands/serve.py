@@ -32,6 +32,15 @@ def worker_count(text: str) -> int:
     return int(text)
 
 
+def subscriber_count(text: str) -> int:
+    """0 is as many as open files allow."""
+    if not text.isdecimal() or int(text) > 10_000_000:
+        raise argparse.ArgumentTypeError(
+            "takes a whole number; 0 is as many as open files allow"
+        )
+    return int(text)
+
+
 class Command(BaseCommand):
     help = (
         "Run the real-time updates service. It listens on LISTEN_ADDR (default :8088) "
@@ -53,7 +62,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--max-subscribers",
-            type=int,
+            type=subscriber_count,
             metavar="N",
             help="streams a worker takes (SSE_MAX_SUBSCRIBERS; default: what its limit "
             "of open files allows)",
@@ -95,7 +104,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _work(self, lifeline: WorkerLifeline) -> None:
-        with listen(settings.LISTEN_ADDR, reuse_port=True) as listener:
+        with lifeline.listener as listener:
             self._run_server(listener, lifeline)
 
     def _serve_alone(self, options: dict[str, Any]) -> None:
@@ -112,16 +121,20 @@ class Command(BaseCommand):
             self._surroundings(options, port_of(reservation)),
         ):
             host = settings.LISTEN_ADDR.rpartition(":")[0]
+            address = f"{host}:{port_of(reservation)}"
             environment = {
                 **os.environ,
-                "LISTEN_ADDR": f"{host}:{port_of(reservation)}",
                 "NATS_URL": ",".join(settings.NATS_URL),
                 "SSE_AUTHENTICATION_TOKEN": settings.SSE_AUTHENTICATION_TOKEN,
                 # The same for all, where it was made up.
                 "DJANGO_SECRET_KEY": settings.SECRET_KEY,
             }
-            drain = settings.SSE_DRAIN_SECONDS
-            supervisor = Supervisor(options["workers"], environment, drain)
+            supervisor = Supervisor(
+                options["workers"],
+                address,
+                environment,
+                drain=settings.SSE_DRAIN_SECONDS,
+            )
             asyncio.run(supervisor.run())
 
     @contextmanager
