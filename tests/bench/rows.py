@@ -72,7 +72,7 @@ class Bench:
 
     @contextmanager
     def serving(self, **environment: str) -> Iterator[Target]:
-        """`serve` with one worker on the server's core, its NATS wherever there is room."""
+        """`serve` with one worker on the server's core, its NATS on any."""
         with (
             self.nats(cores=None) as url,
             service(url, PORT, environment=environment) as target,
