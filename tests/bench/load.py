@@ -6,8 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.bench.processes import CLIENT_CORE, NATIVE, TOKEN, Target
+
+OPEN_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,13 @@ def idle_streams(ssebench: str, target: Target, count: int) -> Iterator[None]:
         text=True,
     )
     try:
-        assert process.stdout is not None
-        time.sleep(count / 4000 + 4)  # it prints when it is done only
+        # It prints nothing before it is done; the server's open files tell.
+        files = Path(f"/proc/{target.pids[0]}/fd")
+        deadline = time.monotonic() + OPEN_SECONDS
+        while len(list(files.iterdir())) < count:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{count} streams did not open")
+            time.sleep(0.2)
         yield
     finally:
         process.kill()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -94,6 +95,19 @@ def service(
         yield Target(port, pids)
 
 
+def await_listening(port: int) -> None:
+    """Wait until something takes connections on `port` of loopback."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"nothing listens on port {port}") from None
+            time.sleep(0.01)
+
+
 def await_ready(port: int, probes: int) -> None:
     deadline = time.monotonic() + START_SECONDS
     ready = 0
@@ -129,7 +143,7 @@ def compiled(name: str, folder: Path) -> str:
 def floor(program: str, port: int) -> Iterator[Target]:
     """One epoll loop in C and one bare `send()` per subscriber."""
     with running([program, str(port)], cores=SERVER_CORE) as process:
-        time.sleep(0.3)  # it says nothing when it listens
+        await_listening(port)
         yield Target(port, [process.pid])
 
 
@@ -139,5 +153,5 @@ def nchan(folder: Path) -> Iterator[Target]:
     Path("/tmp/nchan-bench").mkdir(exist_ok=True)  # noqa: S108  named in that file
     command = ["nginx", "-c", str(NATIVE / "nchan.conf"), "-g", "daemon off;"]
     with running(command, cores=SERVER_CORE) as process:
-        time.sleep(1)  # until its worker runs
+        await_listening(9090)
         yield Target(9090, [process.pid, *children(process.pid)])

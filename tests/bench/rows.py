@@ -16,6 +16,7 @@ from tests.bench import load
 from tests.bench.processes import (
     SERVER_CORE,
     Target,
+    await_listening,
     compiled,
     floor,
     nchan,
@@ -67,7 +68,7 @@ class Bench:
             *("-a", "127.0.0.1", "-p", str(NATS_PORT)),
         ]
         with running(command, cores=cores):
-            time.sleep(0.5)  # the service tries again if it is not there yet
+            await_listening(NATS_PORT)
             yield f"nats://127.0.0.1:{NATS_PORT}"
 
     @contextmanager

@@ -155,7 +155,7 @@ async def test_connections__4000_to_four_workers__spread_evenly(
             assert max(held) <= 1.25 * 1000
 
 
-async def test_worker_killed__its_clients_come_back_and_the_others_notice_nothing(
+async def test_worker__killed__its_clients_come_back_and_the_others_notice_nothing(
     workers: Service, environment: str
 ) -> None:
     # Given
@@ -196,7 +196,7 @@ async def test_worker_killed__its_clients_come_back_and_the_others_notice_nothin
     assert len(sockets(replacement, workers.port).listening) == 1
 
 
-async def test_worker_dies_again_and_again__restarted_after_longer_and_longer(
+async def test_worker__dies_again_and_again__restarted_after_longer_and_longer(
     workers: Service,
 ) -> None:
     # Given
@@ -225,7 +225,7 @@ async def test_worker_dies_again_and_again__restarted_after_longer_and_longer(
     assert len(workers.events("worker.started")) == 4
 
 
-async def test_sigterm__workers_drain_in_parallel_and_nothing_is_left(
+async def test_sigterm__two_workers__drain_in_parallel_and_nothing_is_left(
     workers: Service, environment: str
 ) -> None:
     # Given: they take a second to end
@@ -270,7 +270,7 @@ async def test_sigint__a_second_one__ends_everything_at_once(
             assert all(ended)
 
 
-async def test_supervisor_killed__workers_stop_by_themselves(
+async def test_supervisor__killed__workers_stop_by_themselves(
     workers: Service, environment: str
 ) -> None:
     # Given
