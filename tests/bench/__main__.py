@@ -29,6 +29,12 @@ def main() -> None:
         metavar="N",
         help="how often, for the median (default: 5)",
     )
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="replace the measured rows in docs/benchmarks.md, where only some are "
+        "measured",
+    )
     options = parser.parse_args()
     if unknown := set(options.rows) - set(ROWS):
         parser.error(f"there is no row {', '.join(sorted(unknown))}")
@@ -50,6 +56,8 @@ def main() -> None:
     print(report.table(results))
     if not options.rows:
         report.write(results, options.rounds)
+    elif options.write:
+        report.update(results)
 
 
 if __name__ == "__main__":

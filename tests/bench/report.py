@@ -16,17 +16,16 @@ PACKAGES = ("django", "channels", "daphne", "uvicorn", "uvloop", "nats-py")
 
 def table(results: list[Result]) -> str:
     """A Markdown table, one row a scenario."""
-    lines = ["| scenario | measured | must | aim | |", "|---|---|---|---|---|"]
-    for result in results:
-        measured, must, aim = (
-            f"{value:,.{decimals(value)}f} {result.unit}"
-            for value in (result.value, result.must, result.aim)
-        )
-        lines.append(
-            f"| {result.scenario} | **{measured}** | {must} | {aim} "
-            f"| {result.verdict} |"
-        )
-    return "\n".join(lines)
+    head = ["| scenario | measured | must | aim | |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *map(row, results)])
+
+
+def row(result: Result) -> str:
+    measured, must, aim = (
+        f"{value:,.{decimals(value)}f} {result.unit}"
+        for value in (result.value, result.must, result.aim)
+    )
+    return f"| {result.scenario} | **{measured}** | {must} | {aim} | {result.verdict} |"
 
 
 def decimals(value: float) -> int:
@@ -57,3 +56,12 @@ def write(results: list[Result], rounds: int) -> None:
     _, _, after = rest.partition(END)
     measured = f"{BEGIN}\n{surroundings(rounds)}\n\n{table(results)}\n{END}"
     PAGE.write_text(before + measured + after)
+
+
+def update(results: list[Result]) -> None:
+    """Replace the rows of these scenarios in docs/benchmarks.md, and no other."""
+    text = PAGE.read_text()
+    for result in results:
+        old = rf"^\| {re.escape(result.scenario)} \|.*$"
+        text = re.sub(old, row(result), text, flags=re.MULTILINE)
+    PAGE.write_text(text)
