@@ -11,9 +11,10 @@ BACKLOG: Final = 4096
 """A short backlog makes thousands of clients that reconnect at once wait for seconds:
 ../shared/design.md, 5."""
 
-SEND_BUFFER_BYTES: Final = 32 * 1024
-"""What the kernel keeps for a client that does not read; Linux doubles it. Left alone
-it grows to megabytes, of updates that nobody needs any more."""
+USER_TIMEOUT_MILLISECONDS: Final = 40_000
+"""How long what was sent may stay unconfirmed until the kernel gives the connection up:
+a peer that vanished without a word is gone this long after the next keep-alive, where
+Linux alone takes a quarter of an hour."""
 
 
 class CannotListen(RealtimeError):
@@ -44,8 +45,11 @@ def bind(address: str, *, shared: bool = False) -> socket.socket:
     bound = socket.socket(family)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
-    # Inherited by every connection that is accepted.
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Inherited by every connection that is accepted.
+        bound.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MILLISECONDS
+        )
     if family == socket.AF_INET6:
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not dualstack))
     try:

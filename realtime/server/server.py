@@ -15,6 +15,7 @@ from realtime.server import garbage
 from realtime.server.lifeline import WorkerLifeline
 from realtime.server.listener import BACKLOG
 from realtime.server.protocol import StreamProtocol
+from realtime.server.send_buffers import bound_send_buffers
 from realtime.server.supervisor import LEAVE
 from realtime.service import RealtimeService
 
@@ -83,6 +84,11 @@ class Server(uvicorn.Server):
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]
             logger.info("server.started", host=host, port=port, pid=os.getpid())
+        self._sweep = asyncio.get_running_loop().create_task(
+            bound_send_buffers(
+                self.server_state.connections, self._service.settings.keepalive
+            )
+        )
         if self._lifeline is not None:
             self._lifeline.when_cut(self._begin_stop)
             self._lifeline.listening()
