@@ -1,7 +1,8 @@
 """The routes that bypass Django's request handler, for Channels' `URLRouter`."""
 
 from collections.abc import Awaitable
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import re_path
@@ -11,6 +12,13 @@ from realtime.consumers import EnvironmentStreamConsumer
 from realtime.health import LivenessView, ReadinessView
 from realtime.http import NotFound
 from realtime.views import QueueChangeView
+
+REMEMBERED_PATHS: Final = 4096
+"""How many paths' routes are kept; more environments than that on one process are
+looked up again, at some 5 µs each."""
+
+LONGEST_REMEMBERED: Final = 512
+"""Characters; a client must not fill the memory with paths that it makes up."""
 
 
 class FlatProtocolTypeRouter(ProtocolTypeRouter):
@@ -35,19 +43,27 @@ class FlatURLRouter(URLRouter):
 
     _asgi_single_callable = True
 
+    def __init__(self, routes: list[Any]) -> None:
+        super().__init__(routes)
+        self._remembered = lru_cache(REMEMBERED_PATHS)(self._resolve)
+
     def __call__(  # type: ignore[override]  # the stubs' scope is Channels' own
         self, scope: Scope, receive: Receive, send: Send
     ) -> Awaitable[None]:
-        path = scope["path"].lstrip("/")
-        routes: list[Any] = self.routes
-        for route in routes:
-            if match := route.pattern.match(path):
-                _, args, kwargs = match
-                scope["url_route"] = {"args": args, "kwargs": kwargs}
-                application = route.callback
-                break
+        path = scope["path"]
+        resolve = self._remembered if len(path) <= LONGEST_REMEMBERED else self._resolve
+        application, args, kwargs = resolve(path)
+        scope["url_route"] = {"args": args, "kwargs": kwargs}
         awaitable: Awaitable[None] = application(scope, receive, send)
         return awaitable
+
+    def _resolve(self, path: str) -> tuple[Any, tuple[str, ...], dict[str, str]]:
+        routes: list[Any] = self.routes
+        for route in routes:
+            if match := route.pattern.match(path.lstrip("/")):
+                _, args, kwargs = match
+                return route.callback, args, kwargs
+        raise AssertionError("the last route matches everything")
 
 
 def route(pattern: str, application: Any) -> Any:

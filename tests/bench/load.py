@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.bench.processes import CLIENT_CORE, NATIVE, TOKEN, Target
 
@@ -106,6 +105,7 @@ def _field(text: str, name: str) -> float:
 def idle_streams(ssebench: str, target: Target, count: int) -> Iterator[None]:
     """`count` streams that are open and get nothing while the block runs."""
     arguments = arguments_of(target, count, updates=0, interval=1.0)
+    before = sum(target.open_files())
     process = subprocess.Popen(
         ["taskset", "-c", CLIENT_CORE, ssebench, *arguments, "--hold", "600"],
         stdout=subprocess.PIPE,
@@ -113,9 +113,8 @@ def idle_streams(ssebench: str, target: Target, count: int) -> Iterator[None]:
     )
     try:
         # It prints nothing before it is done; the server's open files tell.
-        files = Path(f"/proc/{target.pids[0]}/fd")
         deadline = time.monotonic() + OPEN_SECONDS
-        while len(list(files.iterdir())) < count:
+        while sum(target.open_files()) < before + count:
             if time.monotonic() > deadline:
                 raise SystemExit(f"{count} streams did not open")
             time.sleep(0.2)

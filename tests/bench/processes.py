@@ -36,6 +36,10 @@ class Target:
             total += int(fields[11]) + int(fields[12])
         return total / TICKS
 
+    def open_files(self) -> list[int]:
+        """Of each process, right now."""
+        return [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self.pids]
+
 
 @contextmanager
 def running(

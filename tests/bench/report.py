@@ -59,9 +59,12 @@ def write(results: list[Result], rounds: int) -> None:
 
 
 def update(results: list[Result]) -> None:
-    """Replace the rows of these scenarios in docs/benchmarks.md, and no other."""
+    """Replace the rows of these scenarios in docs/benchmarks.md, and no other; a new
+    one comes last."""
     text = PAGE.read_text()
     for result in results:
         old = rf"^\| {re.escape(result.scenario)} \|.*$"
-        text = re.sub(old, row(result), text, flags=re.MULTILINE)
+        text, known = re.subn(old, row(result), text, flags=re.MULTILINE)
+        if not known:
+            text = text.replace(END, f"{row(result)}\n{END}")
     PAGE.write_text(text)

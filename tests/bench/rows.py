@@ -281,6 +281,28 @@ def a_hundred_thousand(bench: Bench) -> list[Result]:
     return [Result(scenario, told, "s", 2.0, 1.2)]
 
 
+def spread(bench: Bench) -> list[Result]:
+    """How evenly the kernel hands connections out."""
+    count, workers = 10_000, 4
+
+    def measure() -> tuple[float, ...]:
+        with (
+            bench.nats(cores=None) as url,
+            service(url, PORT, workers=workers, cores=None) as target,
+        ):
+            before = target.open_files()
+            with load.idle_streams(bench.ssebench, target, count):
+                opened = [
+                    now - then
+                    for now, then in zip(target.open_files(), before, strict=True)
+                ]
+        return (max(opened) * workers / sum(opened),)
+
+    [ratio] = bench.rounds_of(measure)
+    scenario = f"{count:,} streams on {workers} workers: the most on one ÷ the mean"
+    return [Result(scenario, ratio, "×", 1.25, 1.1)]
+
+
 def daphne(bench: Bench) -> list[Result]:
     count = 10_000
 
@@ -306,5 +328,6 @@ ROWS: dict[str, Callable[[Bench], list[Result]]] = {
     "queue-change": queue_change,
     "latency": latency,
     "100000": a_hundred_thousand,
+    "spread": spread,
     "daphne": daphne,
 }
