@@ -24,6 +24,11 @@ class NatsServer:
     def url(self) -> str:
         return f"nats://127.0.0.1:{self._port}"
 
+    @property
+    def monitoring_url(self) -> str | None:
+        """None while it has not been started."""
+        return self._server.monitoring_url if self._server else None
+
     def start(self, *, empty: bool = False) -> None:
         """Start it; with `empty`, on a store of its own that holds nothing."""
         if empty:
