@@ -55,6 +55,19 @@ async def replace_while_connecting(service: Service, clients: int) -> Counter[st
     return outcomes
 
 
+def test_sighup__instance__has_run_since_it_was_started(workers: Service) -> None:
+    # Given
+    started = workers.metric("process_start_time_seconds")
+
+    # When
+    workers.process.send_signal(signal.SIGHUP)
+    workers.await_logged("workers.replaced")
+
+    # Then
+    assert workers.metric("process_start_time_seconds") == started
+    assert workers.metric("flagsmith_sse_workers") == 2
+
+
 async def test_sighup__open_streams__replaced_one_by_one_and_nobody_is_refused(
     workers: Service, environment: str
 ) -> None:
