@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check unit integration set-up-tests requirements clean
+.PHONY: help run test bench check unit integration set-up-tests dashboard picture \
+	requirements clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -31,6 +32,12 @@ set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python pac
 
 bench: set-up-tests ## Measure fan-out, publishing, memory; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
+
+dashboard: $(VENV)/dev.done ## Write Grafana's dashboard anew from its source
+	$(BIN)/python -m docker.grafana.dashboard
+
+picture: set-up-tests ## Draw the dashboard's panels from a real Prometheus
+	$(BIN)/python -m docker.grafana.picture
 
 requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
 	cd requirements && for set in base serve embedded dev; do \

@@ -139,8 +139,11 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         graph(
             "Updates read from JetStream",
-            "Each instance reads every update: the lines lie on one another.",
-            by("instance", rate("flagsmith_sse_updates_total")),
+            "By each worker. All read every update: the lines lie on one another.",
+            {
+                "{{instance}}": f"{rate('flagsmith_sse_updates_total')}"
+                f" / flagsmith_sse_workers{OURS}"
+            },
             PER_SECOND,
         ),
         graph(
@@ -227,8 +230,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
             COUNT,
         ),
         graph(
-            "Up since",
-            "How long each instance has run.",
+            "Uptime",
+            "Of each instance; of several workers, of what started them.",
             {"{{instance}}": f"time() - process_start_time_seconds{OURS}"},
             SECONDS,
         ),
@@ -259,19 +262,19 @@ ROWS: Final[dict[str, list[Panel]]] = {
         graph(
             "Environments in the stream",
             "The latest update of each environment that was updated in the past hour.",
-            {"{{stream_name}}": stream("total_messages")},
+            by("stream_name", stream("total_messages")),
             COUNT,
         ),
         graph(
             "Size of the stream",
             "Stored bytes.",
-            {"{{stream_name}}": stream("total_bytes")},
+            by("stream_name", stream("total_bytes")),
             BYTES,
         ),
         graph(
             "Consumers of the stream",
             "Each of our worker processes has one.",
-            {"{{stream_name}}": stream("consumer_count")},
+            by("stream_name", stream("consumer_count")),
             COUNT,
         ),
         graph(

@@ -5,10 +5,7 @@ import os
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +15,9 @@ import yaml
 from tests.integration.test_commands import manage
 from tests.support.crowd import crowd
 from tests.support.dashboard import panels, variable_queries
-from tests.support.nats import NatsServer
-from tests.support.nats_exporter import nats_exporter
-from tests.support.prometheus import FOLDER, Prometheus, running_prometheus
-from tests.support.service import TOKEN, Service, running_service
-from tests.support.waiting import eventually
+from tests.support.monitoring import Monitored, monitoring
+from tests.support.prometheus import FOLDER
+from tests.support.service import TOKEN, Service
 
 VARIABLES = {
     "job": "flagsmith-sse",
@@ -30,67 +25,11 @@ VARIABLES = {
     "nats_job": "nats",
     "__rate_interval": "5s",
 }
-ANSWER_SECONDS = 30
 METRIC = re.compile(r"(?:flagsmith_sse|process)_\w+(?:\{[^}]*\})?")
 """A selector in PromQL, without what follows in brackets."""
 
 TIMED = {"FlagsmithSseDeliverySlow", "FlagsmithSseEventLoopLag"}
 """Alerts that may hold on a machine that is busy with other things."""
-
-
-@dataclass
-class Monitored:
-    """Instances of the service with their nats-server, and the Prometheus that reads
-    them; `since` is the Unix time at which it began."""
-
-    services: list[Service]
-    nats: NatsServer
-    prometheus: Prometheus
-    since: float
-
-    def has_data(self, expression: str) -> bool:
-        """Whether `expression` had a value, a number, at any time so far."""
-        found = self.prometheus.query_range(expression, self.since, time.time())
-        return any(series.values for series in found)
-
-    def await_data(self, expressions: dict[str, str]) -> None:
-        """Wait until each has had a value; fail with those that have not."""
-        pending = dict(expressions)
-
-        def all_found() -> bool:
-            for name in [n for n, e in pending.items() if self.has_data(e)]:
-                del pending[name]
-            return not pending
-
-        eventually(all_found, seconds=ANSWER_SECONDS, what=pending)
-
-
-@contextmanager
-def monitoring(
-    folder: Path, servers: Sequence[str], *arguments: str
-) -> Iterator[Monitored]:
-    """An instance on each of `servers`, with `arguments` to `serve`, that Prometheus
-    has read when they were ready."""
-    nats = NatsServer(folder / "nats")
-    nats.start()
-    with ExitStack() as stack:
-        stack.callback(nats.stop)
-        services = [
-            stack.enter_context(
-                running_service(server, nats.url, folder, arguments=arguments)
-            )
-            for server in servers
-        ]
-        for service in services:
-            service.await_ready()
-        exporter = stack.enter_context(nats_exporter(lambda: nats.monitoring_url))
-        instances = [f"127.0.0.1:{service.port}" for service in services]
-        jobs = {"flagsmith-sse": instances, "nats": [exporter]}
-        prometheus = stack.enter_context(running_prometheus(folder, jobs))
-        monitored = Monitored(services, nats, prometheus, time.time())
-        ready = "flagsmith_sse_ready == flagsmith_sse_workers"
-        monitored.await_data({"ready": f"count({ready}) == {len(services)}"})
-        yield monitored
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +141,9 @@ def test_alerts__wrong_token__unauthorised(
 async def test_alerts__as_many_subscribers_as_it_takes__near_the_limit(
     tmp_path: Path, environment: str, await_alerts: Callable[..., None]
 ) -> None:
-    with monitoring(tmp_path, ["serve"], "--max-subscribers=10") as monitored:
+    with monitoring(
+        tmp_path, ["serve"], arguments=["--max-subscribers=10"]
+    ) as monitored:
         # When
         async with crowd(monitored.services[0], environment, 10):
             # Then

@@ -21,11 +21,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Panel:
-    """`unit` is Grafana's name of it."""
+    """`place` is left, top, width and height on Grafana's grid, `unit` Grafana's name
+    of it."""
 
     row: str
     title: str
+    place: tuple[int, int, int, int]
     unit: str
+    is_number: bool
     stacked: bool
     targets: tuple[Target, ...]
 
@@ -39,13 +42,16 @@ def panels(variables: Mapping[str, str]) -> list[Panel]:
         if panel["type"] == "row":
             row = panel["title"]
             continue
+        place = panel["gridPos"]
         defaults = panel["fieldConfig"]["defaults"]
         stacking = defaults.get("custom", {}).get("stacking", {})
         found.append(
             Panel(
                 row,
                 panel["title"],
+                (place["x"], place["y"], place["w"], place["h"]),
                 defaults["unit"],
+                panel["type"] == "stat",
                 stacking.get("mode") == "normal",
                 tuple(
                     Target(t["legendFormat"], substituted(t["expr"], variables))
@@ -68,6 +74,11 @@ def variable_queries(variables: Mapping[str, str]) -> dict[str, str]:
             query = substituted(f"group by ({label}) ({series})", variables)
             queries[variable["name"]] = query
     return queries
+
+
+def series_name(legend: str, labels: Mapping[str, str]) -> str:
+    """What a series with these labels is called under a target with this legend."""
+    return re.sub(r"{{(\w+)}}", lambda match: labels.get(match[1], ""), legend)
 
 
 def substituted(expression: str, variables: Mapping[str, str]) -> str:
