@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check unit integration set-up-tests dashboard picture \
+.PHONY: help run test bench audit check unit integration set-up-tests dashboard picture \
 	requirements clean
 
 help: ## List the targets
@@ -38,6 +38,10 @@ dashboard: $(VENV)/dev.done ## Write Grafana's dashboard anew from its source
 
 picture: set-up-tests ## Draw the dashboard's panels from a real Prometheus
 	$(BIN)/python -m docker.grafana.picture
+
+audit: $(VENV)/dev.done ## Ask PyPI about known vulnerabilities of all dependencies
+	$(BIN)/pip install --quiet pip-audit
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements/dev.txt
 
 requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
 	cd requirements && for set in base serve embedded dev; do \

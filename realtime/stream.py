@@ -76,6 +76,7 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
     current = info["config"]
     different = [name for name, value in expected.items() if current[name] != value]
     if fixed := [name for name in different if name in _FIXED]:
+        metrics.nats_errors["create_jetstream"].inc()
         raise StreamIncompatible(
             f"The stream {STREAM} exists with "
             + ", ".join(

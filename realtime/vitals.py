@@ -46,7 +46,7 @@ class Vitals:
             before = worst
 
     def _sample(self) -> None:
-        metrics.ready.set(self._service.not_ready is None)
+        self._service.note_readiness()
         if self._worker is not None:
             self._worker.sample()
 

@@ -100,10 +100,7 @@ def _key(scenario: Scenario) -> str:
 def _draw_panel(axes: Axes, panel: Panel, scenario: Scenario) -> None:
     lines = _lines(panel, scenario)
     largest = max((v for line in lines.values() for v in line if v == v), default=0)
-    divisor, suffix = next(
-        (scale for scale in SCALES[panel.unit] if largest >= scale[0]),
-        SCALES[panel.unit][-1],
-    )
+    divisor, suffix = _scale(panel.unit, largest)
     scaled = {name: [v / divisor for v in line] for name, line in lines.items()}
     times = [step * SCRAPE_SECONDS for step in range(_steps(scenario))]
     if panel.stacked:
@@ -117,8 +114,7 @@ def _draw_panel(axes: Axes, panel: Panel, scenario: Scenario) -> None:
         axes.text(second, 1, str(number), transform=axes.get_xaxis_transform(), size=6)
     title = panel.title
     if panel.is_number:
-        last = ", ".join(f"{_last(line):.3g}" for line in scaled.values())
-        title += f": {last}{suffix}"
+        title += ": " + ", ".join(_last(panel.unit, line) for line in lines.values())
     axes.set_title(title, size=10, loc="left", weight="bold", pad=9)
     axes.set_xlim(0, times[-1])
     axes.set_ylim(0, axes.get_ylim()[1] if largest else 1)
@@ -148,13 +144,21 @@ def _lines(panel: Panel, scenario: Scenario) -> Lines:
             for time, value in series.values.items():
                 line[round((time - scenario.start) / SCRAPE_SECONDS)] = value
             name = series_name(target.legend, series.labels)
-            assert name not in lines, f"{panel.title} has two lines called {name}"
+            if name in lines:
+                raise ValueError(f"{panel.title} has two lines called {name!r}")
             lines[name] = line
     return lines
 
 
-def _last(line: list[float]) -> float:
-    return next((v for v in reversed(line) if not math.isnan(v)), math.nan)
+def _last(unit: str, line: list[float]) -> str:
+    value = next(value for value in reversed(line) if not math.isnan(value))
+    divisor, suffix = _scale(unit, value)
+    return f"{value / divisor:.3g}{suffix}"
+
+
+def _scale(unit: str, value: float) -> tuple[float, str]:
+    scales = SCALES[unit]
+    return next((scale for scale in scales if value >= scale[0]), scales[-1])
 
 
 if __name__ == "__main__":

@@ -273,7 +273,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         graph(
             "Consumers of the stream",
-            "Each of our worker processes has one.",
+            "Each of our worker processes has one; that of one which died stays for half "
+            "a minute.",
             by("stream_name", stream("consumer_count")),
             COUNT,
         ),

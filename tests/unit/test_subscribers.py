@@ -58,6 +58,9 @@ class Server:
     def abort(self) -> None:
         self.aborted = True
 
+    def is_closing(self) -> bool:
+        return self.aborted
+
     def set_write_buffer_limits(self, high: int) -> None:
         self.limit = high
 
