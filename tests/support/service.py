@@ -169,11 +169,14 @@ def running_service(
     *,
     arguments: Sequence[str] = (),
     open_files: str = "",
+    program: Sequence[str] = (sys.executable, "manage.py"),
+    cwd: str = str(ROOT),
     **environment: str,
 ) -> Iterator[Service]:
     """Run the service until the end of the block, on a free port of loopback, with its
     log in `folder`; `environment` adds to its variables, `arguments` to the command
-    line of `serve`, and `open_files` is what its `ulimit` is set to.
+    line of `serve`, and `open_files` is what its `ulimit` is set to. `program`, run in
+    `cwd`, is the command line of Django that has `serve`.
 
     Does not wait until it is ready, only until it listens. At the end it must stop by
     SIGTERM with exit code 0, and must not have logged an error.
@@ -196,8 +199,8 @@ def running_service(
             service = _start_daphne(variables, output, log)
         else:
             more = ["--workers=2"] if server == "workers" else []
-            command = _limited(open_files, "manage.py", "serve", *more, *arguments)
-            service = _start_serve(server, command, variables, output, log)
+            command = _limited(open_files, [*program, "serve", *more, *arguments])
+            service = _start_serve(server, command, cwd, variables, output, log)
         process = service.process
         try:
             yield service
@@ -213,10 +216,8 @@ def running_service(
             service.kill_all()
 
 
-def _limited(open_files: str, *arguments: str) -> list[str]:
-    """The command line for Python with `arguments`, and a limit of open files if there
-    is one."""
-    command = [sys.executable, *arguments]
+def _limited(open_files: str, command: list[str]) -> list[str]:
+    """`command` with a limit of open files, if there is one."""
     if open_files:
         return ["sh", "-c", f'ulimit {open_files}; exec "$@"', "sh", *command]
     return command
@@ -244,13 +245,14 @@ def _start_daphne(variables: dict[str, str], output: IO[bytes], log: Path) -> Se
 def _start_serve(
     server: str,
     command: Sequence[str],
+    cwd: str,
     variables: dict[str, str],
     output: IO[bytes],
     log: Path,
 ) -> Service:
     process = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=cwd,
         env=variables,
         stdin=subprocess.DEVNULL,
         stdout=output,
