@@ -23,32 +23,11 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
     django.setup()
 
     from realtime.conf import RealtimeSettings
-    from realtime.hosting import (
-        Lifespan,
-        ServiceMiddleware,
-        host_on_daphne,
-        refuse_websocket,
-    )
-    from realtime.routing import (
-        FlatProtocolTypeRouter,
-        FlatURLRouter,
-        realtime_urlpatterns,
-        route,
-    )
+    from realtime.hosting import host
     from realtime.service import RealtimeService
 
     service = RealtimeService(RealtimeSettings.from_django())
-    routes = [*realtime_urlpatterns(), route("", get_asgi_application())]
-    if "daphne.server" in sys.modules:
-        host_on_daphne(service)
-    router = FlatProtocolTypeRouter(
-        {
-            "http": ServiceMiddleware(service, FlatURLRouter(routes)),
-            "lifespan": Lifespan(service),
-            "websocket": refuse_websocket,
-        }
-    )
-    return service, router
+    return service, host(service, get_asgi_application())
 
 
 try:

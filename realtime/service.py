@@ -5,10 +5,12 @@ import asyncio
 from typing import Final
 
 import structlog
+from channels.layers import get_channel_layer
 
 from realtime.admission import Admission
 from realtime.bridge import NatsBridge
 from realtime.conf import RealtimeSettings
+from realtime.groups import GroupSender
 from realtime.hub import Hub
 from realtime.worker import BridgeWorker
 
@@ -35,7 +37,14 @@ class RealtimeService:
             stall=settings.stall,
             clock=lambda: asyncio.get_running_loop().time(),
         )
-        self.bridge = NatsBridge(settings, self.hub, on_ready=self._on_ready)
+        layer = get_channel_layer()
+        self._groups = GroupSender(layer) if layer is not None else None
+        self.bridge = NatsBridge(
+            settings,
+            self.hub,
+            on_ready=self._on_ready,
+            on_update=self._groups.offer if self._groups is not None else None,
+        )
         self.admission = Admission(
             refusal=lambda: self.not_ready,
             open_streams=lambda: self.hub.subscribers,
@@ -71,6 +80,9 @@ class RealtimeService:
             loop.create_task(worker.handle(), name="nats-bridge"),
             loop.create_task(self.hub.keep_alive(), name="keep-alive"),
         ]
+        if self._groups is not None:
+            groups = self._groups.run()
+            self._tasks.append(loop.create_task(groups, name="group-sender"))
         for task in self._tasks:
             task.add_done_callback(self._on_done)
 
@@ -109,7 +121,7 @@ class RealtimeService:
         self.admission.review()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
-        """Neither of the tasks returns by itself."""
+        """None of the tasks returns by itself."""
         self._died = True
         if not task.cancelled() and (error := task.exception()):
             logger.critical("task.died", task=task.get_name(), exc_info=error)

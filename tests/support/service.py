@@ -171,12 +171,14 @@ def running_service(
     open_files: str = "",
     program: Sequence[str] = (sys.executable, "manage.py"),
     cwd: str = str(ROOT),
+    application: str = "flagsmith_sse.asgi:application",
     **environment: str,
 ) -> Iterator[Service]:
     """Run the service until the end of the block, on a free port of loopback, with its
     log in `folder`; `environment` adds to its variables, `arguments` to the command
     line of `serve`, and `open_files` is what its `ulimit` is set to. `program`, run in
-    `cwd`, is the command line of Django that has `serve`.
+    `cwd`, is the command line of Django that has `serve`; `application` is what Daphne
+    runs.
 
     Does not wait until it is ready, only until it listens. At the end it must stop by
     SIGTERM with exit code 0, and must not have logged an error.
@@ -196,7 +198,7 @@ def running_service(
     }
     with log.open("wb") as output:
         if server == "daphne":
-            service = _start_daphne(variables, output, log)
+            service = _start_daphne(application, variables, output, log)
         else:
             more = ["--workers=2"] if server == "workers" else []
             command = _limited(open_files, [*program, "serve", *more, *arguments])
@@ -223,14 +225,16 @@ def _limited(open_files: str, command: list[str]) -> list[str]:
     return command
 
 
-def _start_daphne(variables: dict[str, str], output: IO[bytes], log: Path) -> Service:
+def _start_daphne(
+    application: str, variables: dict[str, str], output: IO[bytes], log: Path
+) -> Service:
     # Daphne prints no port that it was given by the system: hand it a socket.
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "daphne", "--fd", str(listener.fileno())),
-                *("--access-log", os.devnull, "flagsmith_sse.asgi:application"),
+                *("--access-log", os.devnull, application),
             ],
             cwd=ROOT,
             env=variables,
