@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,16 +49,9 @@ TIMES = {
 Publish = Callable[..., None]
 
 
-def publish_from_a_coroutine(*arguments: object, **options: float) -> None:
+def publish_from_a_coroutine(*arguments: Any, **options: Any) -> None:
     """The asynchronous variant, on an event loop of its own."""
-    coroutine: Callable[..., object] = partial(
-        apublish_environment_update, *arguments, **options
-    )
-
-    async def run() -> None:
-        await coroutine()  # type: ignore[misc]  # any arguments, on purpose
-
-    asyncio.run(run())
+    asyncio.run(apublish_environment_update(*arguments, **options))
 
 
 @pytest.fixture(params=["sync", "async"])
