@@ -6,7 +6,6 @@ import atexit
 import os
 import threading
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Final
 
 import nats.errors
@@ -33,9 +32,11 @@ class ProcessPublisher:
     def __init__(self, settings: RealtimeSettings) -> None:
         self._settings = settings
         self._loop = asyncio.new_event_loop()
+        self._closing = asyncio.Event()
         self._connection: asyncio.Task[tuple[FastClient, Publisher]] | None = None
+        # A daemon: whoever waits for an update keeps the process alive.
         self._thread = threading.Thread(
-            target=self._loop.run_forever, name="realtime-publisher", daemon=True
+            target=self._run, name="realtime-publisher", daemon=True
         )
         self._thread.start()
 
@@ -49,15 +50,15 @@ class ProcessPublisher:
 
     def close(self) -> None:
         """Leave NATS and end the thread; nothing can be published afterwards."""
-        closing = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
-        with suppress(TimeoutError):
-            closing.result(CLOSE_SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join(CLOSE_SECONDS)
-        if not self._loop.is_running():
-            self._loop.close()
 
-    async def _close(self) -> None:
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._until_closed())
+
+    async def _until_closed(self) -> None:
+        await self._closing.wait()
         if self._connection is not None and _stands(self._connection):
             client, _ = self._connection.result()
             await close(client)
