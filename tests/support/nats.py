@@ -72,3 +72,10 @@ class NatsServer:
         ]
         found: dict[str, Any] = stream
         return found
+
+    def connections(self) -> list[dict[str, Any]]:
+        """What its monitoring port says of the connections that are open."""
+        assert self._server is not None
+        answer = requests.get(self._server.monitoring_url + "/connz", timeout=5)
+        found: list[dict[str, Any]] = answer.json()["connections"]
+        return found
