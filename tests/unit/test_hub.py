@@ -1,8 +1,10 @@
 """The hub on its own: subscribers that keep what they get, a clock set by hand."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from prometheus_client.values import MutexValue
 
 from realtime.hub import Hub, Latest
 from realtime.subscriber import Subscriber
@@ -160,8 +162,8 @@ def test_unsubscribe__last_of_environment__leaves_no_trace(hub: Hub) -> None:
 
     # When
     for subscriber in subscribers:
-        hub.unsubscribe(subscriber)
-        hub.unsubscribe(subscriber)
+        hub.unsubscribe(subscriber, "client")
+        hub.unsubscribe(subscriber, "client")
 
     # Then
     assert (hub.subscribers, hub.environments) == (0, 0)
@@ -224,7 +226,7 @@ async def test_turn__thousands_due_at_once__each_visited_once(
     subscribers = [Recorder() for _ in range(2000)]
     for subscriber in subscribers:
         hub.subscribe("a", subscriber)
-    hub.unsubscribe(subscribers[0])
+    hub.unsubscribe(subscribers[0], "client")
 
     # When
     clock.now += 15.5
@@ -298,3 +300,31 @@ async def test_turn__lagging_for_too_long__given_up(clock: Clock) -> None:
     assert stuck.aborted
     assert not slow.aborted
     assert hub.subscribers == 1
+
+
+def test_broadcast__many_subscribers__as_many_metric_operations_as_for_one(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    operations: list[str] = []
+    for name in ("inc", "set"):
+        original = getattr(MutexValue, name)
+
+        def counted(self: MutexValue, value: float, original: Any = original) -> None:
+            operations.append(original.__name__)
+            original(self, value)
+
+        monkeypatch.setattr(MutexValue, name, counted)
+    hub.subscribe("few", Recorder())
+    for _ in range(1000):
+        hub.subscribe("many", Recorder())
+    operations.clear()
+
+    # When
+    hub.broadcast("few", latest(ONE))
+    few = len(operations)
+    hub.broadcast("many", latest(ONE))
+
+    # Then
+    assert len(operations) == 2 * few
+    assert few <= 3

@@ -24,7 +24,7 @@ class Server:
         self.writable.set()
         self.bodies: list[bytes] = []
         self.complete = False
-        self.broken = False
+        self.broken = self.broke = False
         self.aborted = False
         self.limit = 0
 
@@ -57,6 +57,9 @@ class Server:
 
     def abort(self) -> None:
         self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.aborted
 
     def set_write_buffer_limits(self, high: int) -> None:
         self.limit = high
