@@ -1,4 +1,4 @@
-"""How large a request may be and how long it may take to arrive: uvicorn asks neither."""
+"""How large a request may be, and how long it may take to arrive."""
 
 import asyncio
 from http import HTTPStatus
@@ -59,7 +59,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unfinished.pop(self, None)
-        # uvicorn tells the newest request only.
+        # uvicorn tells the request that came last. Where requests are pipelined that is
+        # not the one being answered, which would write to a closed connection, or, as
+        # an open stream, never hear that its client has gone.
         answering = self._answering
         if answering is not None and not answering.response_complete:
             answering.disconnected = True
@@ -108,14 +110,16 @@ class LimitedProtocol(HttpToolsProtocol):
         self.refuse(self._refusal)
 
     def refuse(self, status: HTTPStatus) -> None:
-        """Close the connection, with an answer unless there is one on its way."""
+        """Close the connection, with an answer if one is owed."""
         answering = self._answering
-        started = False
+        owed = self._received > 0
         if answering is not None and not answering.response_complete:
-            started = answering.response_started
+            owed = not answering.response_started
             answering.disconnected = True
             answering.message_event.set()
-        if not started and self._received:
+        elif answering is not None and not self._in_head:
+            owed = False  # what came late belongs to a request that has its answer
+        if owed:
             text = status.phrase.encode()
             self.transport.write(
                 STATUS_LINE[status]

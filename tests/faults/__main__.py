@@ -30,7 +30,9 @@ def main() -> None:
         if faults:
             v = asyncio.run(run(faults, o.seed, o.minutes * 60, cluster=cluster))
             bad += v.all_complaints
-            say(f"{v.updates} updates, {v.deliveries} deliveries, slowest answer {v.slowest_answer:.2f}")
+            say(
+                f"{v.updates} updates, {v.deliveries} deliveries, slowest answer {v.slowest_answer:.2f}"
+            )
     for line in bad[:50]:
         say(line)
     sys.exit(bool(bad))

@@ -3,6 +3,8 @@
 import asyncio
 from random import Random
 
+import nats.errors
+
 from tests.faults.fault import Fault
 from tests.faults.ledger import Incident
 from tests.faults.stand import Stand
@@ -55,8 +57,8 @@ async def in_step(stand: Stand) -> None:
     while True:
         async with jetstream(stand) as js:
             try:
-                cluster = (await js.stream_info(STREAM, timeout=2)).cluster
-            except Exception:  # noqa: BLE001  whatever it is, there is no leader yet
+                cluster = (await js.stream_info(STREAM)).cluster
+            except (nats.errors.Error, TimeoutError):  # there is no leader yet
                 cluster = None
         replicas = cluster.replicas if cluster else None
         if replicas and all(r.current and not r.offline for r in replicas):

@@ -90,9 +90,7 @@ class Stand:
         every environment was acknowledged and seen by all of them."""
         await asyncio.gather(
             *(
-                asyncio.to_thread(
-                    instance.service.await_ready, seconds=GIVE_UP_SECONDS
-                )
+                asyncio.to_thread(instance.service.await_ready, seconds=GIVE_UP_SECONDS)
                 for instance in self.instances
             )
         )
