@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check unit integration set-up-tests requirements clean
+.PHONY: help run test bench audit check unit integration set-up-tests requirements clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -31,6 +31,10 @@ set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python pac
 
 bench: set-up-tests ## Measure fan-out, publishing, memory; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
+
+audit: $(VENV)/dev.done ## Ask PyPI about known vulnerabilities of all dependencies
+	$(BIN)/pip install --quiet pip-audit
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements/dev.txt
 
 requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
 	cd requirements && for set in base serve embedded dev; do \

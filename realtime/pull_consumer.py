@@ -125,7 +125,9 @@ class PullConsumer:
             # says of the request itself does not. Headers prove nothing: anybody may
             # publish any.
             if reply:
-                self._on_delivery(subject.decode(), reply.decode(), headers, data)
+                # NATS takes any bytes for a subject, of somebody else's message too.
+                name = subject.decode(errors="replace")
+                self._on_delivery(name, reply.decode(), headers, data)
             else:
                 self._on_status(headers.decode(errors="replace"))
         except Exception as error:
