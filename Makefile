@@ -24,8 +24,8 @@ check: $(VENV)/dev.done ## Linters and types
 unit: $(VENV)/dev.done ## Tests of single modules, without servers
 	$(BIN)/python -m pytest tests/unit
 
-integration: set-up-tests ## Tests against real servers, brokers, SDKs and a browser
-	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks
+integration: set-up-tests ## Tests against real servers, brokers, SDKs, proxies and a browser
+	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks tests/flagsmith_like tests/deploy
 
 set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python packages
 	$(BIN)/python -m tests.set_up
@@ -45,9 +45,10 @@ audit: $(VENV)/dev.done ## Ask PyPI about known vulnerabilities of all dependenc
 
 requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
 	cd requirements && for set in base serve embedded dev; do \
+		inputs="$$inputs $$set.in"; \
 		CUSTOM_COMPILE_COMMAND="make requirements" ../$(BIN)/pip-compile --quiet --upgrade \
 			--strip-extras --no-annotate --no-emit-index-url --no-emit-find-links \
-			--no-emit-trusted-host --no-emit-options --output-file $$set.txt $$set.in; \
+			--no-emit-trusted-host --no-emit-options --output-file $$set.txt $$inputs; \
 	done
 
 clean: ## Remove everything that the other targets made

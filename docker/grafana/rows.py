@@ -273,7 +273,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         graph(
             "Consumers of the stream",
-            "Each of our worker processes has one; a dead one's stays for half a minute.",
+            "Each of our workers has one, and a dead one's stays for half a minute.",
             by("stream_name", stream("consumer_count")),
             COUNT,
         ),

@@ -4,43 +4,27 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import (
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from realtime.asgi import CONNECTION
+from realtime.server.request_limits import LimitedProtocol
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application, ASGISendEvent
+    from uvicorn._types import ASGISendEvent
 
 
 _CONTINUE = b"HTTP/1.1 100 "
 
 
-class StreamProtocol(HttpToolsProtocol):
+class StreamProtocol(LimitedProtocol):
     """Offers the connection to the application, and serves HTTP/1.0 clients a stream
     that they understand."""
 
     broke = False
     """Whether the connection ended in an error, not by the client's closing it."""
 
-    _answering: RequestResponseCycle | None = None
-
-    def _start_asgi_task(
-        self, cycle: RequestResponseCycle, app: "ASGI3Application"
-    ) -> None:
-        self._answering = cycle
-        super()._start_asgi_task(cycle, app)
-
     def connection_lost(self, exc: Exception | None) -> None:
         self.broke = exc is not None
-        # uvicorn tells the request that came last. Where requests are pipelined that is
-        # not the one being answered, which would write to a closed connection, or, as
-        # an open stream, never hear that its client has gone.
-        if self._answering is not None and not self._answering.response_complete:
-            self._answering.disconnected = True
-            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:

@@ -55,7 +55,7 @@ def hub(clock: Clock) -> Hub:
 
 
 def latest(update: Update, identity: int = 1, expires_at: float = 9999) -> Latest:
-    return Latest(update, identity, expires_at)
+    return Latest(update, (identity, 0), expires_at)
 
 
 def test_broadcast__two_environments__reaches_subscribers_of_one(hub: Hub) -> None:
@@ -140,13 +140,13 @@ async def test_turn__latest_has_expired__forgotten_without_subscribers(
     assert list(hub._latest) == ["b"]
 
 
-def test_forget_all_but__environment_gone_from_the_store__no_replay(hub: Hub) -> None:
+def test_forget__environment_gone_from_the_store__no_replay(hub: Hub) -> None:
     # Given
     hub.broadcast("a", latest(ONE))
     hub.broadcast("b", latest(TWO))
 
     # When
-    hub.forget_all_but({"b"})
+    hub.forget(lambda environment, _: environment != "b")
 
     # Then
     assert hub.subscribe("a", Recorder()) is None

@@ -51,6 +51,8 @@ class Server:
     def write(self, data: bytes) -> None:
         """Takes one chunk of the chunked transfer encoding."""
         assert self.writable.is_set()
+        if self.broken:
+            raise RuntimeError("the handler is closed")  # as uvloop does
         size, _, rest = data.partition(b"\r\n")
         assert len(rest) == int(size, 16) + 2
         self.bodies.append(rest[:-2])
@@ -171,14 +173,15 @@ async def test_end__writable__response_is_complete_at_once(make: Make) -> None:
     assert server.complete
 
 
-async def test_write__server_raises__nobody_else_is_harmed() -> None:
+async def test_write__server_raises__nobody_else_is_harmed(make: Make) -> None:
     # Given
     server = Server()
     server.broken = True
-    subscriber = PortableSubscriber(server.send)
+    subscriber = make(server)
 
     # When
     subscriber.write(ONE)
+    subscriber.keepalive()
 
     # Then
     assert server.bodies == []
