@@ -17,7 +17,7 @@ class RealtimeSettings:
     """Times are in seconds unless the name says otherwise. The secret and the NATS
     URLs, which may hold one, are left out of `repr`."""
 
-    authentication_tokens: tuple[str, ...]
+    authentication_tokens: tuple[str, ...] = ()
     keepalive: float = 15
     max_stream_age: float = 0
     retry_milliseconds: int = 3000
@@ -39,23 +39,26 @@ class RealtimeSettings:
         return f"<RealtimeSettings keepalive={self.keepalive:g}s drain={self.drain:g}s>"
 
     @classmethod
-    def from_django(cls) -> "RealtimeSettings":
-        """The settings of the running Django project.
+    def from_django(cls, *, hosting: bool = True) -> "RealtimeSettings":
+        """The settings of the running Django project; `hosting` says whether it serves
+        the endpoints, or only publishes.
 
-        Raises `ImproperlyConfigured` if `SSE_AUTHENTICATION_TOKEN` is missing or could
-        not be sent in a header.
+        Raises `ImproperlyConfigured` if `SSE_AUTHENTICATION_TOKEN`, which hosting
+        needs, is missing or could not be sent in a header.
         """
-        token = getattr(django_settings, "SSE_AUTHENTICATION_TOKEN", "")
-        if reason := token_fault(token):
+        token = getattr(django_settings, "SSE_AUTHENTICATION_TOKEN", None) or ""
+        if hosting and (reason := token_fault(token)):
             raise ImproperlyConfigured(f"SSE_AUTHENTICATION_TOKEN {reason}")
         given = {
             field: getattr(django_settings, name)
             for name, field in _FIELDS.items()
             if hasattr(django_settings, name)
         }
-        servers = tuple(getattr(django_settings, "NATS_URL", ()))
+        servers = getattr(django_settings, "NATS_URL", ())
+        if isinstance(servers, str):
+            servers = [url.strip() for url in servers.split(",") if url.strip()]
         if servers:
-            given["nats_servers"] = servers
+            given["nats_servers"] = tuple(servers)
         return cls(
             authentication_tokens=tokens_in(token),
             **{

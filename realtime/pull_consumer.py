@@ -176,7 +176,8 @@ class PullConsumer:
             self._wanted -= int(fields.get("Nats-Pending-Messages", self._wanted))
             if self._wanted <= BATCH // 2:
                 self._pull()
-        else:
+        elif not self._lost.done():
+            # Not asked for by ourselves: leaving, too, we delete the consumer.
             metrics.nats_errors["pull"].inc()
             self.lose(NatsUnavailable(f"The consumer was lost: {status} {reason}"))
 

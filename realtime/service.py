@@ -5,11 +5,13 @@ import asyncio
 from typing import Final
 
 import structlog
+from channels.layers import get_channel_layer
 
 from realtime import metrics
 from realtime.admission import Admission, Refusal
 from realtime.bridge import NatsBridge
 from realtime.conf import RealtimeSettings
+from realtime.groups import GroupSender
 from realtime.hub import Hub
 from realtime.vitals import Vitals
 from realtime.worker import BridgeWorker
@@ -37,7 +39,14 @@ class RealtimeService:
             stall=settings.stall,
             clock=lambda: asyncio.get_running_loop().time(),
         )
-        self.bridge = NatsBridge(settings, self.hub, on_ready=self._on_ready)
+        layer = get_channel_layer()
+        self._groups = GroupSender(layer) if layer is not None else None
+        self.bridge = NatsBridge(
+            settings,
+            self.hub,
+            on_ready=self._on_ready,
+            on_update=self._groups.offer if self._groups is not None else None,
+        )
         self.admission = Admission(
             refusal=lambda: self.not_ready,
             open_streams=lambda: self.hub.subscribers,
@@ -81,6 +90,9 @@ class RealtimeService:
             loop.create_task(self.hub.keep_alive(), name="keep-alive"),
             loop.create_task(Vitals(self).watch(), name="vitals"),
         ]
+        if self._groups is not None:
+            groups = self._groups.run()
+            self._tasks.append(loop.create_task(groups, name="group-sender"))
         for task in self._tasks:
             task.add_done_callback(self._on_done)
 

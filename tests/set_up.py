@@ -8,7 +8,12 @@ import sys
 from pathlib import Path
 
 SDKS = Path(__file__).parent / "sdks"
-DEBIAN_PACKAGES = {"chromium": "chromium", "curl": "curl", "npm": "npm"}
+DEBIAN_PACKAGES = {
+    "chromium": "chromium",
+    "curl": "curl",
+    "npm": "npm",
+    "prometheus": "prometheus",
+}
 """Each program and the Debian package that brings it."""
 
 

@@ -27,6 +27,11 @@ class NatsServer:
     def url(self) -> str:
         return f"nats://127.0.0.1:{self._port}"
 
+    @property
+    def monitoring_url(self) -> str | None:
+        """None while it has not been started."""
+        return self._server.monitoring_url if self._server else None
+
     def start(self, *, empty: bool = False) -> None:
         """Start it; with `empty`, on a store of its own that holds nothing."""
         if empty:
@@ -74,4 +79,11 @@ class NatsServer:
             if stream["name"] == "environments-stream"
         ]
         found: dict[str, Any] = stream
+        return found
+
+    def connections(self) -> list[dict[str, Any]]:
+        """What its monitoring port says of the connections that are open."""
+        assert self._server is not None
+        answer = requests.get(self._server.monitoring_url + "/connz", timeout=5)
+        found: list[dict[str, Any]] = answer.json()["connections"]
         return found
