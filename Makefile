@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check unit integration set-up-tests docs image requirements clean
+.PHONY: help run test bench audit check unit integration set-up-tests docs dashboard \
+	picture image requirements clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -39,6 +40,16 @@ image: ## Build the container image
 	docker build --file docker/Dockerfile --tag flagsmith-sse \
 		--build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' realtime/__init__.py)" \
 		--build-arg REVISION="$$(git rev-parse HEAD)" .
+
+dashboard: $(VENV)/dev.done ## Write Grafana's dashboard anew from its source
+	$(BIN)/python -m docker.grafana.dashboard
+
+picture: set-up-tests ## Draw the dashboard's panels from a real Prometheus
+	$(BIN)/python -m docker.grafana.picture
+
+audit: $(VENV)/dev.done ## Ask PyPI about known vulnerabilities of all dependencies
+	$(BIN)/pip install --quiet pip-audit
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements/dev.txt
 
 requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
 	cd requirements && for set in base serve embedded dev; do \

@@ -7,6 +7,7 @@ settings, so that another Django project can configure it in its own way.
 
 import re
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -84,11 +85,30 @@ def text(name: str, default: str, takes: str, pattern: str = "(?s:.*)") -> str:
     )
 
 
-def listed(name: str, default: str, takes: str, pattern: str = "[^,]+") -> list[str]:
-    """Texts separated by commas, each of which matches `pattern`."""
+def listed(
+    name: str,
+    default: str,
+    takes: str,
+    pattern: str = "[^,]+",
+    check: Callable[[str], object] = str,
+) -> list[str]:
+    """Texts separated by commas, each of which matches `pattern`; `check` raises
+    `ValueError` for one that will not do."""
     whole_list = rf"(\s*(({pattern})\s*)?(,|$))*"
-    items = text(name, default, takes, whole_list).split(",")
-    return [item.strip() for item in items if item.strip()]
+
+    def require(value: str) -> None:
+        _require(re.fullmatch(whole_list, value) is not None)
+        for item in _items(value):
+            try:
+                check(item)
+            except ValueError:
+                _require(False)
+
+    return _items(read(name, default, takes, env.str, require))
+
+
+def _items(value: str) -> list[str]:
+    return [item.strip() for item in value.split(",") if item.strip()]
 
 
 def file(name: str, takes: str) -> str:
@@ -110,9 +130,13 @@ def _require(met: bool) -> None:
 # The real-time service
 
 SSE_AUTHENTICATION_TOKEN = text(
-    "SSE_AUTHENTICATION_TOKEN", "", "the secret shared with Flagsmith's task processor"
+    "SSE_AUTHENTICATION_TOKEN",
+    "",
+    "the secret shared with Flagsmith's task processor, or the new and the old one "
+    "separated by a comma",
 ).strip()
-"""The secret shared with Flagsmith's task processor. Required."""
+"""The secret shared with Flagsmith's task processor. Required. Two while it is being
+[rotated](security.md#rotating-the-token)."""
 SSE_KEEPALIVE_SECONDS = seconds("SSE_KEEPALIVE_SECONDS", 15, above=0)
 """How long a stream may be quiet before a comment is sent."""
 SSE_MAX_STREAM_AGE_SECONDS = seconds("SSE_MAX_STREAM_AGE_SECONDS", 0)
@@ -217,6 +241,13 @@ SECRET_KEY = text("DJANGO_SECRET_KEY", "", "a secret text") or get_random_secret
 """Django's; not set: random at each start."""
 ALLOWED_HOSTS = listed("DJANGO_ALLOWED_HOSTS", "*", "host names separated by commas")
 """Django's; the real-time endpoints answer to any name."""
+FORWARDED_ALLOW_IPS = listed(
+    "FORWARDED_ALLOW_IPS",
+    "127.0.0.1,::1",
+    "IP addresses or networks separated by commas, or *",
+    check=lambda item: item == "*" or ip_network(item),
+)
+"""Whose `X-Forwarded-…` headers count, for what Django serves."""
 DATABASE_URL = text(
     "DATABASE_URL",
     f"sqlite:///{BASE_DIR / 'db.sqlite3'}",
@@ -245,12 +276,14 @@ USE_TZ = True
 # `realtime` before django-prometheus: it says where a worker's metrics are kept.
 INSTALLED_APPS = ["corsheaders", "realtime", "django_prometheus"]
 MIDDLEWARE = [
+    "flagsmith_sse.forwarded.ForwardedMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "flagsmith_sse.urls"
 ASGI_APPLICATION = "flagsmith_sse.asgi.application"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # The SDKs and the task processor use no trailing slash, and a redirected POST is lost.
 APPEND_SLASH = False
 

@@ -25,6 +25,7 @@ from realtime.hub import Hub, Latest
 from realtime.jetstream_publisher import Publisher, published_at
 from realtime.pull_consumer import PullConsumer
 from realtime.stream import NANOSECONDS, StreamState, ensure_stream, holds_message
+from realtime.stream_follower import follow_stream
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
 
 logger = structlog.get_logger("sse")
@@ -142,7 +143,13 @@ class NatsBridge:
             )
             if client.is_closed:
                 raise NatsUnavailable("The connection to NATS was lost.")
-            await consumer.run()
+            following = asyncio.create_task(
+                follow_stream(client, self._settings, self._follow)
+            )
+            try:
+                await consumer.run()
+            finally:
+                following.cancel()
         finally:
             if self._session is not None:
                 lost = NatsUnavailable("The connection to NATS was lost.")
@@ -226,10 +233,14 @@ class NatsBridge:
         if self.on_update and (session.caught_up or session.announces):
             self.on_update(environment, update, sequence)
 
+    def _follow(self, state: StreamState) -> None:
+        """Replay no more what was purged."""
+        self._hub.forget(lambda _, latest: latest.identity[0] < state.first_sequence)
+
     def _catch_up(self, session: _Session, *, reread: bool) -> None:
         if reread:
             # Purged, deleted or lost with the store: it is not the latest any more.
-            self._hub.forget_all_but(self._seen)
+            self._hub.forget(lambda environment, _: environment not in self._seen)
         session.caught_up = True
         self.was_ready = True
         metrics.consumer_lag.set(0)

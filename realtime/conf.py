@@ -16,7 +16,7 @@ class RealtimeSettings:
     """Times are in seconds unless the name says otherwise. The secret and the NATS
     URLs, which may hold one, are left out of `repr`."""
 
-    authentication_token: str = ""
+    authentication_tokens: tuple[str, ...] = ()
     keepalive: float = 15
     max_stream_age: float = 0
     retry_milliseconds: int = 3000
@@ -59,7 +59,7 @@ class RealtimeSettings:
         if servers:
             given["nats_servers"] = tuple(servers)
         return cls(
-            authentication_token=token,
+            authentication_tokens=tokens_in(token),
             **{
                 **given,
                 "max_subscribers": given.get("max_subscribers") or file_limit(),
@@ -86,15 +86,24 @@ _FIELDS = {
 }
 
 
-def token_fault(token: str) -> str | None:
-    """Why `token` cannot be the shared secret; None if it can."""
-    if not token:
+def tokens_in(value: str) -> tuple[str, ...]:
+    """The secrets in `SSE_AUTHENTICATION_TOKEN`: one, or the new and the old one
+    separated by a comma while they are being exchanged. Each is accepted; the first is
+    the one to publish with."""
+    return tuple(token.strip() for token in value.split(",") if token.strip())
+
+
+def token_fault(value: str) -> str | None:
+    """Why `value` cannot be `SSE_AUTHENTICATION_TOKEN`; None if it can."""
+    tokens = tokens_in(value)
+    if not tokens:
         return (
             "is not set: it takes the secret that Flagsmith's task processor sends "
             "(its own SSE_AUTHENTICATION_TOKEN)"
         )
-    if not token.isascii() or not token.isprintable() or " " in token:
-        return "takes printable ASCII characters without spaces"
+    for token in tokens:
+        if not token.isascii() or not token.isprintable() or " " in token:
+            return "takes printable ASCII characters without spaces"
     return None
 
 

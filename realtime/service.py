@@ -69,6 +69,10 @@ class RealtimeService:
             return Refusal("nats", reason)
         return None
 
+    def note_readiness(self) -> None:
+        """Tell the metrics whether new streams are welcome."""
+        metrics.ready.set(self.not_ready is None)
+
     @property
     def ending_streams(self) -> bool:
         """Whether the open streams are being ended in turn."""
@@ -96,6 +100,7 @@ class RealtimeService:
         """Turn new streams away from now on. Does not wait for anything."""
         if not self.draining:
             self.draining = True
+            self.note_readiness()
             logger.info("drain.started", streams=self.hub.subscribers)
 
     async def drain(self) -> None:
@@ -124,6 +129,7 @@ class RealtimeService:
             _, pending = await asyncio.wait(pending, timeout=STOP_RETRY_SECONDS)
 
     def _on_ready(self) -> None:
+        self.note_readiness()
         self.admission.review()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:

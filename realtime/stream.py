@@ -34,10 +34,14 @@ _FIXED: Final = ("retention", "storage", "deny_delete", "deny_purge")
 @dataclass(frozen=True, slots=True)
 class StreamState:
     """`max_age`: seconds for which an update is kept; 0: without limit. `now`: the
-    server's clock, as Unix seconds, when it answered."""
+    server's clock, as Unix seconds, when it answered. `first_sequence`: that of the
+    oldest message it holds, or will hold. `changed`: whether it had to be created or
+    brought up to date."""
 
     max_age: float
     now: float
+    first_sequence: int
+    changed: bool
 
 
 def expected_config(settings: RealtimeSettings) -> dict[str, Any]:
@@ -68,14 +72,17 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
     Raises `StreamIncompatible`, naming the field that differs, and `NatsUnavailable`.
     """
     expected = expected_config(settings)
+    changed = False
     try:
         info = await _call(client, f"STREAM.INFO.{STREAM}")
     except nats.js.errors.NotFoundError:
         info = await _change(client, "CREATE", expected)
+        changed = True
         logger.info("stream.created", stream=STREAM)
     current = info["config"]
     different = [name for name, value in expected.items() if current[name] != value]
     if fixed := [name for name in different if name in _FIXED]:
+        metrics.nats_errors["create_jetstream"].inc()
         raise StreamIncompatible(
             f"The stream {STREAM} exists with "
             + ", ".join(
@@ -88,10 +95,13 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
         )
     if different:
         info = await _change(client, "UPDATE", {**current, **expected})
+        changed = True
         logger.info("stream.updated", stream=STREAM, fields=different)
     return StreamState(
         max_age=info["config"]["max_age"] / NANOSECONDS,
         now=_unix(info["ts"]),
+        first_sequence=info["state"]["first_seq"],
+        changed=changed,
     )
 
 

@@ -46,7 +46,7 @@ class Vitals:
             before = worst
 
     def _sample(self) -> None:
-        metrics.ready.set(self._service.not_ready is None)
+        self._service.note_readiness()
         if self._worker is not None:
             self._worker.sample()
 
@@ -68,10 +68,10 @@ class _WorkerProcess:
         )
         started = Gauge(
             "process_start_time_seconds",
-            "When the oldest worker started, in Unix seconds",
+            "When the instance was started, in Unix seconds",
             multiprocess_mode="livemin",
         )
-        started.set(time.time())
+        started.set(float(os.environ[metrics.INSTANCE_STARTED]))
         self._cpu_so_far = 0.0
 
     def sample(self) -> None:

@@ -14,6 +14,7 @@ DEBIAN_PACKAGES = {
     "curl": "curl",
     "nginx": "nginx",
     "npm": "npm",
+    "prometheus": "prometheus",
 }
 """Each program and the Debian package that brings it."""
 

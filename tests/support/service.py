@@ -85,13 +85,15 @@ class Service:
                 )
             time.sleep(0.02)
 
+    def metrics(self) -> dict[str, float]:
+        """The value of every sample (name and labels) in `/metricsz`."""
+        text = requests.get(f"{self.url}/metricsz", timeout=5).text
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, value in (s.rsplit(" ", 1) for s in lines)}
+
     def metric(self, sample: str) -> float:
-        """The value of `sample` (name and labels) in `/metricsz`."""
-        text = requests.get(f"{self.url}/metricsz", timeout=2).text
-        for line in text.splitlines():
-            if line.startswith(sample + " "):
-                return float(line.rpartition(" ")[2])
-        raise AssertionError(f"{sample} is not in:\n{text}")
+        """The value of `sample` in `/metricsz`."""
+        return self.metrics()[sample]
 
     def introspect(self) -> dict[str, Any]:
         """What is in the process, where it runs with the settings of

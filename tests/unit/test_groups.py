@@ -114,7 +114,7 @@ async def test_run__channel_layer_fails__logged_and_the_next_is_sent() -> None:
 
 def test_service__no_channel_layer__nothing_is_called_for_an_update() -> None:
     # When
-    service = RealtimeService(RealtimeSettings(authentication_token="x"))
+    service = RealtimeService(RealtimeSettings())
 
     # Then
     assert service.bridge.on_update is None

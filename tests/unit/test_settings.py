@@ -56,6 +56,9 @@ SENSELESS: list[tuple[str, str, str]] = [
     ("LISTEN_ADDR", "::1:8088", "HOST:PORT or :PORT"),
     ("LISTEN_ADDR", "localhost:http", "HOST:PORT or :PORT"),
     ("SSE_SERVER_BASE_URL", "localhost:8088", "an http:// or https:// URL"),
+    ("METRICS_ADDR", "9100", "HOST:PORT or :PORT"),
+    ("FORWARDED_ALLOW_IPS", "127.0.0.1,proxy", "IP addresses or networks"),
+    ("FORWARDED_ALLOW_IPS", "10.0.0.1/8", "IP addresses or networks"),
     ("LOG_LEVEL", "loud", "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
     ("LOG_FORMAT", "xml", "generic or json"),
     ("DATABASE_URL", "nonsense", "a database URL such as"),
@@ -297,7 +300,7 @@ def test_realtime_settings__from_django__secrets_not_in_repr(
     # When
     read = RealtimeSettings.from_django()
     # Then
-    assert read.authentication_token == TOKEN
+    assert read.authentication_tokens == (TOKEN,)
     assert read.nats_servers == (f"nats://me:{PASSWORD}@host",)
     assert (read.keepalive, read.max_subscribers) == (7.5, 12)
     assert TOKEN not in repr(read) + str(read)

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from realtime.conf import RealtimeSettings
+from realtime.conf import RealtimeSettings, tokens_in
 from realtime.exceptions import RealtimeError
 from realtime.exposition import exposition
 from realtime.metrics_server import start_metrics_server
@@ -172,7 +172,7 @@ class Command(BaseCommand):
 
     def _greet(self, port: int) -> None:
         url = f"http://localhost:{port}"
-        token = settings.SSE_AUTHENTICATION_TOKEN
+        token = tokens_in(settings.SSE_AUTHENTICATION_TOKEN)[0]
         environment = f"{url}/sse/environments/my-environment"
         self.stdout.write(
             f"\nReal-time updates on {url}, process {os.getpid()}; Ctrl-C stops it.\n"
