@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench audit check unit integration set-up-tests dashboard picture \
-	requirements clean
+.PHONY: help run test bench audit check unit integration set-up-tests docs dashboard \
+	picture image requirements clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -32,6 +32,14 @@ set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python pac
 
 bench: set-up-tests ## Measure fan-out, publishing, memory; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
+
+docs: $(VENV)/dev.done ## Write the table of settings into docs/deployment.md
+	$(BIN)/python -m docs.settings_table
+
+image: ## Build the container image
+	docker build --file docker/Dockerfile --tag flagsmith-sse \
+		--build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' realtime/__init__.py)" \
+		--build-arg REVISION="$$(git rev-parse HEAD)" .
 
 dashboard: $(VENV)/dev.done ## Write Grafana's dashboard anew from its source
 	$(BIN)/python -m docker.grafana.dashboard

@@ -24,7 +24,13 @@ logger = structlog.get_logger("sse")
 
 STREAM: Final = "environments-stream"
 DUPLICATE_WINDOW_SECONDS: Final = 120
-API_SECONDS: Final = 5
+API_SECONDS: Final = 2
+"""A cluster that has just lost the leader of a stream drops a question unanswered: ask
+again soon."""
+
+CHANGE_SECONDS: Final = 5
+"""To create or change a stream takes a cluster longer."""
+
 NANOSECONDS: Final = 10**9
 
 # What the server refuses to change on a stream that exists.
@@ -119,7 +125,9 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
 
 async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str, Any]:
     try:
-        return await _call(client, f"STREAM.{verb}.{STREAM}", config)
+        return await _call(
+            client, f"STREAM.{verb}.{STREAM}", config, seconds=CHANGE_SECONDS
+        )
     except nats.js.errors.APIError as error:
         metrics.nats_errors["create_jetstream"].inc()
         raise StreamIncompatible(
@@ -128,7 +136,11 @@ async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str
 
 
 async def _call(
-    client: Client, action: str, request: dict[str, Any] | None = None
+    client: Client,
+    action: str,
+    request: dict[str, Any] | None = None,
+    *,
+    seconds: float = API_SECONDS,
 ) -> dict[str, Any]:
     """Call JetStream's API.
 
@@ -137,7 +149,7 @@ async def _call(
     """
     payload = json.dumps(request).encode() if request is not None else b""
     try:
-        message = await client.request(f"$JS.API.{action}", payload, API_SECONDS)
+        message = await client.request(f"$JS.API.{action}", payload, seconds)
     except nats.errors.NoRespondersError as error:
         metrics.nats_errors["create_jetstream"].inc()
         raise NatsUnavailable(

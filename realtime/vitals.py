@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -78,6 +79,7 @@ class _WorkerProcess:
         cpu = time.process_time()
         self._cpu.inc(cpu - self._cpu_so_far)
         self._cpu_so_far = cpu
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        self._memory.set(pages * resource.getpagesize())
-        self._files.set(len(os.listdir("/proc/self/fd")))
+        with suppress(OSError):  # no file is left to open
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            self._memory.set(pages * resource.getpagesize())
+            self._files.set(len(os.listdir("/proc/self/fd")))

@@ -9,8 +9,10 @@ from pathlib import Path
 
 SDKS = Path(__file__).parent / "sdks"
 DEBIAN_PACKAGES = {
+    "caddy": "caddy",
     "chromium": "chromium",
     "curl": "curl",
+    "nginx": "nginx",
     "npm": "npm",
     "prometheus": "prometheus",
 }
