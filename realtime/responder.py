@@ -1,0 +1,151 @@
+"""Answers for this process: what the fleet asks over the bridge's NATS connection."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import nats.errors
+import structlog
+from msgspec import Struct
+
+from realtime import report as messages
+from realtime.connection import describe
+from realtime.exceptions import NatsUnavailable
+from realtime.nats_client import FastClient
+from realtime.report import (
+    Answer,
+    Delivered,
+    Expectation,
+    Expecting,
+    InstanceReport,
+    Sighting,
+    decode,
+    encode,
+)
+from realtime.roll import BEACON_SECONDS, Roll
+
+logger = structlog.get_logger("sse")
+
+FRESH_SECONDS: Final = 0.25
+"""For how long an answer is given again, however often it is asked for: making one
+visits every subscriber."""
+
+EXPECT_SECONDS: Final = 5.0
+MAX_EXPECTATIONS: Final = 100
+
+
+class Responder:
+    """Tells the fleet of this instance, on one connection after the other.
+
+    `me` says who it is, `report` makes its report, and `drain` begins to end this
+    process. `roll` knows the other instances.
+    """
+
+    def __init__(
+        self,
+        *,
+        me: Callable[[], Sighting],
+        report: Callable[[], InstanceReport],
+        drain: Callable[[], None],
+    ) -> None:
+        self._me = me
+        self._report = report
+        self._drain = drain
+        self.roll = Roll()
+        self.client: FastClient | None = None
+        """The connection on which it answers now."""
+        self._beacon: asyncio.TimerHandle | None = None
+        self._answer: tuple[float, bytes] = float("-inf"), b""
+        # By environment: where to tell of its next update, and until when.
+        self._expected: dict[str, list[tuple[str, float]]] = {}
+
+    async def join(self, client: FastClient) -> None:
+        """Answer on `client` from now on. Raises `NatsUnavailable`."""
+        me = self._me().instance
+        handlers = {
+            messages.REPORT: self._on_report,
+            f"{messages.REPORT}.{me}": self._on_report,
+            messages.ALIVE: self._on_alive,
+            messages.EXPECT: self._on_expect,
+            f"{messages.DRAIN}.{me}": self._on_drain,
+        }
+        try:
+            await asyncio.gather(*(client.listen(*item) for item in handlers.items()))
+        except nats.errors.Error as error:
+            raise NatsUnavailable(f"Cannot subscribe: {describe(error)}") from error
+        self.client = client
+        self._on_beacon()
+
+    def leave(self) -> None:
+        """The connection ends; if the process does too, say so."""
+        if self._beacon is not None:
+            self._beacon.cancel()
+            self._be_heard()
+        self.client = self._beacon = None
+        self._expected.clear()
+
+    def delivered(self, environment: str, subscribers: int) -> None:
+        """An update of `environment` was written to so many subscribers."""
+        for reply, until in self._expected.pop(environment, ()):
+            if until > time.monotonic():
+                me = self._me().instance
+                self._send(reply, Delivered(delivered=me, subscribers=subscribers))
+
+    def _on_beacon(self) -> None:
+        self._be_heard()
+        loop = asyncio.get_running_loop()
+        self._beacon = loop.call_later(BEACON_SECONDS, self._on_beacon)
+
+    def _be_heard(self) -> None:
+        self._send(messages.ALIVE, self._me())
+
+    def _on_alive(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
+        if sighting := decode(data, Sighting):
+            self.roll.note(sighting)
+
+    def _on_report(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
+        made_at, answer = self._answer
+        if time.monotonic() - made_at > FRESH_SECONDS:
+            answer = encode(
+                Answer(
+                    report=self._report(),
+                    alive=self.roll.alive(),
+                    overdue=tuple(self.roll.overdue()),
+                )
+            )
+            self._answer = time.monotonic(), answer
+        self._write(reply.decode(), answer)
+
+    def _on_expect(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
+        expectation = decode(data, Expectation)
+        if expectation is None:
+            return
+        now = time.monotonic()
+        self._expected = {
+            environment: waiting
+            for environment, replies in self._expected.items()
+            if (waiting := [(r, until) for r, until in replies if until > now])
+        }
+        if sum(map(len, self._expected.values())) >= MAX_EXPECTATIONS:
+            return
+        to = reply.decode()
+        expected = self._expected.setdefault(expectation.environment, [])
+        expected.append((to, now + EXPECT_SECONDS))
+        me, alive = self._me(), self.roll.alive()
+        self._send(to, Expecting(expecting=me.instance, name=me.name, alive=alive))
+
+    def _on_drain(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
+        logger.info("drain.requested")
+        self._drain()
+        self._send(reply.decode(), self._me())
+
+    def _send(self, subject: str, message: Struct) -> None:
+        self._write(subject, encode(message))
+
+    def _write(self, subject: str, payload: bytes) -> None:
+        # Who asks without a reply subject wants no answer.
+        if self.client is not None and subject:
+            with suppress(NatsUnavailable):
+                self.client.send(subject, payload, "")

@@ -1,0 +1,65 @@
+"""Who is alive: the instances that were heard of in the last minute."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from realtime.report import Sighting
+
+REMEMBER_SECONDS: Final = 60.0
+"""For how long an instance that is not heard of any more is missed."""
+
+BEACON_SECONDS: Final = 2.0
+"""How often each instance lets itself be heard of."""
+
+OVERDUE_SECONDS: Final = 1.5 * BEACON_SECONDS
+
+MAX_INSTANCES: Final = 1000
+"""Whoever may publish on NATS may make instances up: they must not fill the memory."""
+
+
+class Roll:
+    """The last sighting of each instance. `clock` counts seconds from anywhere."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # In the order of being seen.
+        self._last: dict[str, tuple[float, Sighting]] = {}
+
+    def note(self, sighting: Sighting) -> None:
+        """Remember `sighting`, unless something newer is known."""
+        seen_at = self._clock() - max(0.0, sighting.ago)
+        known = self._last.get(sighting.instance)
+        if known is not None:
+            if known[0] >= seen_at:
+                return
+            del self._last[sighting.instance]
+        elif len(self._last) >= MAX_INSTANCES:
+            del self._last[next(iter(self._last))]
+        self._last[sighting.instance] = seen_at, sighting
+
+    def seen(self) -> list[Sighting]:
+        """The instances seen in the last minute, each with how long ago that was."""
+        now = self._clock()
+        self._last = {
+            instance: (seen_at, sighting)
+            for instance, (seen_at, sighting) in self._last.items()
+            if now - seen_at <= REMEMBER_SECONDS
+        }
+        return [
+            msgspec.structs.replace(sighting, ago=now - seen_at)
+            for seen_at, sighting in self._last.values()
+        ]
+
+    def alive(self) -> int:
+        """How many are neither overdue nor leaving."""
+        return sum(
+            sighting.ago < OVERDUE_SECONDS and not sighting.draining
+            for sighting in self.seen()
+        )
+
+    def overdue(self) -> list[Sighting]:
+        return [s for s in self.seen() if s.ago >= OVERDUE_SECONDS or s.draining]
+
