@@ -9,6 +9,8 @@ import django
 from django.core.asgi import get_asgi_application
 from django.core.exceptions import ImproperlyConfigured
 
+from realtime.exceptions import RealtimeError
+
 if TYPE_CHECKING:
     from realtime.routing import FlatProtocolTypeRouter
     from realtime.service import RealtimeService
@@ -17,18 +19,21 @@ if TYPE_CHECKING:
 def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
     """Compose the service of this process and the application in front of it.
 
-    Raises `ImproperlyConfigured`, naming the variable at fault.
+    Raises `ImproperlyConfigured` or `CannotListen`, naming the variable at fault.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flagsmith_sse.settings")
     django.setup()
 
     from realtime.conf import RealtimeSettings
+    from realtime.exposition import exposition
     from realtime.hosting import (
         Lifespan,
         ServiceMiddleware,
         host_on_daphne,
         refuse_websocket,
     )
+    from realtime.metrics import WORKER_NUMBER
+    from realtime.metrics_server import start_metrics_server
     from realtime.routing import (
         FlatProtocolTypeRouter,
         FlatURLRouter,
@@ -38,6 +43,9 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
     from realtime.service import RealtimeService
 
     service = RealtimeService(RealtimeSettings.from_django())
+    if WORKER_NUMBER not in os.environ:
+        # Of several workers the supervisor answers for all.
+        start_metrics_server(exposition)
     routes = [*realtime_urlpatterns(), route("", get_asgi_application())]
     if "daphne.server" in sys.modules:
         host_on_daphne(service)
@@ -53,6 +61,6 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
 
 try:
     service, application = create_application()
-except ImproperlyConfigured as error:
+except (ImproperlyConfigured, RealtimeError) as error:
     # A server's command line would show a traceback.
     sys.exit(f"error: {error}")

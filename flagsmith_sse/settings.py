@@ -144,11 +144,12 @@ NATS_TLS_KEY_FILE = file("NATS_TLS_KEY_FILE", "the path of a PEM file that exist
 
 # The server that `manage.py serve` runs, and where the other commands look for it
 
+_ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):\d{1,5}"
 LISTEN_ADDR = text(
-    "LISTEN_ADDR",
-    ":8088",
-    "HOST:PORT or :PORT, for example :8088",
-    r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):\d{1,5}",
+    "LISTEN_ADDR", ":8088", "HOST:PORT or :PORT, for example :8088", _ADDRESS
+)
+METRICS_ADDR = text(
+    "METRICS_ADDR", "", "HOST:PORT or :PORT, for example :9100", f"({_ADDRESS})?"
 )
 SSE_SERVER_BASE_URL = text(
     "SSE_SERVER_BASE_URL",
@@ -193,8 +194,13 @@ except (dj_database_url.UnknownSchemeError, ValueError):
 DEBUG = False
 TIME_ZONE = "UTC"
 USE_TZ = True
-INSTALLED_APPS = ["corsheaders", "django_prometheus", "realtime"]
-MIDDLEWARE = ["corsheaders.middleware.CorsMiddleware"]
+# `realtime` before django-prometheus: it says where a worker's metrics are kept.
+INSTALLED_APPS = ["corsheaders", "realtime", "django_prometheus"]
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
 ROOT_URLCONF = "flagsmith_sse.urls"
 ASGI_APPLICATION = "flagsmith_sse.asgi.application"
 # The SDKs and the task processor use no trailing slash, and a redirected POST is lost.
@@ -216,7 +222,7 @@ CORS_ALLOW_HEADERS = (
     "x-requested-with",
 )
 
-# django-prometheus: `/metricsz` is served by this process, not by a port of its own.
+# django-prometheus asks the database for it.
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
 configure_structlog()

@@ -1,10 +1,12 @@
 """What Django's request handler serves; the real-time endpoints stand in
 `realtime.routing`."""
 
-from django.urls import path
+from django.conf import settings
+from django.urls import URLPattern, path
 from django.views.decorators.http import require_safe
-from django_prometheus.exports import ExportToDjangoView
 
-urlpatterns = [
-    path("metricsz", require_safe(ExportToDjangoView), name="metrics"),
-]
+from realtime.exposition import metrics_view
+
+urlpatterns: list[URLPattern] = []
+if not settings.METRICS_ADDR:
+    urlpatterns.append(path("metricsz", require_safe(metrics_view), name="metrics"))

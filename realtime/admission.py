@@ -2,13 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from realtime.conf import jittered
 
 HOLDING_ROOM: Final = 1.05
 """Requests may be held while they and the open streams are fewer than this times the
 limit of streams; beyond that they are refused at once."""
+
+
+class Refusal(NamedTuple):
+    """Why a stream cannot be served: one of `metrics.rejections`, and in words."""
+
+    reason: str
+    detail: str
 
 
 class Admission:
@@ -26,7 +33,7 @@ class Admission:
     def __init__(
         self,
         *,
-        refusal: Callable[[], str | None],
+        refusal: Callable[[], Refusal | None],
         open_streams: Callable[[], int],
         limit: int,
         delay: float,
@@ -42,12 +49,13 @@ class Admission:
         """How many requests are waiting."""
         return len(self._held)
 
-    def refused(self) -> str | None:
+    def refused(self) -> Refusal | None:
         """Why a stream cannot be served now; None if it can."""
-        if reason := self._refusal():
-            return reason
+        if refusal := self._refusal():
+            return refusal
         if self._open_streams() >= self._limit:
-            return "This instance has as many subscribers as it can hold."
+            detail = "This instance has as many subscribers as it can hold."
+            return Refusal("full", detail)
         return None
 
     async def wait(self, gone: Callable[[], Coroutine[Any, Any, None]]) -> bool | None:

@@ -1,5 +1,8 @@
 from django.apps import AppConfig
 
+# Before any other app makes metrics.
+from realtime import metrics  # noqa: F401
+
 
 class RealtimeConfig(AppConfig):
     name = "realtime"

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,13 +16,13 @@ import structlog
 from nats.aio.client import Client
 from nats.js import api
 
+from realtime import metrics
 from realtime.conf import RealtimeSettings
 from realtime.connection import CLOSE_SECONDS, close, connect, describe
 from realtime.environments import ALL_SUBJECTS, environment_of, subject_of
 from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
 from realtime.hub import Hub, Latest
-from realtime.metrics import count_nats_error
-from realtime.publisher import Publisher
+from realtime.publisher import Publisher, published_at
 from realtime.pull_consumer import PullConsumer
 from realtime.stream import NANOSECONDS, StreamState, ensure_stream, holds_message
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
@@ -74,6 +75,7 @@ class NatsBridge:
         # The last message read: its sequence and its time (ns), which identify it.
         self._reached: tuple[int, int] | None = None
         self._seen: set[str] = set()
+        self._connected_before = False
         self.was_ready = False
         """Whether the last session got as far as serving streams."""
 
@@ -101,7 +103,7 @@ class NatsBridge:
         try:
             client = await connect(self._settings, on_closed=on_closed)
         except NatsUnavailable:
-            count_nats_error("connect")
+            metrics.nats_errors["connect"].inc()
             raise
         try:
             asked_at = asyncio.get_running_loop().time()
@@ -120,6 +122,10 @@ class NatsBridge:
             )
             self._session = session
             self._seen.clear()
+            metrics.nats_connected.set(1)
+            if self._connected_before:
+                metrics.nats_reconnects_total.inc()
+            self._connected_before = True
             logger.info(
                 "nats.connected",
                 server=client.connected_url.netloc.rpartition("@")[2]
@@ -135,6 +141,7 @@ class NatsBridge:
                 lost = NatsUnavailable("The connection to NATS was lost.")
                 self._session.publisher.fail(lost)
             self._session = None
+            metrics.nats_connected.set(0)
             await _leave(client, consumer)
 
     async def publish(self, environment: str, update: Update, deadline: float) -> None:
@@ -152,7 +159,7 @@ class NatsBridge:
                 subject_of(environment), update.payload(), deadline
             )
         except (NatsUnavailable, PublishFailed) as error:
-            count_nats_error("publish")
+            metrics.nats_errors["publish"].inc()
             logger.warning(
                 "update.publish_failed",
                 environment__key=environment,
@@ -180,6 +187,7 @@ class NatsBridge:
         self,
         session: _Session,
         subject: str,
+        headers: bytes,
         payload: bytes,
         sequence: int,
         nanoseconds: int,
@@ -196,13 +204,18 @@ class NatsBridge:
             update = parse_update(payload)
         except InvalidUpdate as error:
             # Somebody else's message: no subscriber may suffer from it.
-            count_nats_error("read")
+            metrics.nats_errors["read"].inc()
             logger.warning("update.skipped", subject=subject[:200], reason=str(error))
             return
         if not session.caught_up:
             self._seen.add(environment)
-        expires_at = session.expiry(nanoseconds / NANOSECONDS)
-        self._hub.broadcast(environment, Latest(update, identity, expires_at))
+        metrics.updates_total.inc()
+        stored = nanoseconds / NANOSECONDS
+        latest = Latest(update, identity, session.expiry(stored))
+        if self._hub.broadcast(environment, latest):
+            # The clocks of two machines may differ by more than this took.
+            since = time.time() - (published_at(headers) or stored)
+            metrics.delivery_duration_seconds.observe(max(0, since))
 
     def _catch_up(self, session: _Session, *, reread: bool) -> None:
         if reread:
@@ -210,6 +223,7 @@ class NatsBridge:
             self._hub.forget_all_but(self._seen)
         session.caught_up = True
         self.was_ready = True
+        metrics.consumer_lag.set(0)
         self._on_ready()
 
 

@@ -10,9 +10,12 @@ import nats.errors
 import structlog
 from nats.aio.client import Client
 
+from realtime import metrics
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
 from realtime.nats_client import FastClient
+
+_FORBIDDEN_ACK: Final = 'permissions violation for publish to "$js.ack.'
 
 logger = structlog.get_logger("sse")
 
@@ -39,6 +42,10 @@ async def connect(
     async def remember(error: Exception) -> None:
         nonlocal last_error
         last_error = error
+        if _FORBIDDEN_ACK in str(error).lower():
+            # Nobody waits for an answer to an acknowledgement, so nobody else hears.
+            metrics.nats_errors["ack"].inc()
+            logger.warning("nats.ack_refused", reason=str(error))
 
     options = _credentials(settings.nats_servers)
     if settings.nats_credentials_file:

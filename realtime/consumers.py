@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from channels.consumer import AsyncConsumer
 
+from realtime import metrics
+from realtime.admission import Refusal
 from realtime.asgi import (
     Receive,
     Scope,
@@ -87,18 +89,19 @@ class EnvironmentStreamConsumer(AsyncConsumer):
             if admitted is None:
                 return
             if not admitted:
-                reason = admission.refused() or "Try again."
+                refusal = admission.refused() or Refusal("nats", "Try again.")
+                metrics.rejections[refusal.reason].inc()
                 delay = service.settings.reject_delay
-                await unavailable(reason, delay).response(scope, send)
+                await unavailable(refusal.detail, delay).response(scope, send)
                 return
         await send(start_message(scope, HTTPStatus.OK, STREAM_HEADERS))
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        connection = connection_in(scope) if service.settings.direct_writes else None
+        connection = connection_in(scope)
         subscriber = (
             DirectSubscriber(send, connection)
-            if connection is not None
+            if connection is not None and service.settings.direct_writes
             else PortableSubscriber(send)
         )
         try:
@@ -117,7 +120,8 @@ class EnvironmentStreamConsumer(AsyncConsumer):
                 if message["type"] == "http.disconnect":
                     return
         finally:
-            service.hub.unsubscribe(subscriber)
+            broke = connection is not None and connection.broke
+            service.hub.unsubscribe(subscriber, "error" if broke else "client")
 
 
 async def gone(receive: Receive) -> None:

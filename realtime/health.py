@@ -3,25 +3,36 @@ no thread, so that they answer whatever else is stuck."""
 
 from http import HTTPStatus
 
-from realtime.asgi import Receive, Scope, service_in
+from realtime import metrics
+from realtime.asgi import Receive, Scope, Send, connection_in, service_in
 from realtime.http import Response, View
 
 
-class LivenessView(View):
+class HealthView(View):
+    """Counts what it writes."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, receive, send)
+        connection = connection_in(scope)
+        broke = connection is not None and connection.broke
+        (metrics.http_errors if broke else metrics.http_writes)["healthcheck"].inc()
+
+
+class LivenessView(HealthView):
     """200 while the process can accept connections."""
 
     async def handle(self, scope: Scope, receive: Receive) -> Response:
         return Response(HTTPStatus.OK, {"status": "ok"})
 
 
-class ReadinessView(View):
+class ReadinessView(HealthView):
     """200 if updates flow and new streams are welcome; else 503 with the reason."""
 
     async def handle(self, scope: Scope, receive: Receive) -> Response:
-        reason = service_in(scope).not_ready
-        if reason is None:
+        refusal = service_in(scope).not_ready
+        if refusal is None:
             return Response(HTTPStatus.OK, {"status": "ok"})
         return Response(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            {"status": "unavailable", "detail": reason},
+            {"status": "unavailable", "detail": refusal.detail},
         )

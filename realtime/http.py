@@ -115,13 +115,17 @@ class View:
     methods: ClassVar[tuple[str, ...]] = ("GET", "HEAD")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            response = check_method(scope, self.methods)
-            if response is None:
-                response = await self.handle(scope, receive)
-        except HttpError as error:
-            response = error.response
+        response = await self.answer(scope, receive)
         await response(scope, send)
+
+    async def answer(self, scope: Scope, receive: Receive) -> Response:
+        """The answer to any request."""
+        try:
+            return check_method(scope, self.methods) or await self.handle(
+                scope, receive
+            )
+        except HttpError as error:
+            return error.response
 
     async def handle(self, scope: Scope, receive: Receive) -> Response:
         """The answer to a request of one of `methods`. Raises `HttpError`."""

@@ -1,28 +1,181 @@
-"""This app's Prometheus metrics, in the default registry that `/metricsz` exports."""
+"""This app's Prometheus metrics, in the default registry.
 
-from prometheus_client import Counter
+`realtime.exposition` renders them. What has labels is bound to its values here, once:
+every series exists from the start, and counting costs no look-up. Nothing is labelled
+with an environment: there may be thousands.
+"""
 
-flagsmith_sse_nats_errors_total = Counter(
+import os
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Final
+
+import prometheus_client.values
+from prometheus_client import (
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
+
+from realtime import __version__
+
+WORKER_NUMBER: Final = "REALTIME_WORKER_NUMBER"
+"""The environment variable that tells a worker its number among those that live."""
+
+WORKER_RESTARTED: Final = "REALTIME_WORKER_RESTARTED"
+"""The environment variable that tells a worker that the one before it died."""
+
+OPEN_SUBSCRIBERS: Final = "flagsmith_sse_open_subscribers"
+"""What the gauge of subscribers is called until it is rendered: under its documented
+name, `flagsmith_sse_subscribers`, `prometheus_client` takes it for the same metric as
+the counter `flagsmith_sse_subscribers_total`."""
+
+if number := os.environ.get(WORKER_NUMBER):
+    # Files named after the worker's number instead of its process: whoever takes over a
+    # number counts on from where the last one stopped, and there are no more files than
+    # workers, however often they are replaced.
+    prometheus_client.values.ValueClass = prometheus_client.values.MultiProcessValue(  # type: ignore[no-untyped-call]
+        lambda: number
+    )
+# A gauge beside each counter, with the time of its creation, that nobody asked for.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+def _gauge(name: str, documentation: str, mode: str = "livesum") -> Gauge:
+    """`mode` is how the values of several workers become one."""
+    return Gauge(name, documentation, multiprocess_mode=mode)  # type: ignore[arg-type]
+
+
+def _counters(
+    name: str, documentation: str, label: str, values: Iterable[str]
+) -> dict[str, Counter]:
+    """A counter for each of `values`."""
+    counter = Counter(name, documentation, [label])
+    return {value: counter.labels(value) for value in values}
+
+
+# Subscribers
+
+subscribers = _gauge(OPEN_SUBSCRIBERS, "Active subscribers")
+subscribers_total = Counter("flagsmith_sse_subscribers_total", "Subscribers so far")
+subscribers_limit = _gauge(
+    "flagsmith_sse_subscribers_limit", "Subscribers that there may be"
+)
+environments = _gauge(
+    "flagsmith_sse_environments", "Environments with at least one subscriber"
+)
+lagging_subscribers = _gauge(
+    "flagsmith_sse_lagging_subscribers", "Subscribers whose connection is backed up"
+)
+rejections = _counters(
+    "flagsmith_sse_rejections_total",
+    "Subscriptions answered with 503, by why",
+    "reason",
+    ("nats", "full", "draining", "failed"),
+)
+disconnects = _counters(
+    "flagsmith_sse_disconnects_total",
+    "Streams that ended; client: it closed the connection, error: the connection "
+    "broke, stalled: the client did not read, aged: the stream had lasted long enough, "
+    "drained: the instance shuts down",
+    "reason",
+    ("client", "error", "stalled", "aged", "drained"),
+)
+
+# What is written to clients
+
+MESSAGES: Final = ("keepalive", "data", "healthcheck")
+http_writes = _counters(
+    "flagsmith_sse_http_writes_total", "Messages written", "message", MESSAGES
+)
+http_errors = _counters(
+    "flagsmith_sse_http_errors_total",
+    "Connections that broke, by the message written last",
+    "message",
+    MESSAGES,
+)
+skipped_total = Counter(
+    "flagsmith_sse_skipped_total",
+    "Updates among the data written that a newer one replaced, because the "
+    "subscriber's connection was backed up",
+)
+
+# Latency. From a millisecond on an idle machine to the seconds after which something
+# is very wrong.
+
+_BUCKETS: Final = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+publish_duration_seconds = Histogram(
+    "flagsmith_sse_publish_duration_seconds",
+    "From a publisher's request to JetStream's confirmation",
+    buckets=_BUCKETS,
+)
+delivery_duration_seconds = Histogram(
+    "flagsmith_sse_delivery_duration_seconds",
+    "From publishing an update, on whatever instance, to its being written to the last "
+    "subscriber here",
+    buckets=_BUCKETS,
+)
+event_loop_lag_seconds = _gauge(
+    "flagsmith_sse_event_loop_lag_seconds",
+    "The longest that the event loop was late in the last 10 to 20 s; of several "
+    "workers the worst",
+    mode="livemax",
+)
+
+# Publishing and NATS
+
+_STATUSES: Final = (
+    *(HTTPStatus.OK, HTTPStatus.ACCEPTED),
+    *(HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND),
+    *(HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.REQUEST_TIMEOUT),
+    *(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+publish_requests = _counters(
+    "flagsmith_sse_publish_requests_total",
+    "Requests to publish, by the status of their answer",
+    "status",
+    [str(int(status)) for status in _STATUSES],
+)
+updates_total = Counter("flagsmith_sse_updates_total", "Updates read from JetStream")
+nats_errors = _counters(
     "flagsmith_sse_nats_errors_total",
     "Errors by NATS operation; read: a message that is no update",
-    ["operation"],
+    "operation",
+    (
+        *("connect", "publish", "create_jetstream", "create_consumer"),
+        *("pull", "read", "ack"),
+    ),
 )
-for _operation in (
-    "connect",
-    "publish",
-    "create_jetstream",
-    "create_consumer",
-    "pull",
-    "read",
-    "ack",
-):
-    flagsmith_sse_nats_errors_total.labels(_operation)
-
-flagsmith_sse_bridge_restarts_total = Counter(
+nats_connected = _gauge(
+    "flagsmith_sse_nats_connected", "Workers that are connected to NATS"
+)
+nats_reconnects_total = Counter(
+    "flagsmith_sse_nats_reconnects_total", "Connections to NATS after the first"
+)
+consumer_lag = _gauge(
+    "flagsmith_sse_consumer_lag", "Updates stored in JetStream and not read yet"
+)
+bridge_restarts_total = Counter(
     "flagsmith_sse_bridge_restarts_total",
     "Sessions of the NATS bridge that ended in an unexpected exception",
 )
 
+# The process
 
-def count_nats_error(operation: str) -> None:
-    flagsmith_sse_nats_errors_total.labels(operation).inc()
+ready = _gauge("flagsmith_sse_ready", "Workers that are ready")
+workers = _gauge("flagsmith_sse_workers", "Workers that run")
+worker_restarts_total = Counter(
+    "flagsmith_sse_worker_restarts_total", "Workers that were started for one that died"
+)
+build_info = Gauge(
+    "flagsmith_sse_build_info",
+    "Always 1",
+    ["version"],
+    multiprocess_mode="livemax",
+)
+build_info.labels(__version__).set(1)

@@ -37,9 +37,12 @@ class FastClient(Client):
         # `send` writes at once; this way, not before the subscription has gone out.
         await self.flush()
 
-    def send(self, subject: str, payload: bytes, reply: str) -> None:
+    def send(
+        self, subject: str, payload: bytes, reply: str, headers: bytes = b""
+    ) -> None:
         """Publish, in one write with everything else that is sent in this turn of the
-        event loop. The subjects must be valid: they are not looked at.
+        event loop. The subjects and the raw headers must be valid: they are not looked
+        at.
 
         Raises `NatsUnavailable` if there is no connection.
         """
@@ -47,8 +50,13 @@ class FastClient(Client):
             raise NatsUnavailable("NATS is not connected.")
         if not self._outgoing:
             asyncio.get_running_loop().call_soon(self._write_out)
-        head = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
-        self._outgoing += (head, payload, b"\r\n")
+        size = len(headers) + len(payload)
+        head = (
+            f"HPUB {subject} {reply} {len(headers)} {size}\r\n"
+            if headers
+            else f"PUB {subject} {reply} {size}\r\n"
+        )
+        self._outgoing += (head.encode(), headers, payload, b"\r\n")
 
     def _write_out(self) -> None:
         outgoing, self._outgoing = self._outgoing, []

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 import structlog
 
+from realtime import metrics
 from realtime.asgi import Send
 from realtime.subscriber import Subscriber
 from realtime.updates import KEEPALIVE, Frame
@@ -42,6 +43,8 @@ class PortableSubscriber(Subscriber):
 
     def write(self, frame: Frame) -> None:
         if self._task is not None:
+            if self._waiting is not None:
+                metrics.skipped_total.inc()
             self._waiting = frame
         else:
             self._step(frame.body)
@@ -81,6 +84,7 @@ class PortableSubscriber(Subscriber):
             return
         loop = asyncio.get_running_loop()
         self.lagging_since = loop.time()
+        metrics.lagging_subscribers.inc()
         self._task = loop.create_task(self._catch_up(sending, awaited))
 
     async def _catch_up(self, sending: _Sending, awaited: object) -> None:
@@ -100,6 +104,7 @@ class PortableSubscriber(Subscriber):
             self._failed(error)
         finally:
             self._task = self.lagging_since = None
+            metrics.lagging_subscribers.dec()
         if self._ending:
             self._step(_END)
 

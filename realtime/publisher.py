@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import time
 from typing import Final
 
 from realtime.exceptions import NatsUnavailable, PublishFailed
@@ -12,6 +14,9 @@ MAX_IN_FLIGHT: Final = 20_000
 
 SWEEP_SECONDS: Final = 0.05
 """How often those that have waited for too long are looked for: one timer for all."""
+
+_HEADERS: Final = b"NATS/1.0\r\nSSE-Published: %.6f\r\n\r\n"
+_PUBLISHED: Final = re.compile(rb"\r\nSSE-Published: (\d{1,12}\.\d{6})\r\n")
 
 _NO_RESPONDERS: Final = b"NATS/1.0 503"
 
@@ -46,7 +51,8 @@ class Publisher:
             raise NatsUnavailable("Too many updates wait to be stored.")
         self._last += 1
         token = str(self._last)
-        self._client.send(subject, payload, self._inbox + token)
+        headers = _HEADERS % time.time()
+        self._client.send(subject, payload, self._inbox + token, headers)
         confirmation: asyncio.Future[None] = self._loop.create_future()
         key = token.encode()
         self._in_flight[key] = (confirmation, deadline)
@@ -90,6 +96,13 @@ class Publisher:
             if self._in_flight
             else None
         )
+
+
+def published_at(headers: bytes) -> float | None:
+    """When a message was published (Unix seconds, by its publisher's clock); None if
+    its raw `headers` do not say: others may publish too."""
+    found = _PUBLISHED.search(headers)
+    return float(found[1]) if found else None
 
 
 def _refusal(data: bytes, headers: bytes) -> PublishFailed | None:

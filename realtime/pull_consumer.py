@@ -11,9 +11,9 @@ import nats.errors
 import nats.js.errors
 from nats.js import api
 
+from realtime import metrics
 from realtime.connection import describe
 from realtime.exceptions import NatsUnavailable
-from realtime.metrics import count_nats_error
 from realtime.nats_client import FastClient
 from realtime.stream import NANOSECONDS, STREAM
 
@@ -29,9 +29,9 @@ consumer was deleted, its node is gone, or NATS hangs."""
 INACTIVE_SECONDS: Final = 30
 """NATS deletes the consumer of a process that has been gone for so long."""
 
-Deliver = Callable[[str, bytes, int, int], None]
-"""Takes a stored message's subject, payload, sequence and time (nanoseconds since
-1970, by the server's clock)."""
+Deliver = Callable[[str, bytes, bytes, int, int], None]
+"""Takes a stored message's subject, raw headers, payload, sequence and time
+(nanoseconds since 1970, by the server's clock)."""
 
 _IDLE: Final = "100"
 _ENDED: Final = ("404", "408")
@@ -75,6 +75,7 @@ class PullConsumer:
         self._inbox = client.new_inbox()
         self._wanted = 0
         self._to_acknowledge: str | None = None
+        self._lag = 0
 
     async def run(self) -> None:
         """Read until the consumer is lost. Raises `NatsUnavailable`, or whatever
@@ -90,7 +91,7 @@ class PullConsumer:
             await self.delete()
             info = await self._js.add_consumer(STREAM, self._config)
         except (nats.errors.Error, OSError) as error:
-            count_nats_error("create_consumer")
+            metrics.nats_errors["create_consumer"].inc()
             raise NatsUnavailable(
                 f"NATS refuses the consumer: {describe(error)}"
             ) from error
@@ -101,7 +102,7 @@ class PullConsumer:
         while not self._lost.done():
             await asyncio.wait([self._lost], timeout=HEARTBEAT_SECONDS)
             if self._loop.time() - self._heard > SILENCE_SECONDS:
-                count_nats_error("pull")
+                metrics.nats_errors["pull"].inc()
                 raise NatsUnavailable(f"The consumer {self._name} fell silent.")
         await self._lost
 
@@ -124,23 +125,27 @@ class PullConsumer:
             # says of the request itself does not. Headers prove nothing: anybody may
             # publish any.
             if reply:
-                self._on_delivery(subject.decode(), reply.decode(), data)
+                self._on_delivery(subject.decode(), reply.decode(), headers, data)
             else:
                 self._on_status(headers.decode(errors="replace"))
         except Exception as error:
             self.lose(error)
 
-    def _on_delivery(self, subject: str, reply: str, data: bytes) -> None:
+    def _on_delivery(
+        self, subject: str, reply: str, headers: bytes, data: bytes
+    ) -> None:
         # $JS.ACK.stream.consumer.delivered.sequence.consumer-sequence.time.pending, or
         # with the domain and the account's hash after the first two.
         tokens = reply.split(".")
         first = 5 if len(tokens) == 9 else 7
-        self._deliver(subject, data, int(tokens[first]), int(tokens[first + 2]))
+        sequence, nanoseconds = int(tokens[first]), int(tokens[first + 2])
+        self._deliver(subject, headers, data, sequence, nanoseconds)
         if self._to_acknowledge is None:
             # Once for all that came in one read.
             self._loop.call_soon(self._acknowledge)
         self._to_acknowledge = reply
-        if not self._caught_up and tokens[first + 3] == "0":
+        self._lag = int(tokens[first + 3])
+        if not self._caught_up and not self._lag:
             self._catch_up()
         self._wanted -= 1
         if self._wanted <= BATCH // 2:
@@ -148,13 +153,14 @@ class PullConsumer:
 
     def _acknowledge(self) -> None:
         """Acknowledge the last message, and with it all before."""
+        metrics.consumer_lag.set(self._lag)
         reply, self._to_acknowledge = self._to_acknowledge, None
         try:
             if reply is not None:
                 self._client.send(reply, b"", "")
         except NatsUnavailable:
             # What is not acknowledged to JetStream is known here all the same.
-            count_nats_error("ack")
+            metrics.nats_errors["ack"].inc()
 
     def _on_status(self, headers: str) -> None:
         # NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 9\r\n…
@@ -169,7 +175,7 @@ class PullConsumer:
             if self._wanted <= BATCH // 2:
                 self._pull()
         else:
-            count_nats_error("pull")
+            metrics.nats_errors["pull"].inc()
             self.lose(NatsUnavailable(f"The consumer was lost: {status} {reason}"))
 
     def _pull(self) -> None:

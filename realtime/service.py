@@ -6,10 +6,12 @@ from typing import Final
 
 import structlog
 
-from realtime.admission import Admission
+from realtime import metrics
+from realtime.admission import Admission, Refusal
 from realtime.bridge import NatsBridge
 from realtime.conf import RealtimeSettings
 from realtime.hub import Hub
+from realtime.vitals import Vitals
 from realtime.worker import BridgeWorker
 
 logger = structlog.get_logger("sse")
@@ -48,13 +50,15 @@ class RealtimeService:
         self._drained = False
 
     @property
-    def not_ready(self) -> str | None:
+    def not_ready(self) -> Refusal | None:
         """Why no stream should come here now; None if all is well."""
         if self.draining:
-            return "This instance is shutting down."
+            return Refusal("draining", "This instance is shutting down.")
         if self._died:
-            return "The background work of this instance has died."
-        return self.bridge.not_ready
+            return Refusal("failed", "The background work of this instance has died.")
+        if reason := self.bridge.not_ready:
+            return Refusal("nats", reason)
+        return None
 
     @property
     def ending_streams(self) -> bool:
@@ -65,11 +69,13 @@ class RealtimeService:
         """Start in the background, on the running event loop; again does nothing."""
         if self._tasks:
             return
+        metrics.subscribers_limit.set(self.settings.max_subscribers)
         loop = asyncio.get_running_loop()
         worker = BridgeWorker(self.bridge)
         self._tasks = [
             loop.create_task(worker.handle(), name="nats-bridge"),
             loop.create_task(self.hub.keep_alive(), name="keep-alive"),
+            loop.create_task(Vitals(self).watch(), name="vitals"),
         ]
         for task in self._tasks:
             task.add_done_callback(self._on_done)
@@ -109,7 +115,7 @@ class RealtimeService:
         self.admission.review()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
-        """Neither of the tasks returns by itself."""
+        """None of the tasks returns by itself."""
         self._died = True
         if not task.cancelled() and (error := task.exception()):
             logger.critical("task.died", task=task.get_name(), exc_info=error)

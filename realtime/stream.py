@@ -14,11 +14,11 @@ import nats.js.errors
 import structlog
 from nats.aio.client import Client
 
+from realtime import metrics
 from realtime.conf import RealtimeSettings
 from realtime.connection import describe
 from realtime.environments import ALL_SUBJECTS
 from realtime.exceptions import NatsUnavailable, StreamIncompatible
-from realtime.metrics import count_nats_error
 
 logger = structlog.get_logger("sse")
 
@@ -111,7 +111,7 @@ async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str
     try:
         return await _call(client, f"STREAM.{verb}.{STREAM}", config)
     except nats.js.errors.APIError as error:
-        count_nats_error("create_jetstream")
+        metrics.nats_errors["create_jetstream"].inc()
         raise StreamIncompatible(
             f"NATS refuses to {verb.lower()} the stream {STREAM}: {error.description}"
         ) from error
@@ -129,13 +129,13 @@ async def _call(
     try:
         message = await client.request(f"$JS.API.{action}", payload, API_SECONDS)
     except nats.errors.NoRespondersError as error:
-        count_nats_error("create_jetstream")
+        metrics.nats_errors["create_jetstream"].inc()
         raise NatsUnavailable(
             "JetStream is not available: is it enabled (nats-server --jetstream), and "
             "has the cluster a leader?"
         ) from error
     except (nats.errors.Error, OSError) as error:
-        count_nats_error("create_jetstream")
+        metrics.nats_errors["create_jetstream"].inc()
         raise NatsUnavailable(
             f"JetStream did not answer {action}: {describe(error)}"
         ) from error

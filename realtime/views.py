@@ -2,9 +2,11 @@
 was updated."""
 
 import asyncio
+import time
 from http import HTTPStatus
 from typing import Final
 
+from realtime import metrics
 from realtime.asgi import Receive, Scope, environment_in, service_in
 from realtime.authentication import TokenAuthentication
 from realtime.environments import is_environment_key
@@ -31,6 +33,11 @@ class QueueChangeView(View):
 
     methods = ("POST",)
 
+    async def answer(self, scope: Scope, receive: Receive) -> Response:
+        response = await super().answer(scope, receive)
+        metrics.publish_requests[str(int(response.status))].inc()
+        return response
+
     async def handle(self, scope: Scope, receive: Receive) -> Response:
         service = service_in(scope)
         environment = environment_in(scope)
@@ -38,6 +45,8 @@ class QueueChangeView(View):
             raise not_found()
         TokenAuthentication(service.settings.authentication_token).authenticate(scope)
         check_headers(scope)
+        # uvloop's clock counts in milliseconds: not fine enough to measure with.
+        asked_at = time.monotonic()
         deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
         try:
             async with asyncio.timeout_at(deadline):
@@ -56,6 +65,7 @@ class QueueChangeView(View):
             await service.bridge.publish(environment, update, deadline)
         except (NatsUnavailable, PublishFailed) as error:
             raise unavailable(str(error), retry_after=1) from None
+        metrics.publish_duration_seconds.observe(time.monotonic() - asked_at)
         return Response(HTTPStatus.ACCEPTED)
 
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 import structlog
 from channels.worker import Worker
 
+from realtime import metrics
 from realtime.bridge import NatsBridge
 from realtime.conf import jittered
 from realtime.exceptions import RealtimeError
-from realtime.metrics import flagsmith_sse_bridge_restarts_total
 from realtime.stream import STREAM
 
 logger = structlog.get_logger("sse")
@@ -42,7 +42,7 @@ class BridgeWorker(Worker):
             except RealtimeError as error:
                 logger.warning("bridge.interrupted", reason=str(error))
             except Exception:
-                flagsmith_sse_bridge_restarts_total.inc()
+                metrics.bridge_restarts_total.inc()
                 logger.exception("bridge.failed")
             if self._bridge.was_ready:
                 delay = FIRST_DELAY

@@ -21,25 +21,27 @@ class CannotListen(RealtimeError):
     """The address cannot be listened on; the message says why."""
 
 
-def listen(address: str) -> socket.socket:
+def listen(address: str, variable: str = "LISTEN_ADDR") -> socket.socket:
     """A socket that listens on `address`: `HOST:PORT`, or `:PORT` for all interfaces,
-    IPv6 and IPv4. Raises `CannotListen`."""
-    listener = bind(address)
+    IPv6 and IPv4. `variable` is the setting it comes from. Raises `CannotListen`."""
+    listener = bind(address, variable)
     try:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise _explained(error, address) from error
+        raise _explained(error, address, variable) from error
     return listener
 
 
-def bind(address: str, *, shared: bool = False) -> socket.socket:
+def bind(
+    address: str, variable: str = "LISTEN_ADDR", *, shared: bool = False
+) -> socket.socket:
     """A socket that is bound to `address` and does not listen yet. Where it is `shared`
     there may be several, and the kernel spreads the connections over those that listen.
 
     Raises `CannotListen`.
     """
-    host, port = _parse(address)
+    host, port = _parse(address, variable)
     dualstack = not host and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if ":" in host or dualstack else socket.AF_INET
     bound = socket.socket(family)
@@ -56,7 +58,7 @@ def bind(address: str, *, shared: bool = False) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
-        raise _explained(error, address) from error
+        raise _explained(error, address, variable) from error
     return bound
 
 
@@ -78,19 +80,19 @@ def port_of(listener: socket.socket) -> int:
     return port
 
 
-def _parse(address: str) -> tuple[str, int]:
+def _parse(address: str, variable: str) -> tuple[str, int]:
     host, _, port_text = address.rpartition(":")
     port = int(port_text)
     if port > 65535:
-        raise CannotListen(f"LISTEN_ADDR: there is no port {port}")
+        raise CannotListen(f"{variable}: there is no port {port}")
     return host.strip("[]"), port
 
 
-def _explained(error: OSError, address: str) -> CannotListen:
-    _, port = _parse(address)
+def _explained(error: OSError, address: str, variable: str) -> CannotListen:
+    _, port = _parse(address, variable)
     reasons = {
         errno.EADDRINUSE: f"port {port} is in use: stop what listens there, or set "
-        "LISTEN_ADDR to another",
+        f"{variable} to another",
         errno.EACCES: f"port {port} needs privileges: take one from 1024",
     }
     number = error.errno or 0

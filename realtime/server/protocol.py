@@ -22,6 +22,13 @@ class StreamProtocol(HttpToolsProtocol):
     """Offers the connection to the application, and serves HTTP/1.0 clients a stream
     that they understand."""
 
+    broke = False
+    """Whether the connection ended in an error, not by the client's closing it."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.broke = exc is not None
+        super().connection_lost(exc)
+
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         # The application's task has not run yet.

@@ -1,6 +1,7 @@
 """Several workers on one port: starts, watches, replaces and stops them."""
 
 import asyncio
+import itertools
 import os
 import signal
 import socket
@@ -8,8 +9,11 @@ import sys
 from typing import Final
 
 import structlog
+from prometheus_client.multiprocess import mark_process_dead
 
 from realtime.conf import jittered
+from realtime.exposition import FOLDER
+from realtime.metrics import WORKER_NUMBER, WORKER_RESTARTED
 from realtime.server.lifeline import VARIABLE
 from realtime.server.listener import bind
 
@@ -34,7 +38,8 @@ class Supervisor:
     """Runs `count` workers: this same command line again, each with a lifeline and with
     a socket of its own on `address`.
 
-    `environment` is theirs; `drain` is how long their streams may take to end.
+    `environment` is theirs; `drain` is how long their streams may take to end, and
+    `metrics_folder` where they keep their metrics.
 
     SIGTERM and SIGINT drain all workers in parallel; a second SIGINT ends all streams
     at once. SIGHUP replaces them one by one: the new one listens, on the same socket,
@@ -42,7 +47,13 @@ class Supervisor:
     """
 
     def __init__(
-        self, count: int, address: str, environment: dict[str, str], *, drain: float
+        self,
+        count: int,
+        address: str,
+        environment: dict[str, str],
+        *,
+        drain: float,
+        metrics_folder: str,
     ) -> None:
         self._count = count
         self._address = address
@@ -50,6 +61,8 @@ class Supervisor:
         self._stop_within = drain + STOP_SECONDS
         self._workers: list[_Worker | None] = [None] * count
         self._alive: set[_Worker] = set()
+        self._metrics_folder = metrics_folder
+        self._numbers: set[int] = set()
         self._stopping = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
 
@@ -68,16 +81,18 @@ class Supervisor:
     async def _keep(self, slot: int) -> None:
         """Keep a worker in `slot` until everything stops."""
         delay = FIRST_DELAY
+        died = False
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             worker = self._workers[slot]
             if worker is None:
-                worker = self._workers[slot] = await self._start(slot)
+                worker = self._workers[slot] = await self._start(slot, died=died)
             born = loop.time()
             code = await self._end_of(worker)
             if self._workers[slot] is not worker or self._stopping.is_set():
                 continue  # replaced, or asked to go
             self._workers[slot] = None
+            died = True
             # What waits in its backlog is lost, but the others get what comes now.
             worker.listener.close()
             if loop.time() - born >= MAX_DELAY:
@@ -96,9 +111,12 @@ class Supervisor:
                 delay = min(delay * 2, MAX_DELAY)
 
     async def _start(
-        self, slot: int, listener: socket.socket | None = None
+        self, slot: int, listener: socket.socket | None = None, *, died: bool = False
     ) -> "_Worker":
-        """Start a worker for `slot`, on `listener` or on a new socket."""
+        """Start a worker for `slot`, on `listener` or on a new socket; `died` says that
+        the one before it did."""
+        number = next(n for n in itertools.count() if n not in self._numbers)
+        self._numbers.add(number)
         listener = listener or bind(self._address, shared=True)
         ours, theirs = socket.socketpair()
         with theirs:
@@ -109,13 +127,16 @@ class Supervisor:
                 env={
                     **self._environment,
                     VARIABLE: ",".join(str(descriptor) for descriptor in descriptors),
+                    FOLDER: self._metrics_folder,
+                    WORKER_NUMBER: str(number),
+                    **({WORKER_RESTARTED: "1"} if died else {}),
                 },
                 pass_fds=descriptors,
                 stdin=asyncio.subprocess.DEVNULL,
                 # Ctrl-C in a terminal is for this process, which passes it on.
                 start_new_session=True,
             )
-        worker = _Worker(process, ours, listener)
+        worker = _Worker(process, number, ours, listener)
         self._alive.add(worker)
         logger.info("worker.started", worker=slot, pid=process.pid)
         if self._stopping.is_set():
@@ -125,8 +146,12 @@ class Supervisor:
     async def _end_of(self, worker: "_Worker") -> int:
         """Wait until `worker` has ended; returns its exit code."""
         code = await worker.process.wait()
-        self._alive.discard(worker)
-        worker.lifeline.close()
+        if worker in self._alive:
+            self._alive.remove(worker)
+            worker.lifeline.close()
+            # Its gauges are gone with it; its counters stay, for the next to count on.
+            mark_process_dead(worker.number, self._metrics_folder)  # type: ignore[no-untyped-call]
+            self._numbers.remove(worker.number)
         return code
 
     def _stop(self, number: int) -> None:
@@ -180,15 +205,18 @@ class Supervisor:
 
 
 class _Worker:
-    """A worker's process, our end of its lifeline, and the socket it listens on."""
+    """A worker's process, its number among those that live, our end of its lifeline,
+    and the socket it listens on."""
 
     def __init__(
         self,
         process: asyncio.subprocess.Process,
+        number: int,
         lifeline: socket.socket,
         listener: socket.socket,
     ) -> None:
         self.process = process
+        self.number = number
         self.lifeline = lifeline
         self.listener = listener
         lifeline.setblocking(False)

@@ -2,14 +2,16 @@
 
 import asyncio
 
-from realtime.admission import Admission
+from realtime.admission import Admission, Refusal
+
+NOT_CONNECTED = Refusal("nats", "NATS is not connected.")
 
 
 class Instance:
     """What admission asks about."""
 
     def __init__(self, *, limit: int = 100, delay: float = 0.2) -> None:
-        self.reason: str | None = None
+        self.reason: Refusal | None = None
         self.streams = 0
         self.admission = Admission(
             refusal=lambda: self.reason,
@@ -39,7 +41,7 @@ async def test_refused__all_is_well__not() -> None:
 async def test_wait__refused__held_for_half_to_one_and_a_half_of_the_delay() -> None:
     # Given
     instance = Instance()
-    instance.reason = "NATS is not connected."
+    instance.reason = NOT_CONNECTED
 
     # When
     began = seconds()
@@ -60,7 +62,7 @@ async def test_wait__refused__held_for_half_to_one_and_a_half_of_the_delay() -> 
 async def test_wait__reason_passes_meanwhile__served() -> None:
     # Given
     instance = Instance(delay=60)
-    instance.reason = "NATS is not connected."
+    instance.reason = NOT_CONNECTED
     waiting = [asyncio.create_task(instance.admission.wait(stays)) for _ in "abc"]
     await asyncio.sleep(0)
     assert instance.admission.held == 3
@@ -78,7 +80,7 @@ async def test_wait__reason_passes_meanwhile__served() -> None:
 async def test_wait__client_goes_away__nothing_to_answer() -> None:
     # Given
     instance = Instance(delay=60)
-    instance.reason = "NATS is not connected."
+    instance.reason = NOT_CONNECTED
 
     # When
     admitted = await instance.admission.wait(leaves)

@@ -160,8 +160,8 @@ def test_unsubscribe__last_of_environment__leaves_no_trace(hub: Hub) -> None:
 
     # When
     for subscriber in subscribers:
-        hub.unsubscribe(subscriber)
-        hub.unsubscribe(subscriber)
+        hub.unsubscribe(subscriber, "client")
+        hub.unsubscribe(subscriber, "client")
 
     # Then
     assert (hub.subscribers, hub.environments) == (0, 0)
@@ -224,7 +224,7 @@ async def test_turn__thousands_due_at_once__each_visited_once(
     subscribers = [Recorder() for _ in range(2000)]
     for subscriber in subscribers:
         hub.subscribe("a", subscriber)
-    hub.unsubscribe(subscribers[0])
+    hub.unsubscribe(subscribers[0], "client")
 
     # When
     clock.now += 15.5

@@ -24,7 +24,7 @@ class Server:
         self.writable.set()
         self.bodies: list[bytes] = []
         self.complete = False
-        self.broken = False
+        self.broken = self.broke = False
         self.aborted = False
         self.limit = 0
 

@@ -9,7 +9,7 @@ from realtime.bridge import NatsBridge
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
 from realtime.hub import Hub
-from realtime.metrics import flagsmith_sse_bridge_restarts_total
+from realtime.metrics import bridge_restarts_total
 from realtime.service import RealtimeService
 from realtime.worker import BridgeWorker
 
@@ -50,7 +50,7 @@ async def run_until_lasting(bridge: ScriptedBridge) -> None:
 async def test_handle__unexpected_exception__logged_counted_and_restarted() -> None:
     # Given
     bridge = ScriptedBridge(ValueError("a bug"), KeyError("another"))
-    before = flagsmith_sse_bridge_restarts_total._value.get()
+    before = bridge_restarts_total._value.get()
 
     # When
     with capture_logs() as logs:
@@ -58,7 +58,7 @@ async def test_handle__unexpected_exception__logged_counted_and_restarted() -> N
 
     # Then
     assert len(bridge.sessions) == 3
-    assert flagsmith_sse_bridge_restarts_total._value.get() == before + 2
+    assert bridge_restarts_total._value.get() == before + 2
     assert [(e["event"], e["log_level"]) for e in logs] == [
         ("bridge.failed", "error"),
         ("bridge.failed", "error"),
@@ -68,14 +68,14 @@ async def test_handle__unexpected_exception__logged_counted_and_restarted() -> N
 async def test_handle__nats_unavailable__logged_as_a_warning_and_tried_again() -> None:
     # Given
     bridge = ScriptedBridge(NatsUnavailable("no NATS"))
-    before = flagsmith_sse_bridge_restarts_total._value.get()
+    before = bridge_restarts_total._value.get()
 
     # When
     with capture_logs() as logs:
         await run_until_lasting(bridge)
 
     # Then
-    assert flagsmith_sse_bridge_restarts_total._value.get() == before
+    assert bridge_restarts_total._value.get() == before
     assert logs == [
         {"event": "bridge.interrupted", "reason": "no NATS", "log_level": "warning"}
     ]
@@ -108,5 +108,6 @@ async def test_service__background_work_died__not_ready() -> None:
         await asyncio.gather(*service._tasks, return_exceptions=True)
 
     # Then
-    assert service.not_ready == "The background work of this instance has died."
+    assert service.not_ready is not None
+    assert service.not_ready.detail == "The background work of this instance has died."
     await service.stop()

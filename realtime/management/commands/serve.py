@@ -5,8 +5,10 @@ import asyncio
 import os
 import secrets
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import RealtimeError
+from realtime.exposition import exposition
+from realtime.metrics_server import start_metrics_server
 from realtime.server.embedded_nats import embedded_nats
 from realtime.server.lifeline import WorkerLifeline
 from realtime.server.limits import raise_file_limit
@@ -119,7 +123,11 @@ class Command(BaseCommand):
         with (
             reserve(settings.LISTEN_ADDR) as reservation,
             self._surroundings(options, port_of(reservation)),
+            tempfile.TemporaryDirectory(prefix="flagsmith-sse-metrics-") as metrics,
+            ExitStack() as stack,
         ):
+            if server := start_metrics_server(partial(exposition, metrics)):
+                stack.callback(server.close)
             host = settings.LISTEN_ADDR.rpartition(":")[0]
             address = f"{host}:{port_of(reservation)}"
             environment = {
@@ -134,6 +142,7 @@ class Command(BaseCommand):
                 address,
                 environment,
                 drain=settings.SSE_DRAIN_SECONDS,
+                metrics_folder=metrics,
             )
             asyncio.run(supervisor.run())
 
