@@ -15,7 +15,7 @@ ALIVE: Final = "flagsmith.fleet.alive"
 """Where every instance publishes its `Sighting` from time to time."""
 
 EXPECT: Final = "flagsmith.fleet.expect"
-"""Asks every instance to tell when it delivers the environment's next update."""
+"""Asks every instance to tell when it delivers a certain update."""
 
 DRAIN: Final = "flagsmith.fleet.drain"
 """With `.<instance>`: tells that instance to drain and to stop."""
@@ -23,7 +23,8 @@ DRAIN: Final = "flagsmith.fleet.drain"
 MAX_BYTES: Final = 256 * 1024
 """An answer is some 3 kB; anything over this is not looked at."""
 
-Text = Annotated[str, Meta(max_length=500)]
+LONGEST_TEXT: Final = 500
+Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 InstanceName = Annotated[str, Meta(max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
 """One token of a NATS subject; the same as the name of its JetStream consumer."""
@@ -97,7 +98,17 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """What people call it."""
-        return name_of(self)
+        return self.sighting.name
+
+    @property
+    def sighting(self) -> "Sighting":
+        return Sighting(
+            instance=self.instance,
+            host=self.host,
+            pid=self.pid,
+            worker=self.worker,
+            draining=self.draining,
+        )
 
 
 class Sighting(Struct, frozen=True, kw_only=True):
@@ -112,7 +123,9 @@ class Sighting(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        return name_of(self)
+        """What people call it."""
+        worker = "" if self.worker is None else f", worker {self.worker}"
+        return f"{self.host} ({self.pid}{worker})"
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -125,13 +138,14 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Expectation(Struct, frozen=True):
-    """The environment whose next update is to be told of."""
+    """The update whose delivery is to be told of, by its environment and time."""
 
     environment: Text
+    updated_at: Text
 
 
 class Expecting(Struct, frozen=True, kw_only=True):
-    """An instance tells of the next update; how many instances it knows to be alive."""
+    """An instance will tell; how many instances it knows to be alive."""
 
     expecting: InstanceName
     name: Text
@@ -143,11 +157,6 @@ class Delivered(Struct, frozen=True, kw_only=True):
 
     delivered: InstanceName
     subscribers: Count
-
-
-def name_of(instance: InstanceReport | Sighting) -> str:
-    worker = "" if instance.worker is None else f", worker {instance.worker}"
-    return f"{instance.host} ({instance.pid}{worker})"
 
 
 def shortened(key: str) -> str:

@@ -25,6 +25,7 @@ from realtime.report import (
     encode,
 )
 from realtime.roll import BEACON_SECONDS, Roll
+from realtime.updates import Update
 
 logger = structlog.get_logger("sse")
 
@@ -58,8 +59,8 @@ class Responder:
         """The connection on which it answers now."""
         self._beacon: asyncio.TimerHandle | None = None
         self._answer: tuple[float, bytes] = float("-inf"), b""
-        # By environment: where to tell of its next update, and until when.
-        self._expected: dict[str, list[tuple[str, float]]] = {}
+        # Where to tell of an update's delivery, and until when.
+        self._expected: dict[Expectation, tuple[str, float]] = {}
 
     async def join(self, client: FastClient) -> None:
         """Answer on `client` from now on. Raises `NatsUnavailable`."""
@@ -86,12 +87,14 @@ class Responder:
         self.client = self._beacon = None
         self._expected.clear()
 
-    def delivered(self, environment: str, subscribers: int) -> None:
-        """An update of `environment` was written to so many subscribers."""
-        for reply, until in self._expected.pop(environment, ()):
-            if until > time.monotonic():
-                me = self._me().instance
-                self._send(reply, Delivered(delivered=me, subscribers=subscribers))
+    def delivered(self, environment: str, update: Update, subscribers: int) -> None:
+        """`update` was written to so many subscribers of `environment`."""
+        if not self._expected:
+            return
+        expectation = Expectation(environment, update.updated_at)
+        if expected := self._expected.pop(expectation, None):
+            me = self._me().instance
+            self._send(expected[0], Delivered(delivered=me, subscribers=subscribers))
 
     def _on_beacon(self) -> None:
         self._be_heard()
@@ -122,17 +125,13 @@ class Responder:
         expectation = decode(data, Expectation)
         if expectation is None:
             return
-        now = time.monotonic()
-        self._expected = {
-            environment: waiting
-            for environment, replies in self._expected.items()
-            if (waiting := [(r, until) for r, until in replies if until > now])
-        }
-        if sum(map(len, self._expected.values())) >= MAX_EXPECTATIONS:
+        now, to = time.monotonic(), reply.decode()
+        for known, (_reply, until) in list(self._expected.items()):
+            if until <= now:
+                del self._expected[known]
+        if len(self._expected) >= MAX_EXPECTATIONS:
             return
-        to = reply.decode()
-        expected = self._expected.setdefault(expectation.environment, [])
-        expected.append((to, now + EXPECT_SECONDS))
+        self._expected[expectation] = to, now + EXPECT_SECONDS
         me, alive = self._me(), self.roll.alive()
         self._send(to, Expecting(expecting=me.instance, name=me.name, alive=alive))
 

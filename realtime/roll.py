@@ -62,4 +62,3 @@ class Roll:
 
     def overdue(self) -> list[Sighting]:
         return [s for s in self.seen() if s.ago >= OVERDUE_SECONDS or s.draining]
-

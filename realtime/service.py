@@ -2,6 +2,9 @@
 and stops them."""
 
 import asyncio
+import os
+import signal
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -11,6 +14,8 @@ from realtime.admission import Admission, Refusal
 from realtime.bridge import NatsBridge
 from realtime.conf import RealtimeSettings
 from realtime.hub import Hub
+from realtime.reporter import Reporter
+from realtime.responder import Responder
 from realtime.vitals import Vitals
 from realtime.worker import BridgeWorker
 
@@ -37,7 +42,17 @@ class RealtimeService:
             stall=settings.stall,
             clock=lambda: asyncio.get_running_loop().time(),
         )
-        self.bridge = NatsBridge(settings, self.hub, on_ready=self._on_ready)
+        self.reporter = Reporter(self)
+        self.responder = Responder(
+            me=self.reporter.me,
+            report=self.reporter.report,
+            drain=lambda: self.leave(),
+        )
+        self.leave: Callable[[], None] = terminate
+        """Begins to drain and to end this process, as SIGTERM does."""
+        self.bridge = NatsBridge(
+            settings, self.hub, self.responder, on_ready=self._on_ready
+        )
         self.admission = Admission(
             refusal=lambda: self.not_ready,
             open_streams=lambda: self.hub.subscribers,
@@ -119,3 +134,8 @@ class RealtimeService:
         self._died = True
         if not task.cancelled() and (error := task.exception()):
             logger.critical("task.died", task=task.get_name(), exc_info=error)
+
+
+def terminate() -> None:
+    """What whoever runs this process would do to stop it."""
+    os.kill(os.getpid(), signal.SIGTERM)

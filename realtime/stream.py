@@ -69,7 +69,7 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
     """
     expected = expected_config(settings)
     try:
-        info = await _call(client, f"STREAM.INFO.{STREAM}")
+        info = await call_api(client, f"STREAM.INFO.{STREAM}")
     except nats.js.errors.NotFoundError:
         info = await _change(client, "CREATE", expected)
         logger.info("stream.created", stream=STREAM)
@@ -99,7 +99,7 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
     """Whether the stream still holds the message `sequence` that was stored at that
     time (nanoseconds since 1970). Raises `NatsUnavailable`."""
     try:
-        response = await _call(client, f"STREAM.MSG.GET.{STREAM}", {"seq": sequence})
+        response = await call_api(client, f"STREAM.MSG.GET.{STREAM}", {"seq": sequence})
     except nats.js.errors.APIError:
         return False
     # The answer's time is read to the microsecond.
@@ -109,7 +109,7 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
 
 async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str, Any]:
     try:
-        return await _call(client, f"STREAM.{verb}.{STREAM}", config)
+        return await call_api(client, f"STREAM.{verb}.{STREAM}", config)
     except nats.js.errors.APIError as error:
         metrics.nats_errors["create_jetstream"].inc()
         raise StreamIncompatible(
@@ -117,17 +117,20 @@ async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str
         ) from error
 
 
-async def _call(
-    client: Client, action: str, request: dict[str, Any] | None = None
+async def call_api(
+    client: Client,
+    action: str,
+    request: dict[str, Any] | None = None,
+    seconds: float = API_SECONDS,
 ) -> dict[str, Any]:
-    """Call JetStream's API.
+    """Call JetStream's API, which may take so many `seconds` to answer.
 
     Raises nats-py's `APIError` for what the server refuses, and `NatsUnavailable` if it
     does not answer.
     """
     payload = json.dumps(request).encode() if request is not None else b""
     try:
-        message = await client.request(f"$JS.API.{action}", payload, API_SECONDS)
+        message = await client.request(f"$JS.API.{action}", payload, seconds)
     except nats.errors.NoRespondersError as error:
         metrics.nats_errors["create_jetstream"].inc()
         raise NatsUnavailable(
