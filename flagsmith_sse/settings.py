@@ -15,6 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 from environs import Env, EnvValidationError, ValidationError
 
+from flagsmith_sse.admin_settings import *  # noqa: F403  all of them are settings
+from flagsmith_sse.admin_settings import ADMIN_APPS, ADMIN_MIDDLEWARE
 from flagsmith_sse.logging import configure_structlog, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -172,6 +174,14 @@ LOG_FORMAT = text("LOG_FORMAT", "generic", "generic or json", "generic|json")
 
 SECRET_KEY = text("DJANGO_SECRET_KEY", "", "a secret text") or get_random_secret_key()
 ALLOWED_HOSTS = listed("DJANGO_ALLOWED_HOSTS", "*", "host names separated by commas")
+CSRF_TRUSTED_ORIGINS = listed(
+    "DJANGO_CSRF_TRUSTED_ORIGINS",
+    "",
+    "origins separated by commas, for example https://realtime.example.com",
+    r"https?://[^\s,/]+",
+)
+BEHIND_TLS_PROXY = read("DJANGO_BEHIND_TLS_PROXY", False, "true or false", env.bool)
+SSE_ADMIN_ENABLED = read("SSE_ADMIN_ENABLED", False, "true or false", env.bool)
 DATABASE_URL = text(
     "DATABASE_URL",
     f"sqlite:///{BASE_DIR / 'db.sqlite3'}",
@@ -201,6 +211,12 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
+if SSE_ADMIN_ENABLED:
+    INSTALLED_APPS += ADMIN_APPS
+    MIDDLEWARE[1:-1] += ADMIN_MIDDLEWARE
+if BEHIND_TLS_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 ROOT_URLCONF = "flagsmith_sse.urls"
 ASGI_APPLICATION = "flagsmith_sse.asgi.application"
 # The SDKs and the task processor use no trailing slash, and a redirected POST is lost.

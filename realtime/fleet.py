@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, json
 from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
@@ -111,6 +111,14 @@ async def gather(
     )
 
 
+def as_json(report: FleetReport) -> bytes:
+    """`report` as JSON that is text even where somebody takes it for HTML."""
+    encoded = json.encode(report)
+    for character in b"<>&":
+        encoded = encoded.replace(b"%c" % character, b"\\u%04x" % character)
+    return encoded
+
+
 async def ask_everybody(client: Client) -> list[Answer]:
     """Every instance's answer. Waits until as many have answered as any of them knows
     to be alive, and no longer than `ANSWER_SECONDS`. Raises `NatsUnavailable`."""
@@ -123,10 +131,12 @@ async def ask_everybody(client: Client) -> list[Answer]:
         )
 
 
-async def ask_one(client: Client, instance: str) -> InstanceReport | None:
+async def find_instance(
+    settings: RealtimeSettings, instance: str
+) -> InstanceReport | None:
     """The report of `instance`; None if it does not answer. Raises
     `NatsUnavailable`."""
-    async with inquiry(client) as question:
+    async with nats_client(settings) as client, inquiry(client) as question:
         await question.ask(f"{REPORT}.{instance}")
         answers = await question.collect(Answer, bool, ANSWER_SECONDS)
     return answers[0].report if answers else None

@@ -100,6 +100,15 @@ def is_full(instance: InstanceReport) -> bool:
     return 0 < instance.subscribers_limit <= instance.subscribers
 
 
+def state_of(instance: InstanceReport) -> str:
+    """One word: `ready`, `unready`, `full` or `draining`."""
+    if instance.draining:
+        return "draining"
+    if instance.not_ready:
+        return "unready"
+    return "full" if is_full(instance) else "ready"
+
+
 def _named(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= NAMED else f"{len(names)} instances"
 
