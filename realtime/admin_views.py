@@ -12,6 +12,7 @@ from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.urls import URLPattern, path, reverse
@@ -172,16 +173,17 @@ def _settings() -> RealtimeSettings:
 
 def _told(probe: Probe) -> str:
     instances = len(probe.reached) + len(probe.silent)
+    if not instances:
+        return "Stored, but no instance answers."
     details = ", ".join(
         f"{one.name}: {one.subscribers} in {latency(one.seconds)}"
         for one in probe.reached
     )
     lost = f" No word from {', '.join(probe.silent)}." if probe.silent else ""
     return (
-        f"{probe.subscribers} subscribers on {len(probe.reached)} of {instances} "
-        f"instances were told within {latency(probe.seconds)} ({details}).{lost}"
-        if instances
-        else "Stored, but no instance answers."
+        f"{len(probe.reached)} of {instances} instances told {probe.subscribers} "
+        f"subscriber{pluralize(probe.subscribers)} within {latency(probe.seconds)} "
+        f"({details}).{lost}"
     )
 
 

@@ -112,6 +112,8 @@ def describe(error: Exception | None) -> str:
         return "no server answered"
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
     return str(error) or type(error).__name__
 
 

@@ -101,7 +101,7 @@ def is_full(instance: InstanceReport) -> bool:
 
 
 def state_of(instance: InstanceReport) -> str:
-    """One word: `ready`, `unready`, `full` or `draining`."""
+    """`ready`, `unready`, `full` or `draining`; also the name of a CSS class."""
     if instance.draining:
         return "draining"
     if instance.not_ready:

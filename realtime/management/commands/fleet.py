@@ -18,9 +18,9 @@ _CLEAR: Final = "\x1b[H\x1b[2J"
 
 class Command(BaseCommand):
     help = (
-        "Ask every instance over NATS and tell whether real-time updates work, on which "
-        "instances, and what they are doing. The exit code is 0 if all is well, 1 if "
-        "the fleet is degraded, 2 if it is down."
+        "Ask every instance over NATS and tell whether real-time updates work, and "
+        "what each instance does. The exit code is 0 if all is well, 1 if the fleet is "
+        "degraded, 2 if it is down."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
