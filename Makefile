@@ -24,7 +24,7 @@ unit: $(VENV)/dev.done ## Tests of single modules, without servers
 	$(BIN)/python -m pytest tests/unit
 
 integration: set-up-tests ## Tests against real servers, brokers, SDKs and a browser
-	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks
+	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks tests/admin
 
 set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python packages
 	$(BIN)/python -m tests.set_up

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Page
 
 from realtime.conf import RealtimeSettings
 from tests.support.nats import NatsServer
@@ -44,6 +44,7 @@ def create_database(file: Path) -> Path:
                 "DATABASE_URL": f"sqlite:///{file}",
             },
             check=True,
+            stdout=subprocess.DEVNULL,
             timeout=60,
         )
     return file
@@ -98,14 +99,10 @@ def admin_url(service: Service, path: str = "realtime/fleet/") -> str:
     return f"{service.url}/admin/{path}"
 
 
-async def logged_in(
-    browser: Browser, service: Service, user: str = "operator", **context: object
-) -> tuple[BrowserContext, Page]:
-    """A page of a new browser context that shows the overview."""
-    opened = await browser.new_context(**context)  # type: ignore[arg-type]  # options
-    page = await opened.new_page()
+async def log_in(page: Page, service: Service, user: str = "operator") -> None:
+    """Ask for the overview, log in, and so see it."""
     await page.goto(admin_url(service))
     await page.fill("#id_username", user)
     await page.fill("#id_password", PASSWORD)
     await page.click("input[type=submit]")
-    return opened, page
+    await page.wait_for_selector(".verdict")

@@ -13,7 +13,7 @@ from tests.admin.fleet import (
     Fleet,
     admin_url,
     create_database,
-    logged_in,
+    log_in,
     running_fleet,
 )
 from tests.support.browser import chromium
@@ -45,9 +45,10 @@ async def draw(fleet: Fleet) -> None:
         for number in range(40):
             for environment in ENVIRONMENTS:
                 await asyncio.to_thread(fleet.workers.publish, environment, number)
-        context, _ = await logged_in(browser, fleet.workers)
-        login = await context.storage_state()
-        await context.close()
+        page = await browser.new_page()
+        await log_in(page, fleet.workers)
+        login = await page.context.storage_state()
+        await page.context.close()
 
         await draw_all(browser, fleet, login, "healthy", ".verdict.well")
         await draw_pages(browser, fleet, login)

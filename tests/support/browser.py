@@ -34,7 +34,9 @@ def note_errors(page: Page, errors: list[str]) -> None:
     of what CORS or a Content-Security-Policy forbids."""
 
     def note(message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # There is none, and no page asks for it.
+        favicon = message.location["url"].endswith("/favicon.ico")
+        if message.type == "error" and not favicon:
             errors.append(message.text)
 
     page.on("pageerror", lambda error: errors.append(str(error)))
