@@ -114,7 +114,7 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
     try:
         probe = async_to_sync(send_test_update)(_settings(), environment)
         level, outcome = messages.SUCCESS, _told(probe)
-        if probe.silent or not probe.reached:
+        if len(probe.reached) < max(probe.instances, 1):
             level = messages.WARNING
     except (NatsUnavailable, PublishFailed) as error:
         level, outcome = messages.ERROR, f"Not sent. {error}"
@@ -172,8 +172,7 @@ def _settings() -> RealtimeSettings:
 
 
 def _told(probe: Probe) -> str:
-    instances = len(probe.reached) + len(probe.silent)
-    if not instances:
+    if not probe.reached and not probe.silent:
         return "Stored, but no instance answers."
     details = ", ".join(
         f"{one.name}: {one.subscribers} in {latency(one.seconds)}"
@@ -181,7 +180,8 @@ def _told(probe: Probe) -> str:
     )
     lost = f" No word from {', '.join(probe.silent)}." if probe.silent else ""
     return (
-        f"{len(probe.reached)} of {instances} instances told {probe.subscribers} "
+        f"{len(probe.reached)} of {max(probe.instances, len(probe.reached))} instances "
+        f"told {probe.subscribers} "
         f"subscriber{pluralize(probe.subscribers)} within {latency(probe.seconds)} "
         f"({details}).{lost}"
     )

@@ -66,13 +66,14 @@ async def gather(
     """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
     at most, and raises nothing for what NATS does."""
     began = time.monotonic()
+    roll = service.responder.roll if service else _roll
     answers: list[Answer] = []
     stream: StreamHealth | None = None
     nats_error = stream_error = None
     try:
         async with nats_client(settings, service) as client:
             answers, (stream, stream_error) = await asyncio.gather(
-                ask_everybody(client), _look(client, settings)
+                ask_everybody(client, roll), _look(client, settings)
             )
     except NatsUnavailable as error:
         nats_error = str(error)
@@ -83,7 +84,6 @@ async def gather(
         if stream_error and not answers and service.responder.client:
             # It is connected, and does not even hear itself.
             nats_error = nats_error or "NATS does not answer."
-    roll = service.responder.roll if service else _roll
     for answer in answers:
         roll.note(answer.report.sighting)
     overdue = [sighting for answer in answers for sighting in answer.overdue]
@@ -119,14 +119,17 @@ def as_json(report: FleetReport) -> bytes:
     return encoded
 
 
-async def ask_everybody(client: Client) -> list[Answer]:
-    """Every instance's answer. Waits until as many have answered as any of them knows
-    to be alive, and no longer than `ANSWER_SECONDS`. Raises `NatsUnavailable`."""
+async def ask_everybody(client: Client, roll: Roll) -> list[Answer]:
+    """Every instance's answer. Waits until as many have answered as `roll` or any of
+    them knows to be alive, and no longer than `ANSWER_SECONDS`. Raises
+    `NatsUnavailable`."""
     async with inquiry(client) as question:
         await question.ask(REPORT)
         return await question.collect(
             Answer,
-            lambda answers: len(answers) >= max(a.alive for a in answers),
+            lambda answers: (
+                len(answers) >= max(roll.alive(), *(a.alive for a in answers))
+            ),
             ANSWER_SECONDS,
         )
 

@@ -28,11 +28,10 @@ class Reached(Struct, frozen=True):
 
 
 class Probe(Struct, frozen=True):
-    """What became of a test update. `silent` are instances that wanted to tell of its
-    delivery and did not, by name."""
+    """What became of a test update, where as many `instances` are alive as any of them
+    knows. `silent` wanted to tell of its delivery and did not, by name."""
 
-    updated_at: str
-    published_seconds: float
+    instances: int
     reached: tuple[Reached, ...]
     silent: tuple[str, ...]
 
@@ -69,12 +68,15 @@ async def send_test_update(settings: RealtimeSettings, environment: str) -> Prob
         telling = asyncio.create_task(_reached(question, names, began))
         try:
             await publisher.publish(subject_of(environment), update.payload(), deadline)
-            published = time.monotonic() - began
             reached = await telling
         finally:
             telling.cancel()
     silent = [name for key, name in names.items() if key not in reached]
-    return Probe(update.updated_at, published, tuple(reached.values()), tuple(silent))
+    return Probe(
+        instances=max((one.alive for one in expecting), default=0),
+        reached=tuple(reached.values()),
+        silent=tuple(silent),
+    )
 
 
 async def _reached(

@@ -105,8 +105,11 @@ class Responder:
         self._send(messages.ALIVE, self._me())
 
     def _on_alive(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
-        if sighting := decode(data, Sighting):
-            self.roll.note(sighting)
+        sighting = decode(data, Sighting)
+        me = self._me().instance
+        if sighting and self.roll.note(sighting) and sighting.instance != me:
+            # One that has just started must not take itself for the only one.
+            self._be_heard()
 
     def _on_report(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
         made_at, answer = self._answer

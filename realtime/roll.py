@@ -28,17 +28,14 @@ class Roll:
         # In the order of being seen.
         self._last: dict[str, tuple[float, Sighting]] = {}
 
-    def note(self, sighting: Sighting) -> None:
-        """Remember `sighting`, unless something newer is known."""
-        seen_at = self._clock() - max(0.0, sighting.ago)
-        known = self._last.get(sighting.instance)
-        if known is not None:
-            if known[0] >= seen_at:
-                return
-            del self._last[sighting.instance]
-        elif len(self._last) >= MAX_INSTANCES:
+    def note(self, sighting: Sighting) -> bool:
+        """Remember what was seen just now; whether it is an instance that was not
+        known."""
+        known = self._last.pop(sighting.instance, None)
+        if known is None and len(self._last) >= MAX_INSTANCES:
             del self._last[next(iter(self._last))]
-        self._last[sighting.instance] = seen_at, sighting
+        self._last[sighting.instance] = self._clock(), sighting
+        return known is None
 
     def seen(self) -> list[Sighting]:
         """The instances seen in the last minute, each with how long ago that was."""

@@ -94,14 +94,14 @@ async def test_overview__fleet_that_changes__shown_without_reloading(
     assert await page.evaluate("window.neverReloaded")
 
 
-async def test_overview__instance_killed__degraded_on_every_instance_s_page(
+async def test_overview__instance_killed_before_anybody_looked__missing(
     fleet: Fleet, page: Page
 ) -> None:
     # Given
-    await log_in(page, fleet.workers)
-
-    # When: the page comes from processes that have never gathered
     await asyncio.to_thread(fleet.daphne.kill)
+
+    # When: the page comes from a process that has never asked the killed one
+    await log_in(page, fleet.workers)
 
     # Then
     name = f"({fleet.daphne.process.pid})"
