@@ -26,7 +26,7 @@ MAX_BYTES: Final = 256 * 1024
 LONGEST_TEXT: Final = 500
 Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-InstanceName = Annotated[str, Meta(max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
+InstanceName = Annotated[str, Meta(max_length=200, pattern=r"^[A-Za-z0-9_-]+\Z")]
 """One token of a NATS subject; the same as the name of its JetStream consumer."""
 
 
@@ -112,13 +112,15 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
 
 
 class Sighting(Struct, frozen=True, kw_only=True):
-    """An instance that was alive `ago` seconds ago; `draining` if it was leaving."""
+    """An instance that was alive `ago` seconds ago, `draining` or not; `left` if that
+    was its last word."""
 
     instance: InstanceName
     host: Text
     pid: Count
     worker: Count | None = None
     draining: bool = False
+    left: bool = False
     ago: float = 0
 
     @property

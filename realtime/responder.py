@@ -9,6 +9,7 @@ from typing import Final
 import nats.errors
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from realtime import report as messages
 from realtime.connection import describe
@@ -36,6 +37,8 @@ visits every subscriber."""
 EXPECT_SECONDS: Final = 5.0
 MAX_EXPECTATIONS: Final = 100
 
+_INBOX: Final = b"_INBOX."
+
 
 class Responder:
     """Tells the fleet of this instance, on one connection after the other.
@@ -60,7 +63,7 @@ class Responder:
         self._beacon: asyncio.TimerHandle | None = None
         self._answer: tuple[float, bytes] = float("-inf"), b""
         # Where to tell of an update's delivery, and until when.
-        self._expected: dict[Expectation, tuple[str, float]] = {}
+        self._expected: dict[Expectation, tuple[bytes, float]] = {}
 
     async def join(self, client: FastClient) -> None:
         """Answer on `client` from now on. Raises `NatsUnavailable`."""
@@ -83,7 +86,8 @@ class Responder:
         """The connection ends; if the process does too, say so."""
         if self._beacon is not None:
             self._beacon.cancel()
-            self._be_heard()
+            me = self._me()
+            self._publish(messages.ALIVE, replace(me, left=me.draining))
         self.client = self._beacon = None
         self._expected.clear()
 
@@ -94,7 +98,7 @@ class Responder:
         expectation = Expectation(environment, update.updated_at)
         if expected := self._expected.pop(expectation, None):
             me = self._me().instance
-            self._send(expected[0], Delivered(delivered=me, subscribers=subscribers))
+            self._reply(expected[0], Delivered(delivered=me, subscribers=subscribers))
 
     def _on_beacon(self) -> None:
         self._be_heard()
@@ -102,7 +106,7 @@ class Responder:
         self._beacon = loop.call_later(BEACON_SECONDS, self._on_beacon)
 
     def _be_heard(self) -> None:
-        self._send(messages.ALIVE, self._me())
+        self._publish(messages.ALIVE, self._me())
 
     def _on_alive(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
         sighting = decode(data, Sighting)
@@ -122,32 +126,35 @@ class Responder:
                 )
             )
             self._answer = time.monotonic(), answer
-        self._write(reply.decode(), answer)
+        self._reply(reply, answer)
 
     def _on_expect(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
         expectation = decode(data, Expectation)
         if expectation is None:
             return
-        now, to = time.monotonic(), reply.decode()
+        now = time.monotonic()
         for known, (_reply, until) in list(self._expected.items()):
             if until <= now:
                 del self._expected[known]
         if len(self._expected) >= MAX_EXPECTATIONS:
             return
-        self._expected[expectation] = to, now + EXPECT_SECONDS
+        self._expected[expectation] = reply, now + EXPECT_SECONDS
         me, alive = self._me(), self.roll.alive()
-        self._send(to, Expecting(expecting=me.instance, name=me.name, alive=alive))
+        self._reply(reply, Expecting(expecting=me.instance, name=me.name, alive=alive))
 
     def _on_drain(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
         logger.info("drain.requested")
         self._drain()
-        self._send(reply.decode(), self._me())
+        self._reply(reply, self._me())
 
-    def _send(self, subject: str, message: Struct) -> None:
-        self._write(subject, encode(message))
+    def _reply(self, reply: bytes, message: Struct | bytes) -> None:
+        # Elsewhere, as on JetStream's own subjects, who asks may not be allowed to
+        # publish: this process is not to do it for them.
+        if reply.startswith(_INBOX):
+            self._publish(reply.decode(), message)
 
-    def _write(self, subject: str, payload: bytes) -> None:
-        # Who asks without a reply subject wants no answer.
-        if self.client is not None and subject:
+    def _publish(self, subject: str, message: Struct | bytes) -> None:
+        payload = message if isinstance(message, bytes) else encode(message)
+        if self.client is not None:
             with suppress(NatsUnavailable):
                 self.client.send(subject, payload, "")

@@ -51,11 +51,9 @@ class Roll:
         ]
 
     def alive(self) -> int:
-        """How many are neither overdue nor leaving."""
-        return sum(
-            sighting.ago < OVERDUE_SECONDS and not sighting.draining
-            for sighting in self.seen()
-        )
+        """How many have not left and are not overdue."""
+        return len(self.seen()) - len(self.overdue())
 
     def overdue(self) -> list[Sighting]:
-        return [s for s in self.seen() if s.ago >= OVERDUE_SECONDS or s.draining]
+        """Those that have left or were not heard of for too long."""
+        return [s for s in self.seen() if s.left or s.ago >= OVERDUE_SECONDS]
