@@ -11,6 +11,8 @@ SDKS = Path(__file__).parent / "sdks"
 DEBIAN_PACKAGES = {
     "chromium": "chromium",
     "curl": "curl",
+    "faketime": "faketime",
+    "ip": "iproute2",
     "npm": "npm",
     "prometheus": "prometheus",
 }
