@@ -12,7 +12,7 @@ help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 run: $(VENV)/embedded.done ## Run the service with a NATS of its own on http://localhost:8088
-	@exec $(BIN)/python manage.py serve --with-nats
+	@SSE_ADMIN_ENABLED=$${SSE_ADMIN_ENABLED-true} exec $(BIN)/python manage.py serve --with-nats
 
 test: check unit integration ## Everything that CI runs
 
@@ -25,7 +25,7 @@ unit: $(VENV)/dev.done ## Tests of single modules, without servers
 	$(BIN)/python -m pytest tests/unit
 
 integration: set-up-tests ## Tests against real servers, brokers, SDKs, proxies and a browser
-	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks tests/flagsmith_like tests/deploy
+	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks tests/flagsmith_like tests/deploy tests/admin
 
 set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python packages
 	$(BIN)/python -m tests.set_up
@@ -60,7 +60,7 @@ requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in
 	done
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) .nats tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3
+	rm -rf $(VENV) .nats tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3 .admin-password
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'

@@ -8,7 +8,8 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
 RESERVED_FILES = 256
-"""Open files kept for publishers, probes, NATS and the log."""
+"""Open files kept for publishers, probes, NATS and the log, or a quarter of what there
+is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +113,7 @@ def file_limit() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return 1_000_000
-    return max(1, soft - RESERVED_FILES)
+    return max(1, soft - min(RESERVED_FILES, soft // 4))
 
 
 def jittered(base: float) -> float:

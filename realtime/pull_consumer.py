@@ -15,7 +15,7 @@ from realtime import metrics
 from realtime.connection import describe
 from realtime.exceptions import NatsUnavailable
 from realtime.nats_client import FastClient
-from realtime.stream import NANOSECONDS, STREAM
+from realtime.stream import API_SECONDS, NANOSECONDS, STREAM
 
 BATCH: Final = 1000
 """Messages asked for at a time; more are asked for when half of them have come."""
@@ -54,7 +54,7 @@ class PullConsumer:
         on_caught_up: Callable[[], None],
     ) -> None:
         self._client = client
-        self._js = client.jetstream()
+        self._js = client.jetstream(timeout=API_SECONDS)
         self._config = start.evolve(
             name=name,
             # One acknowledgement covers everything before it.

@@ -24,7 +24,13 @@ logger = structlog.get_logger("sse")
 
 STREAM: Final = "environments-stream"
 DUPLICATE_WINDOW_SECONDS: Final = 120
-API_SECONDS: Final = 5
+API_SECONDS: Final = 2
+"""A cluster that has just lost the leader of a stream drops a question unanswered: ask
+again soon."""
+
+CHANGE_SECONDS: Final = 5
+"""To create or change a stream takes a cluster longer."""
+
 NANOSECONDS: Final = 10**9
 
 # What the server refuses to change on a stream that exists.
@@ -74,7 +80,7 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
     expected = expected_config(settings)
     changed = False
     try:
-        info = await _call(client, f"STREAM.INFO.{STREAM}")
+        info = await call_api(client, f"STREAM.INFO.{STREAM}")
     except nats.js.errors.NotFoundError:
         info = await _change(client, "CREATE", expected)
         changed = True
@@ -109,7 +115,7 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
     """Whether the stream still holds the message `sequence` that was stored at that
     time (nanoseconds since 1970). Raises `NatsUnavailable`."""
     try:
-        response = await _call(client, f"STREAM.MSG.GET.{STREAM}", {"seq": sequence})
+        response = await call_api(client, f"STREAM.MSG.GET.{STREAM}", {"seq": sequence})
     except nats.js.errors.APIError:
         return False
     # The answer's time is read to the microsecond.
@@ -119,7 +125,9 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
 
 async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str, Any]:
     try:
-        return await _call(client, f"STREAM.{verb}.{STREAM}", config)
+        return await call_api(
+            client, f"STREAM.{verb}.{STREAM}", config, seconds=CHANGE_SECONDS
+        )
     except nats.js.errors.APIError as error:
         metrics.nats_errors["create_jetstream"].inc()
         raise StreamIncompatible(
@@ -127,17 +135,21 @@ async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str
         ) from error
 
 
-async def _call(
-    client: Client, action: str, request: dict[str, Any] | None = None
+async def call_api(
+    client: Client,
+    action: str,
+    request: dict[str, Any] | None = None,
+    *,
+    seconds: float = API_SECONDS,
 ) -> dict[str, Any]:
-    """Call JetStream's API.
+    """Call JetStream's API, which may take so many `seconds` to answer.
 
     Raises nats-py's `APIError` for what the server refuses, and `NatsUnavailable` if it
     does not answer.
     """
     payload = json.dumps(request).encode() if request is not None else b""
     try:
-        message = await client.request(f"$JS.API.{action}", payload, API_SECONDS)
+        message = await client.request(f"$JS.API.{action}", payload, seconds)
     except nats.errors.NoRespondersError as error:
         metrics.nats_errors["create_jetstream"].inc()
         raise NatsUnavailable(

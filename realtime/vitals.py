@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,7 @@ class Vitals:
         loop = asyncio.get_running_loop()
         before = 0.0
         while True:
+            self._service.reporter.sample()
             worst = 0.0
             for _ in range(SAMPLES_PER_WINDOW):
                 self._sample()
@@ -78,6 +80,7 @@ class _WorkerProcess:
         cpu = time.process_time()
         self._cpu.inc(cpu - self._cpu_so_far)
         self._cpu_so_far = cpu
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        self._memory.set(pages * resource.getpagesize())
-        self._files.set(len(os.listdir("/proc/self/fd")))
+        with suppress(OSError):  # no file is left to open
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            self._memory.set(pages * resource.getpagesize())
+            self._files.set(len(os.listdir("/proc/self/fd")))

@@ -159,7 +159,9 @@ class Ledger:
             update
             for updates in self.published.values()
             for update in updates
-            if incident.covers(update.sent) and not update.acknowledged
+            if incident.covers(update.sent)
+            and update.answered != inf
+            and not update.acknowledged
         ]
         if not failed:
             return 0.0
@@ -201,7 +203,7 @@ class Ledger:
 
     def _lost(self, account: Account, updates: list[Published]) -> Iterator[Violation]:
         """Acknowledged, but neither it nor a later one was seen in time."""
-        events = account.events
+        events = [(seen, n) for seen, n in account.events if 1 <= n <= len(updates)]
         position = reached = 0
         unplaced = -inf  # when one was seen that may have been stored any time
         for update in updates:

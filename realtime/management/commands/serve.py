@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from realtime.conf import RealtimeSettings, tokens_in
+from realtime.development_login import PASSWORD_FILE, prepare_login
 from realtime.exceptions import RealtimeError
 from realtime.exposition import exposition
 from realtime.metrics_server import start_metrics_server
@@ -159,6 +160,10 @@ class Command(BaseCommand):
                 settings.NATS_URL = [stack.enter_context(embedded_nats(store)).url]
             if with_nats:
                 self._greet(port)
+            if with_nats and getattr(settings, "SSE_ADMIN_ENABLED", False):
+                self.stdout.write(f"\nAdmin: http://localhost:{port}/admin/")
+                self.stdout.write(f"Log in as {prepare_login(PASSWORD_FILE)}\n")
+                self.stdout.flush()
             yield
 
     @staticmethod
