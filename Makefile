@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check unit integration set-up-tests requirements clean
+.PHONY: help run test bench screenshots check unit integration set-up-tests requirements clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python pac
 bench: set-up-tests ## Measure fan-out, publishing, memory; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
+screenshots: set-up-tests ## Draw the admin's pages into docs/images
+	$(BIN)/python -m tests.admin.screenshots
+
 requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
 	cd requirements && for set in base serve embedded dev; do \
 		CUSTOM_COMPILE_COMMAND="make requirements" ../$(BIN)/pip-compile --quiet --upgrade \
@@ -40,7 +43,7 @@ requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in
 	done
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) .nats tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3 .admin-password
+	rm -rf $(VENV) .nats tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'

@@ -15,7 +15,7 @@ import pytest
 from tests.support.service import ROOT, TOKEN, Service
 from tests.support.waiting import eventually
 
-COMMANDS = ("serve", "publish_update", "watch")
+COMMANDS = ("serve", "publish_update", "watch", "fleet")
 
 
 def manage(

@@ -49,6 +49,10 @@ SENSELESS: list[tuple[str, str, str]] = [
     ("NATS_TLS_CA_FILE", "/no/such/file", FILE),
     ("NATS_TLS_CERT_FILE", "/no/such/file", FILE),
     ("NATS_TLS_KEY_FILE", "/", FILE),
+    ("SSE_ADMIN_ENABLED", "maybe", "true or false"),
+    ("DJANGO_BEHIND_TLS_PROXY", "https", "true or false"),
+    ("DJANGO_CSRF_TRUSTED_ORIGINS", "realtime.example.com", "origins separated by"),
+    ("DJANGO_CSRF_TRUSTED_ORIGINS", "https://a.example/admin", "origins separated by"),
     ("LISTEN_ADDR", "8088", "HOST:PORT or :PORT"),
     ("LISTEN_ADDR", "localhost", "HOST:PORT or :PORT"),
     ("LISTEN_ADDR", "::1:8088", "HOST:PORT or :PORT"),
@@ -259,9 +263,31 @@ def test_settings__nothing_set__documented_defaults() -> None:
         "LOG_FORMAT": "generic",
         "DEBUG": False,
         "CORS_ALLOW_ALL_ORIGINS": True,
+        "SSE_ADMIN_ENABLED": False,
+        "INSTALLED_APPS": ["corsheaders", "realtime", "django_prometheus"],
+        "CSRF_TRUSTED_ORIGINS": [],
     }
     # When
     dumped = run("-c", DUMP, *expected)
+    # Then
+    assert dumped.stderr == ""
+    assert json.loads(dumped.stdout) == expected
+
+
+def test_settings__behind_a_tls_proxy__cookies_for_https_only() -> None:
+    # Given
+    expected = {
+        "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"],
+        "SESSION_COOKIE_SECURE": True,
+        "CSRF_COOKIE_SECURE": True,
+        "CSRF_TRUSTED_ORIGINS": ["https://one.example.com", "https://two.example.com"],
+    }
+    # When
+    dumped = run(
+        *("-c", DUMP, *expected),
+        DJANGO_BEHIND_TLS_PROXY="true",
+        DJANGO_CSRF_TRUSTED_ORIGINS="https://one.example.com,https://two.example.com",
+    )
     # Then
     assert dumped.stderr == ""
     assert json.loads(dumped.stdout) == expected
