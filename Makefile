@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench screenshots check unit integration set-up-tests requirements clean
+.PHONY: help run test bench audit check unit integration set-up-tests docs dashboard \
+	picture screenshots image requirements clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -23,8 +24,8 @@ check: $(VENV)/dev.done ## Linters and types
 unit: $(VENV)/dev.done ## Tests of single modules, without servers
 	$(BIN)/python -m pytest tests/unit
 
-integration: set-up-tests ## Tests against real servers, brokers, SDKs and a browser
-	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks tests/admin
+integration: set-up-tests ## Tests against real servers, brokers, SDKs, proxies and a browser
+	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks tests/flagsmith_like tests/deploy tests/admin
 
 set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python packages
 	$(BIN)/python -m tests.set_up
@@ -35,11 +36,30 @@ bench: set-up-tests ## Measure fan-out, publishing, memory; writes docs/benchmar
 screenshots: set-up-tests ## Draw the admin's pages into docs/images
 	$(BIN)/python -m tests.admin.screenshots
 
+docs: $(VENV)/dev.done ## Write the table of settings into docs/deployment.md
+	$(BIN)/python -m docs.settings_table
+
+image: ## Build the container image
+	docker build --file docker/Dockerfile --tag flagsmith-sse \
+		--build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' realtime/__init__.py)" \
+		--build-arg REVISION="$$(git rev-parse HEAD)" .
+
+dashboard: $(VENV)/dev.done ## Write Grafana's dashboard anew from its source
+	$(BIN)/python -m docker.grafana.dashboard
+
+picture: set-up-tests ## Draw the dashboard's panels from a real Prometheus
+	$(BIN)/python -m docker.grafana.picture
+
+audit: $(VENV)/dev.done ## Ask PyPI about known vulnerabilities of all dependencies
+	$(BIN)/pip install --quiet pip-audit
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements/dev.txt
+
 requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
 	cd requirements && for set in base serve embedded dev; do \
+		inputs="$$inputs $$set.in"; \
 		CUSTOM_COMPILE_COMMAND="make requirements" ../$(BIN)/pip-compile --quiet --upgrade \
 			--strip-extras --no-annotate --no-emit-index-url --no-emit-find-links \
-			--no-emit-trusted-host --no-emit-options --output-file $$set.txt $$set.in; \
+			--no-emit-trusted-host --no-emit-options --output-file $$set.txt $$inputs; \
 	done
 
 clean: ## Remove everything that the other targets made

@@ -26,37 +26,16 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
 
     from realtime.conf import RealtimeSettings
     from realtime.exposition import exposition
-    from realtime.hosting import (
-        Lifespan,
-        ServiceMiddleware,
-        host_on_daphne,
-        refuse_websocket,
-    )
+    from realtime.hosting import host
     from realtime.metrics import WORKER_NUMBER
     from realtime.metrics_server import start_metrics_server
-    from realtime.routing import (
-        FlatProtocolTypeRouter,
-        FlatURLRouter,
-        realtime_urlpatterns,
-        route,
-    )
     from realtime.service import RealtimeService
 
     service = RealtimeService(RealtimeSettings.from_django())
     if WORKER_NUMBER not in os.environ:
         # Of several workers the supervisor answers for all.
         start_metrics_server(exposition)
-    routes = [*realtime_urlpatterns(), route("", get_asgi_application())]
-    if "daphne.server" in sys.modules:
-        host_on_daphne(service)
-    router = FlatProtocolTypeRouter(
-        {
-            "http": ServiceMiddleware(service, FlatURLRouter(routes)),
-            "lifespan": Lifespan(service),
-            "websocket": refuse_websocket,
-        }
-    )
-    return service, router
+    return service, host(service, get_asgi_application())
 
 
 try:

@@ -16,6 +16,19 @@ _SHARED: list[structlog.types.Processor] = [
 ]
 
 
+def escape_unprintable(
+    logger: object, method: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    """A structlog processor: what comes from outside neither starts a line of its own
+    nor commands a terminal."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = "".join(
+                c if c.isprintable() else repr(c)[1:-1] for c in value
+            )
+    return event
+
+
 def configure_structlog() -> None:
     """Hand structlog's events to the standard library's loggers."""
     structlog.configure(
@@ -40,7 +53,7 @@ def logging_config(*, level: str, log_format: str) -> dict[str, Any]:
             structlog.processors.JSONRenderer(),
         ]
     else:
-        renderer = [structlog.dev.ConsoleRenderer(colors=False)]
+        renderer = [escape_unprintable, structlog.dev.ConsoleRenderer(colors=False)]
     return {
         "version": 1,
         "disable_existing_loggers": False,

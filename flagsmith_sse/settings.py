@@ -7,8 +7,9 @@ settings, so that another Django project can configure it in its own way.
 
 import re
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -22,8 +23,19 @@ from flagsmith_sse.logging import configure_structlog, logging_config
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Env(eager=False)
-_takes: dict[str, str] = {}
-"""What each variable takes, for the message about a senseless value."""
+
+
+class Variable(NamedTuple):
+    """An environment variable: its default, and what it takes in words. What it is for
+    stands below the setting that is made of it."""
+
+    default: object
+    takes: str
+
+
+variables: dict[str, Variable] = {}
+"""Every variable that is read, for the message about a senseless value and for the
+table in docs/deployment.md."""
 
 _T = TypeVar("_T")
 
@@ -39,7 +51,7 @@ def read(
     check: Callable[[Any], Any] | None = None,
 ) -> _T:
     """The environment variable `name`, read by environs' `parse`."""
-    _takes[name] = takes
+    variables[name] = Variable(default, takes)
     value = parse(name, default, validate=check or [])
     # environs goes on with None where the value is at fault, and tells at the end.
     return default if value is None else value
@@ -75,11 +87,30 @@ def text(name: str, default: str, takes: str, pattern: str = "(?s:.*)") -> str:
     )
 
 
-def listed(name: str, default: str, takes: str, pattern: str = "[^,]+") -> list[str]:
-    """Texts separated by commas, each of which matches `pattern`."""
+def listed(
+    name: str,
+    default: str,
+    takes: str,
+    pattern: str = "[^,]+",
+    check: Callable[[str], object] = str,
+) -> list[str]:
+    """Texts separated by commas, each of which matches `pattern`; `check` raises
+    `ValueError` for one that will not do."""
     whole_list = rf"(\s*(({pattern})\s*)?(,|$))*"
-    items = text(name, default, takes, whole_list).split(",")
-    return [item.strip() for item in items if item.strip()]
+
+    def require(value: str) -> None:
+        _require(re.fullmatch(whole_list, value) is not None)
+        for item in _items(value):
+            try:
+                check(item)
+            except ValueError:
+                _require(False)
+
+    return _items(read(name, default, takes, env.str, require))
+
+
+def _items(value: str) -> list[str]:
+    return [item.strip() for item in value.split(",") if item.strip()]
 
 
 def file(name: str, takes: str) -> str:
@@ -101,14 +132,26 @@ def _require(met: bool) -> None:
 # The real-time service
 
 SSE_AUTHENTICATION_TOKEN = text(
-    "SSE_AUTHENTICATION_TOKEN", "", "the secret shared with Flagsmith's task processor"
+    "SSE_AUTHENTICATION_TOKEN",
+    "",
+    "the secret shared with Flagsmith's task processor, or the new and the old one "
+    "separated by a comma",
 ).strip()
+"""The secret shared with Flagsmith's task processor. Required. Two while it is being
+[rotated](security.md#rotating-the-token)."""
 SSE_KEEPALIVE_SECONDS = seconds("SSE_KEEPALIVE_SECONDS", 15, above=0)
+"""How long a stream may be quiet before a comment is sent."""
 SSE_MAX_STREAM_AGE_SECONDS = seconds("SSE_MAX_STREAM_AGE_SECONDS", 0)
+"""How long a stream may last, give or take half; 0: no limit."""
 SSE_REJECT_DELAY_SECONDS = seconds("SSE_REJECT_DELAY_SECONDS", 2)
+"""How long a stream that cannot be served is held before its 503, give or take half."""
 SSE_DRAIN_SECONDS = seconds("SSE_DRAIN_SECONDS", 10)
+"""Over how long the streams are ended on shutdown."""
 SSE_STALL_SECONDS = seconds("SSE_STALL_SECONDS", 60, above=0)
+"""After how long a client that reads nothing is dropped."""
 SSE_DIRECT_WRITES = read("SSE_DIRECT_WRITES", True, "true or false", env.bool)
+"""Whether `serve` writes updates straight to the connections; `false` is slower, for
+comparison."""
 SSE_RETRY_MILLISECONDS = whole(
     "SSE_RETRY_MILLISECONDS",
     3000,
@@ -116,6 +159,7 @@ SSE_RETRY_MILLISECONDS = whole(
     least=1,
     most=3_600_000,
 )
+"""What clients are told to wait before they reconnect, give or take half."""
 SSE_MAX_SUBSCRIBERS = whole(
     "SSE_MAX_SUBSCRIBERS",
     0,
@@ -123,11 +167,15 @@ SSE_MAX_SUBSCRIBERS = whole(
     least=0,
     most=10_000_000,
 )
+"""How many streams a process takes."""
 SSE_STREAM_STORAGE = text("SSE_STREAM_STORAGE", "file", "file or memory", "file|memory")
+"""JetStream's storage."""
 SSE_STREAM_REPLICAS = whole(
     "SSE_STREAM_REPLICAS", 1, "a whole number from 1 to 5", least=1, most=5
 )
+"""Copies of the stream in a NATS cluster."""
 SSE_STREAM_MAX_AGE_SECONDS = seconds("SSE_STREAM_MAX_AGE_SECONDS", 3600, least=1)
+"""How long the latest update is kept for those who connect later."""
 
 # NATS
 
@@ -139,26 +187,43 @@ NATS_URL = listed(
     "nats://user:password@host:4222, with %2F for a / in the password",
     rf"((nats|tls)://)?([^\s,@/?#]*@)?(\[[0-9A-Fa-f:.]+\]|[^\s,:@/?#]+)(:{_PORT})?",
 )
+"""Where NATS is; not set: `nats://localhost:4222`. Several servers of one cluster, or
+one."""
 NATS_CREDENTIALS_FILE = file("NATS_CREDENTIALS_FILE", "the path of a credentials file")
+"""NATS credentials (`.creds`)."""
 NATS_TLS_CA_FILE = file("NATS_TLS_CA_FILE", "the path of a PEM file that exists")
+"""The authority that signed NATS's certificate; not set: the system's."""
 NATS_TLS_CERT_FILE = file("NATS_TLS_CERT_FILE", "the path of a PEM file that exists")
+"""Our certificate, where NATS demands one."""
 NATS_TLS_KEY_FILE = file("NATS_TLS_KEY_FILE", "the path of a PEM file that exists")
+"""The key of our certificate."""
 
 # The server that `manage.py serve` runs, and where the other commands look for it
 
+SSE_WORKERS = text(
+    "SSE_WORKERS",
+    "1",
+    "a whole number from 1 to 1024, or auto",
+    r"auto|[1-9]\d{0,2}|10[01]\d|102[0-4]",
+)
+"""How many processes `serve` runs on the port; `auto`: one for each processor it may
+use."""
 _ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):\d{1,5}"
 LISTEN_ADDR = text(
     "LISTEN_ADDR", ":8088", "HOST:PORT or :PORT, for example :8088", _ADDRESS
 )
+"""Where `serve` listens; without a host, on all interfaces."""
 METRICS_ADDR = text(
     "METRICS_ADDR", "", "HOST:PORT or :PORT, for example :9100", f"({_ADDRESS})?"
 )
+"""Where `/metricsz` is served instead of on the public port."""
 SSE_SERVER_BASE_URL = text(
     "SSE_SERVER_BASE_URL",
     "http://localhost:8088",
     "an http:// or https:// URL",
     r"https?://[^/\s]+\S*",
 )
+"""Where the commands that are clients find the service."""
 
 # Logging
 
@@ -168,25 +233,38 @@ LOG_LEVEL = text(
     "DEBUG, INFO, WARNING, ERROR or CRITICAL",
     "(?i:debug|info|warning|error|critical)",
 ).upper()
+"""The least level that is logged."""
 LOG_FORMAT = text("LOG_FORMAT", "generic", "generic or json", "generic|json")
+"""`generic` is for people, `json` for machines."""
 
 # Django
 
 SECRET_KEY = text("DJANGO_SECRET_KEY", "", "a secret text") or get_random_secret_key()
+"""Django's; not set: random at each start."""
 ALLOWED_HOSTS = listed("DJANGO_ALLOWED_HOSTS", "*", "host names separated by commas")
+"""Django's; the real-time endpoints answer to any name."""
+FORWARDED_ALLOW_IPS = listed(
+    "FORWARDED_ALLOW_IPS",
+    "127.0.0.1,::1",
+    "IP addresses or networks separated by commas, or *",
+    check=lambda item: item == "*" or ip_network(item),
+)
+"""Whose `X-Forwarded-…` headers count, for what Django serves."""
 CSRF_TRUSTED_ORIGINS = listed(
     "DJANGO_CSRF_TRUSTED_ORIGINS",
     "",
     "origins separated by commas, for example https://realtime.example.com",
     r"https?://[^\s,/]+",
 )
-BEHIND_TLS_PROXY = read("DJANGO_BEHIND_TLS_PROXY", False, "true or false", env.bool)
+"""Django's; where the admin is reached under another name than it sees."""
 SSE_ADMIN_ENABLED = read("SSE_ADMIN_ENABLED", False, "true or false", env.bool)
+"""Whether the admin is served, with the health of all instances."""
 DATABASE_URL = text(
     "DATABASE_URL",
     f"sqlite:///{BASE_DIR / 'db.sqlite3'}",
     "a database URL such as postgres://user:password@host/name",
 )
+"""Django's; the real-time endpoints use no database."""
 
 try:
     env.seal()
@@ -194,12 +272,14 @@ try:
 except EnvValidationError as error:
     raise ImproperlyConfigured(
         "; ".join(
-            f"{name} takes {_takes[name]}" for name in sorted(error.error_messages)
+            f"{name} takes {variables[name].takes}"
+            for name in sorted(error.error_messages)
         )
     ) from None
 except (dj_database_url.UnknownSchemeError, ValueError):
     # Not the URL itself, which may hold a password.
-    raise ImproperlyConfigured(f"DATABASE_URL takes {_takes['DATABASE_URL']}") from None
+    takes = variables["DATABASE_URL"].takes
+    raise ImproperlyConfigured(f"DATABASE_URL takes {takes}") from None
 
 DEBUG = False
 TIME_ZONE = "UTC"
@@ -207,6 +287,7 @@ USE_TZ = True
 # `realtime` before django-prometheus: it says where a worker's metrics are kept.
 INSTALLED_APPS = ["corsheaders", "realtime", "django_prometheus"]
 MIDDLEWARE = [
+    "flagsmith_sse.forwarded.ForwardedMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
@@ -214,11 +295,9 @@ MIDDLEWARE = [
 if SSE_ADMIN_ENABLED:
     INSTALLED_APPS += ADMIN_APPS
     MIDDLEWARE[1:-1] += ADMIN_MIDDLEWARE
-if BEHIND_TLS_PROXY:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 ROOT_URLCONF = "flagsmith_sse.urls"
 ASGI_APPLICATION = "flagsmith_sse.asgi.application"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # The SDKs and the task processor use no trailing slash, and a redirected POST is lost.
 APPEND_SLASH = False
 

@@ -1,6 +1,7 @@
-"""Token authentication as Django REST framework does it, with one shared secret."""
+"""Token authentication as Django REST framework does it, with shared secrets."""
 
 import hmac
+from collections.abc import Iterable
 from http import HTTPStatus
 
 from realtime.asgi import Scope
@@ -8,12 +9,13 @@ from realtime.http import HttpError, header
 
 
 class TokenAuthentication:
-    """`Authorization: Token <secret>`; the scheme is case-insensitive."""
+    """`Authorization: Token <secret>`, with any of `secrets`; the scheme is
+    case-insensitive."""
 
     keyword = b"Token"
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret.encode()
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = [secret.encode() for secret in secrets]
 
     def authenticate(self, scope: Scope) -> None:
         """Raises `HttpError` 401 unless `scope` carries the secret."""
@@ -33,8 +35,10 @@ class TokenAuthentication:
                 "Invalid token header. "
                 "Token string should not contain invalid characters."
             ) from None
-        # In constant time: the time must not tell how much of a guess is right.
-        if not hmac.compare_digest(parts[1], self._secret):
+        # In constant time, and all of them: the time must not tell how much of a guess
+        # is right, nor of which.
+        equal = [hmac.compare_digest(parts[1], secret) for secret in self._secrets]
+        if not any(equal):
             raise self._refusal("Invalid token.")
 
     def _refusal(self, detail: str) -> HttpError:

@@ -22,10 +22,11 @@ from realtime.connection import CLOSE_SECONDS, close, connect, describe
 from realtime.environments import ALL_SUBJECTS, environment_of, subject_of
 from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
 from realtime.hub import Hub, Latest
-from realtime.publisher import Publisher, published_at
+from realtime.jetstream_publisher import Publisher, published_at
 from realtime.pull_consumer import PullConsumer
 from realtime.responder import Responder
 from realtime.stream import NANOSECONDS, StreamState, ensure_stream, holds_message
+from realtime.stream_follower import follow_stream
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
 
 logger = structlog.get_logger("sse")
@@ -37,6 +38,9 @@ class _Session:
     state: StreamState
     asked_at: float
     """The event loop's time when `state` was true."""
+    announces: bool
+    """Whether what is read before it has caught up is new, and not the latest of the
+    past that a process reads when it starts."""
     caught_up: bool = False
 
     def expiry(self, published: float) -> float:
@@ -56,8 +60,10 @@ class NatsBridge:
 
     `run` is one session on one connection; `realtime.worker` runs one after the other.
     What has been read outlives the session: the next one resumes from the sequence that
-    was reached. `responder` answers on each session's connection, and `on_ready` is
-    called whenever streams can be served again.
+    was reached. `responder` answers on each session's connection, `on_ready` is called
+    whenever streams can be served again, and `on_update`, if given, with the
+    environment, the update and its sequence for each that was published since this
+    process began to read.
     """
 
     def __init__(
@@ -67,11 +73,13 @@ class NatsBridge:
         responder: Responder,
         *,
         on_ready: Callable[[], None],
+        on_update: Callable[[str, Update, int], None] | None = None,
     ) -> None:
         self._settings = settings
         self._hub = hub
         self._responder = responder
         self._on_ready = on_ready
+        self.on_update = on_update
         host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())
         # Host and process are for people: containers may share both.
         self.consumer_name = f"sse-{host}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -127,7 +135,7 @@ class NatsBridge:
             start = await self._start(client)
             publisher = Publisher(client)
             await publisher.start()
-            session = _Session(publisher, state, asked_at)
+            session = _Session(publisher, state, asked_at, self._reached is not None)
             reread = start.deliver_policy is api.DeliverPolicy.LAST_PER_SUBJECT
             consumer = PullConsumer(
                 client,
@@ -149,7 +157,13 @@ class NatsBridge:
             )
             if client.is_closed:
                 raise NatsUnavailable("The connection to NATS was lost.")
-            await consumer.run()
+            following = asyncio.create_task(
+                follow_stream(client, self._settings, self._follow)
+            )
+            try:
+                await consumer.run()
+            finally:
+                following.cancel()
         finally:
             if self._session is not None:
                 lost = NatsUnavailable("The connection to NATS was lost.")
@@ -238,11 +252,17 @@ class NatsBridge:
             # The clocks of two machines may differ by more than this took.
             since = time.time() - (published_at(headers) or stored)
             metrics.delivery_duration_seconds.observe(max(0, since))
+        if self.on_update and (session.caught_up or session.announces):
+            self.on_update(environment, update, sequence)
+
+    def _follow(self, state: StreamState) -> None:
+        """Replay no more what was purged."""
+        self._hub.forget(lambda _, latest: latest.identity[0] < state.first_sequence)
 
     def _catch_up(self, session: _Session, *, reread: bool) -> None:
         if reread:
             # Purged, deleted or lost with the store: it is not the latest any more.
-            self._hub.forget_all_but(self._seen)
+            self._hub.forget(lambda environment, _: environment not in self._seen)
         session.caught_up = True
         self.was_ready = True
         metrics.consumer_lag.set(0)

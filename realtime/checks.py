@@ -15,8 +15,10 @@ from realtime.conf import token_fault
 def authentication_token(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """`SSE_AUTHENTICATION_TOKEN` is there and can be sent in a header."""
-    fault = token_fault(getattr(settings, "SSE_AUTHENTICATION_TOKEN", ""))
+    """`SSE_AUTHENTICATION_TOKEN` can be sent in a header. A project that does not have
+    the setting, or has None there, only publishes and needs none."""
+    token = getattr(settings, "SSE_AUTHENTICATION_TOKEN", None)
+    fault = None if token is None else token_fault(token)
     if fault is None:
         return []
     return [Error(f"SSE_AUTHENTICATION_TOKEN {fault}", id="realtime.E001")]

@@ -8,7 +8,8 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
 RESERVED_FILES = 256
-"""Open files kept for publishers, probes, NATS and the log."""
+"""Open files kept for publishers, probes, NATS and the log, or a quarter of what there
+is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class RealtimeSettings:
     """Times are in seconds unless the name says otherwise. The secret and the NATS
     URLs, which may hold one, are left out of `repr`."""
 
-    authentication_token: str
+    authentication_tokens: tuple[str, ...] = ()
     keepalive: float = 15
     max_stream_age: float = 0
     retry_milliseconds: int = 3000
@@ -38,25 +39,28 @@ class RealtimeSettings:
         return f"<RealtimeSettings keepalive={self.keepalive:g}s drain={self.drain:g}s>"
 
     @classmethod
-    def from_django(cls) -> "RealtimeSettings":
-        """The settings of the running Django project.
+    def from_django(cls, *, hosting: bool = True) -> "RealtimeSettings":
+        """The settings of the running Django project; `hosting` says whether it serves
+        the endpoints, or only publishes.
 
-        Raises `ImproperlyConfigured` if `SSE_AUTHENTICATION_TOKEN` is missing or could
-        not be sent in a header.
+        Raises `ImproperlyConfigured` if `SSE_AUTHENTICATION_TOKEN`, which hosting
+        needs, is missing or could not be sent in a header.
         """
-        token = getattr(django_settings, "SSE_AUTHENTICATION_TOKEN", "")
-        if reason := token_fault(token):
+        token = getattr(django_settings, "SSE_AUTHENTICATION_TOKEN", None) or ""
+        if hosting and (reason := token_fault(token)):
             raise ImproperlyConfigured(f"SSE_AUTHENTICATION_TOKEN {reason}")
         given = {
             field: getattr(django_settings, name)
             for name, field in _FIELDS.items()
             if hasattr(django_settings, name)
         }
-        servers = tuple(getattr(django_settings, "NATS_URL", ()))
+        servers = getattr(django_settings, "NATS_URL", ())
+        if isinstance(servers, str):
+            servers = [url.strip() for url in servers.split(",") if url.strip()]
         if servers:
-            given["nats_servers"] = servers
+            given["nats_servers"] = tuple(servers)
         return cls(
-            authentication_token=token,
+            authentication_tokens=tokens_in(token),
             **{
                 **given,
                 "max_subscribers": given.get("max_subscribers") or file_limit(),
@@ -83,15 +87,24 @@ _FIELDS = {
 }
 
 
-def token_fault(token: str) -> str | None:
-    """Why `token` cannot be the shared secret; None if it can."""
-    if not token:
+def tokens_in(value: str) -> tuple[str, ...]:
+    """The secrets in `SSE_AUTHENTICATION_TOKEN`: one, or the new and the old one
+    separated by a comma while they are being exchanged. Each is accepted; the first is
+    the one to publish with."""
+    return tuple(token.strip() for token in value.split(",") if token.strip())
+
+
+def token_fault(value: str) -> str | None:
+    """Why `value` cannot be `SSE_AUTHENTICATION_TOKEN`; None if it can."""
+    tokens = tokens_in(value)
+    if not tokens:
         return (
             "is not set: it takes the secret that Flagsmith's task processor sends "
             "(its own SSE_AUTHENTICATION_TOKEN)"
         )
-    if not token.isascii() or not token.isprintable() or " " in token:
-        return "takes printable ASCII characters without spaces"
+    for token in tokens:
+        if not token.isascii() or not token.isprintable() or " " in token:
+            return "takes printable ASCII characters without spaces"
     return None
 
 
@@ -100,7 +113,7 @@ def file_limit() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return 1_000_000
-    return max(1, soft - RESERVED_FILES)
+    return max(1, soft - min(RESERVED_FILES, soft // 4))
 
 
 def jittered(base: float) -> float:

@@ -16,6 +16,7 @@ class Transport(Protocol):
 
     def write(self, data: bytes) -> None: ...
     def abort(self) -> None: ...
+    def is_closing(self) -> bool: ...
     def set_write_buffer_limits(self, high: int) -> None: ...
 
 
@@ -55,13 +56,19 @@ class DirectSubscriber(PortableSubscriber):
 
     def write(self, frame: Frame) -> None:
         if self._task is None and not self._flow.write_paused:
-            self._transport.write(frame.chunk)
+            try:
+                self._transport.write(frame.chunk)
+            except RuntimeError as error:  # uvloop: it was closed
+                self._failed(error)
         else:
             super().write(frame)
 
     def keepalive(self) -> None:
         if self._task is None and not self._flow.write_paused:
-            self._transport.write(KEEPALIVE.chunk)
+            try:
+                self._transport.write(KEEPALIVE.chunk)
+            except RuntimeError as error:
+                self._failed(error)
 
     def abort(self) -> None:
         self._transport.abort()

@@ -12,10 +12,13 @@ class HealthView(View):
     """Counts what it writes."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await super().__call__(scope, receive, send)
         connection = connection_in(scope)
-        broke = connection is not None and connection.broke
-        (metrics.http_errors if broke else metrics.http_writes)["healthcheck"].inc()
+        closed = connection is not None and connection.transport.is_closing()
+        await super().__call__(scope, receive, send)
+        if closed or (connection is not None and connection.broke):
+            metrics.http_errors["healthcheck"].inc()
+        else:
+            metrics.http_writes["healthcheck"].inc()
 
 
 class LivenessView(HealthView):

@@ -3,11 +3,45 @@ reactor under Daphne, which has not."""
 
 import asyncio
 import importlib
+import sys
 from collections.abc import Awaitable
 from typing import Any
 
 from realtime.asgi import SERVICE, Receive, Scope, Send
+from realtime.routing import (
+    FlatProtocolTypeRouter,
+    FlatURLRouter,
+    realtime_urlpatterns,
+    route,
+)
 from realtime.service import RealtimeService
+
+
+async def refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
+    """There is no WebSocket endpoint; closing before accepting answers 403."""
+    await send({"type": "websocket.close", "code": 1000, "reason": None})
+
+
+def host(
+    service: RealtimeService,
+    django_application: Any,
+    websocket: Any = refuse_websocket,
+) -> FlatProtocolTypeRouter:
+    """The application of a server: the real-time endpoints, `django_application` for
+    every other path, and `websocket` for WebSockets.
+
+    To be called while the server imports its application, by any project's `asgi.py`.
+    """
+    if "daphne.server" in sys.modules:
+        host_on_daphne(service)
+    routes = [*realtime_urlpatterns(), route("", django_application)]
+    return FlatProtocolTypeRouter(
+        {
+            "http": ServiceMiddleware(service, FlatURLRouter(routes)),
+            "lifespan": Lifespan(service),
+            "websocket": websocket,
+        }
+    )
 
 
 class ServiceMiddleware:
@@ -50,11 +84,6 @@ class Lifespan:
         await self._service.drain()
         await self._service.stop()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-async def refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
-    """There is no WebSocket endpoint; closing before accepting answers 403."""
-    await send({"type": "websocket.close", "code": 1000, "reason": None})
 
 
 def host_on_daphne(service: RealtimeService) -> None:

@@ -7,7 +7,7 @@ leaves no gap between the latest update and the next.
 
 import asyncio
 import heapq
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
@@ -44,13 +44,16 @@ END_RATE = 100
 class Latest:
     """An environment's latest update.
 
-    `identity` tells this stored update from any other, so that one which is read again
-    is not sent again. `expires_at` is when the store drops it (event loop's time).
+    `identity` (its sequence in the store and its time) tells this stored update from
+    any other, so that one which is read again is not sent again. `expires_at` is when
+    the store drops it (event loop's time).
     """
 
     __slots__ = ("_frame", "expires_at", "identity", "update")
 
-    def __init__(self, update: Update, identity: Hashable, expires_at: float) -> None:
+    def __init__(
+        self, update: Update, identity: tuple[int, int], expires_at: float
+    ) -> None:
         self.update = update
         self.identity = identity
         self.expires_at = expires_at
@@ -198,9 +201,9 @@ class Hub:
         metrics.http_writes["data"].inc(len(entry.subscribers))
         return len(entry.subscribers)
 
-    def forget_all_but(self, environments: Collection[str]) -> None:
-        """Drop the latest update of every environment that is not in `environments`."""
-        for environment in [e for e in self._latest if e not in environments]:
+    def forget(self, gone: Callable[[str, Latest], bool]) -> None:
+        """Drop every environment's latest update that is `gone`."""
+        for environment in [e for e, latest in self._latest.items() if gone(e, latest)]:
             del self._latest[environment]
 
     def end(self, subscriber: Subscriber, reason: str) -> None:

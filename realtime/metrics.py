@@ -26,6 +26,10 @@ WORKER_NUMBER: Final = "REALTIME_WORKER_NUMBER"
 WORKER_RESTARTED: Final = "REALTIME_WORKER_RESTARTED"
 """The environment variable that tells a worker that the one before it died."""
 
+INSTANCE_STARTED: Final = "REALTIME_INSTANCE_STARTED"
+"""The environment variable that tells a worker when its instance was started, in Unix
+seconds: before the worker itself, if it replaces another."""
+
 OPEN_SUBSCRIBERS: Final = "flagsmith_sse_open_subscribers"
 """What the gauge of subscribers is called until it is rendered: under its documented
 name, `flagsmith_sse_subscribers`, `prometheus_client` takes it for the same metric as

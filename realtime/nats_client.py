@@ -1,15 +1,26 @@
 """nats-py's client, as fast as the path from JetStream to the sockets needs it."""
 
 import asyncio
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.protocol import parser
 
 from realtime.exceptions import NatsUnavailable
+
+# nats-py ends a name at any white space, NATS only at a space or a tab: a subject with
+# a vertical tab in it, published by whomever, would end the connection, and as it is
+# stored, every connection after that.
+_NAME: Final = rb"([^ \t\r\n]+)[ \t]+"
+parser.MSG_RE = re.compile(rb"\AMSG[ \t]+%b%b(%b)?(\d+)\r\n" % ((_NAME,) * 3))
+parser.HMSG_RE = re.compile(
+    rb"\AHMSG[ \t]+%b%b(%b)?(\d+)[ \t]+(\d+)\r\n" % ((_NAME,) * 3)
+)
 
 logger = structlog.get_logger("sse")
 

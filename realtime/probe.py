@@ -10,7 +10,7 @@ from msgspec import Struct
 from realtime.conf import RealtimeSettings
 from realtime.environments import subject_of
 from realtime.inquiry import ANSWER_SECONDS, Inquiry, inquiry, nats_client
-from realtime.publisher import Publisher
+from realtime.jetstream_publisher import Publisher
 from realtime.report import EXPECT, Delivered, Expectation, Expecting, encode
 from realtime.updates import Update
 

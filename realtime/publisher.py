@@ -1,118 +1,78 @@
-"""Publishing to JetStream: many updates on their way at once, each confirmed."""
+"""Publish an update straight to NATS, from any Django process with this app: instead of
+the HTTP request to this service, and with the same guarantees.
+
+    from realtime.publisher import publish_environment_update
+
+    publish_environment_update(environment.api_key, environment.updated_at)
+"""
 
 import asyncio
+import concurrent.futures
 import json
-import re
-import time
+from datetime import datetime
 from typing import Final
 
-from realtime.exceptions import NatsUnavailable, PublishFailed
-from realtime.nats_client import FastClient
+from realtime.environments import is_environment_key
+from realtime.exceptions import InvalidUpdate, PublishFailed
+from realtime.process_publisher import process_publisher
+from realtime.updates import Update, parse_update
 
-MAX_IN_FLIGHT: Final = 20_000
-"""Updates that wait for their confirmation; what a server that hangs may cost."""
+PUBLISH_SECONDS: Final = 2.0
+"""As long as the task processor waits for the HTTP request."""
 
-SWEEP_SECONDS: Final = 0.05
-"""How often those that have waited for too long are looked for: one timer for all."""
-
-_HEADERS: Final = b"NATS/1.0\r\nSSE-Published: %.6f\r\n\r\n"
-_PUBLISHED: Final = re.compile(rb"\r\nSSE-Published: (\d{1,12}\.\d{6})\r\n")
-
-_NO_RESPONDERS: Final = b"NATS/1.0 503"
+GRACE_SECONDS: Final = 1.0
+"""After the deadline, for a thread that gets no processor."""
 
 
-class Publisher:
-    """Publishes on one connection. JetStream answers each update on a subject of its
-    own below one inbox."""
+def publish_environment_update(
+    environment_key: str,
+    updated_at: datetime | float | str,
+    *,
+    timeout: float = PUBLISH_SECONDS,
+) -> None:
+    """Tell every subscriber of the environment that it was updated; returns once
+    JetStream has stored the update.
 
-    def __init__(self, client: FastClient) -> None:
-        self._client = client
-        self._inbox = client.new_inbox() + "."
-        self._prefix = len(self._inbox)
-        self._loop = asyncio.get_running_loop()
-        # In the order of their deadlines: all wait for the same time.
-        self._in_flight: dict[bytes, tuple[asyncio.Future[None], float]] = {}
-        self._last = 0
-        self._sweeper: asyncio.TimerHandle | None = None
+    `updated_at` is a date and time (UTC if it has no time zone), the same as an ISO
+    8601 string, or a number of Unix seconds: it is read as the HTTP endpoint reads it.
+    `timeout` is in seconds. May be called from any thread, but not on an event loop,
+    which would stand still meanwhile: see `apublish_environment_update`.
 
-    async def start(self) -> None:
-        """Listen for confirmations; before the first update."""
-        await self._client.listen(self._inbox + "*", self._on_reply)
-
-    async def publish(self, subject: str, payload: bytes, deadline: float) -> None:
-        """Returns once JetStream has stored `payload` on `subject`, a valid one.
-
-        `deadline` is the event loop's time at which to give up.
-
-        Raises `NatsUnavailable` if it cannot have been stored, `PublishFailed` if it
-        was refused or nothing is known.
-        """
-        if len(self._in_flight) >= MAX_IN_FLIGHT:
-            raise NatsUnavailable("Too many updates wait to be stored.")
-        self._last += 1
-        token = str(self._last)
-        headers = _HEADERS % time.time()
-        self._client.send(subject, payload, self._inbox + token, headers)
-        confirmation: asyncio.Future[None] = self._loop.create_future()
-        key = token.encode()
-        self._in_flight[key] = (confirmation, deadline)
-        if self._sweeper is None:
-            self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
-        try:
-            await confirmation
-        finally:
-            del self._in_flight[key]
-
-    def fail(self, error: NatsUnavailable) -> None:
-        """Raise `error` from every publish that waits, and look for none any more."""
-        for confirmation, _ in self._in_flight.values():
-            if not confirmation.done():
-                confirmation.set_exception(error)
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-
-    def _on_reply(
-        self, subject: bytes, reply: bytes, data: bytes, headers: bytes
-    ) -> None:
-        waiting = self._in_flight.get(subject[self._prefix :])
-        if waiting is None or waiting[0].done():
-            return  # too late: it was given up
-        if error := _refusal(data, headers):
-            waiting[0].set_exception(error)
-        else:
-            waiting[0].set_result(None)
-
-    def _sweep(self) -> None:
-        now = self._loop.time()
-        for confirmation, deadline in self._in_flight.values():
-            if deadline > now:
-                break
-            if not confirmation.done():
-                confirmation.set_exception(
-                    PublishFailed("JetStream did not confirm the update in time.")
-                )
-        self._sweeper = (
-            self._loop.call_later(SWEEP_SECONDS, self._sweep)
-            if self._in_flight
-            else None
-        )
-
-
-def published_at(headers: bytes) -> float | None:
-    """When a message was published (Unix seconds, by its publisher's clock); None if
-    its raw `headers` do not say: others may publish too."""
-    found = _PUBLISHED.search(headers)
-    return float(found[1]) if found else None
-
-
-def _refusal(data: bytes, headers: bytes) -> PublishFailed | None:
-    """What JetStream's answer says, if it is no confirmation."""
-    if headers.startswith(_NO_RESPONDERS):
-        return PublishFailed("JetStream has no stream for updates now.")
-    if b'"error"' not in data:
-        return None
+    Raises `InvalidUpdate` for a bad key or time, `NatsUnavailable` if NATS could not be
+    used, and `PublishFailed` if the update was refused or not confirmed in time; in
+    both cases it may be tried again.
+    """
+    update = _checked(environment_key, updated_at)
+    publishing = process_publisher().publish(environment_key, update, timeout)
     try:
-        description = json.loads(data)["error"]["description"]
-    except (ValueError, KeyError, TypeError):
-        description = "an answer that is not understood"
-    return PublishFailed(f"JetStream refused the update: {description}.")
+        publishing.result(timeout + GRACE_SECONDS)
+    except concurrent.futures.TimeoutError:
+        publishing.cancel()
+        raise PublishFailed("The update was not confirmed in time.") from None
+
+
+async def apublish_environment_update(
+    environment_key: str,
+    updated_at: datetime | float | str,
+    *,
+    timeout: float = PUBLISH_SECONDS,  # noqa: ASYNC109  the same arguments as above
+) -> None:
+    """`publish_environment_update` for a coroutine, on any event loop."""
+    update = _checked(environment_key, updated_at)
+    publishing = process_publisher().publish(environment_key, update, timeout)
+    await asyncio.wrap_future(publishing)
+
+
+def _checked(environment_key: str, updated_at: object) -> Update:
+    """The update as the HTTP endpoint would read it. Raises `InvalidUpdate`."""
+    if not is_environment_key(environment_key):
+        raise InvalidUpdate("environment_key", "Not an environment's key.")
+    if isinstance(updated_at, datetime):
+        updated_at = updated_at.isoformat()
+    try:
+        body = json.dumps({"updated_at": updated_at})
+    except (TypeError, ValueError):
+        raise InvalidUpdate(
+            "updated_at", "Must be a number of Unix seconds or a date and time."
+        ) from None
+    return parse_update(body.encode())

@@ -15,7 +15,7 @@ from realtime import metrics
 from realtime.connection import describe
 from realtime.exceptions import NatsUnavailable
 from realtime.nats_client import FastClient
-from realtime.stream import NANOSECONDS, STREAM
+from realtime.stream import API_SECONDS, NANOSECONDS, STREAM
 
 BATCH: Final = 1000
 """Messages asked for at a time; more are asked for when half of them have come."""
@@ -54,7 +54,7 @@ class PullConsumer:
         on_caught_up: Callable[[], None],
     ) -> None:
         self._client = client
-        self._js = client.jetstream()
+        self._js = client.jetstream(timeout=API_SECONDS)
         self._config = start.evolve(
             name=name,
             # One acknowledgement covers everything before it.
@@ -125,7 +125,9 @@ class PullConsumer:
             # says of the request itself does not. Headers prove nothing: anybody may
             # publish any.
             if reply:
-                self._on_delivery(subject.decode(), reply.decode(), headers, data)
+                # NATS takes any bytes for a subject, of somebody else's message too.
+                name = subject.decode(errors="replace")
+                self._on_delivery(name, reply.decode(), headers, data)
             else:
                 self._on_status(headers.decode(errors="replace"))
         except Exception as error:
@@ -174,7 +176,8 @@ class PullConsumer:
             self._wanted -= int(fields.get("Nats-Pending-Messages", self._wanted))
             if self._wanted <= BATCH // 2:
                 self._pull()
-        else:
+        elif not self._lost.done():
+            # Not asked for by ourselves: leaving, too, we delete the consumer.
             metrics.nats_errors["pull"].inc()
             self.lose(NatsUnavailable(f"The consumer was lost: {status} {reason}"))
 

@@ -4,7 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from realtime import __version__, metrics
 from realtime.quantiles import RecentQuantiles
@@ -94,8 +94,7 @@ class Reporter:
 
     def _latest(self) -> Iterable[LatestUpdate]:
         for environment, latest in self._service.hub.latest(LATEST):
-            # What the bridge identifies an update by.
-            sequence, nanoseconds = cast("tuple[int, int]", latest.identity)
+            sequence, nanoseconds = latest.identity
             yield LatestUpdate(
                 environment=shortened(environment),
                 updated_at=latest.update.updated_at[:LONGEST_TEXT],

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
+from channels.layers import get_channel_layer
 
 from realtime import metrics
 from realtime.admission import Admission, Refusal
 from realtime.bridge import NatsBridge
 from realtime.conf import RealtimeSettings
+from realtime.groups import GroupSender
 from realtime.hub import Hub
 from realtime.reporter import Reporter
 from realtime.responder import Responder
@@ -42,6 +44,8 @@ class RealtimeService:
             stall=settings.stall,
             clock=lambda: asyncio.get_running_loop().time(),
         )
+        layer = get_channel_layer()
+        self._groups = GroupSender(layer) if layer is not None else None
         self.reporter = Reporter(self)
         self.responder = Responder(
             me=self.reporter.me,
@@ -51,7 +55,11 @@ class RealtimeService:
         self.leave: Callable[[], None] = terminate
         """Begins to drain and to end this process, as SIGTERM does."""
         self.bridge = NatsBridge(
-            settings, self.hub, self.responder, on_ready=self._on_ready
+            settings,
+            self.hub,
+            self.responder,
+            on_ready=self._on_ready,
+            on_update=self._groups.offer if self._groups is not None else None,
         )
         self.admission = Admission(
             refusal=lambda: self.not_ready,
@@ -75,6 +83,10 @@ class RealtimeService:
             return Refusal("nats", reason)
         return None
 
+    def note_readiness(self) -> None:
+        """Tell the metrics whether new streams are welcome."""
+        metrics.ready.set(self.not_ready is None)
+
     @property
     def ending_streams(self) -> bool:
         """Whether the open streams are being ended in turn."""
@@ -92,6 +104,9 @@ class RealtimeService:
             loop.create_task(self.hub.keep_alive(), name="keep-alive"),
             loop.create_task(Vitals(self).watch(), name="vitals"),
         ]
+        if self._groups is not None:
+            groups = self._groups.run()
+            self._tasks.append(loop.create_task(groups, name="group-sender"))
         for task in self._tasks:
             task.add_done_callback(self._on_done)
 
@@ -99,6 +114,7 @@ class RealtimeService:
         """Turn new streams away from now on. Does not wait for anything."""
         if not self.draining:
             self.draining = True
+            self.note_readiness()
             logger.info("drain.started", streams=self.hub.subscribers)
 
     async def drain(self) -> None:
@@ -127,6 +143,7 @@ class RealtimeService:
             _, pending = await asyncio.wait(pending, timeout=STOP_RETRY_SECONDS)
 
     def _on_ready(self) -> None:
+        self.note_readiness()
         self.admission.review()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:

@@ -24,7 +24,13 @@ logger = structlog.get_logger("sse")
 
 STREAM: Final = "environments-stream"
 DUPLICATE_WINDOW_SECONDS: Final = 120
-API_SECONDS: Final = 5
+API_SECONDS: Final = 2
+"""A cluster that has just lost the leader of a stream drops a question unanswered: ask
+again soon."""
+
+CHANGE_SECONDS: Final = 5
+"""To create or change a stream takes a cluster longer."""
+
 NANOSECONDS: Final = 10**9
 
 # What the server refuses to change on a stream that exists.
@@ -34,10 +40,14 @@ _FIXED: Final = ("retention", "storage", "deny_delete", "deny_purge")
 @dataclass(frozen=True, slots=True)
 class StreamState:
     """`max_age`: seconds for which an update is kept; 0: without limit. `now`: the
-    server's clock, as Unix seconds, when it answered."""
+    server's clock, as Unix seconds, when it answered. `first_sequence`: that of the
+    oldest message it holds, or will hold. `changed`: whether it had to be created or
+    brought up to date."""
 
     max_age: float
     now: float
+    first_sequence: int
+    changed: bool
 
 
 def expected_config(settings: RealtimeSettings) -> dict[str, Any]:
@@ -68,14 +78,17 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
     Raises `StreamIncompatible`, naming the field that differs, and `NatsUnavailable`.
     """
     expected = expected_config(settings)
+    changed = False
     try:
         info = await call_api(client, f"STREAM.INFO.{STREAM}")
     except nats.js.errors.NotFoundError:
         info = await _change(client, "CREATE", expected)
+        changed = True
         logger.info("stream.created", stream=STREAM)
     current = info["config"]
     different = [name for name, value in expected.items() if current[name] != value]
     if fixed := [name for name in different if name in _FIXED]:
+        metrics.nats_errors["create_jetstream"].inc()
         raise StreamIncompatible(
             f"The stream {STREAM} exists with "
             + ", ".join(
@@ -88,10 +101,13 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
         )
     if different:
         info = await _change(client, "UPDATE", {**current, **expected})
+        changed = True
         logger.info("stream.updated", stream=STREAM, fields=different)
     return StreamState(
         max_age=info["config"]["max_age"] / NANOSECONDS,
         now=_unix(info["ts"]),
+        first_sequence=info["state"]["first_seq"],
+        changed=changed,
     )
 
 
@@ -109,7 +125,9 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
 
 async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str, Any]:
     try:
-        return await call_api(client, f"STREAM.{verb}.{STREAM}", config)
+        return await call_api(
+            client, f"STREAM.{verb}.{STREAM}", config, seconds=CHANGE_SECONDS
+        )
     except nats.js.errors.APIError as error:
         metrics.nats_errors["create_jetstream"].inc()
         raise StreamIncompatible(
@@ -121,6 +139,7 @@ async def call_api(
     client: Client,
     action: str,
     request: dict[str, Any] | None = None,
+    *,
     seconds: float = API_SECONDS,
 ) -> dict[str, Any]:
     """Call JetStream's API, which may take so many `seconds` to answer.

@@ -96,7 +96,7 @@ async def _consumers(client: Client, seconds: float) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     while True:
         page = await call_api(
-            client, f"CONSUMER.LIST.{STREAM}", {"offset": len(found)}, seconds
+            client, f"CONSUMER.LIST.{STREAM}", {"offset": len(found)}, seconds=seconds
         )
         consumers = page.get("consumers") or []
         found += consumers

@@ -43,7 +43,7 @@ class QueueChangeView(View):
         environment = environment_in(scope)
         if not is_environment_key(environment):
             raise not_found()
-        TokenAuthentication(service.settings.authentication_token).authenticate(scope)
+        TokenAuthentication(service.settings.authentication_tokens).authenticate(scope)
         check_headers(scope)
         # uvloop's clock counts in milliseconds: not fine enough to measure with.
         asked_at = time.monotonic()

@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -47,7 +48,7 @@ class Vitals:
             before = worst
 
     def _sample(self) -> None:
-        metrics.ready.set(self._service.not_ready is None)
+        self._service.note_readiness()
         if self._worker is not None:
             self._worker.sample()
 
@@ -69,16 +70,17 @@ class _WorkerProcess:
         )
         started = Gauge(
             "process_start_time_seconds",
-            "When the oldest worker started, in Unix seconds",
+            "When the instance was started, in Unix seconds",
             multiprocess_mode="livemin",
         )
-        started.set(time.time())
+        started.set(float(os.environ[metrics.INSTANCE_STARTED]))
         self._cpu_so_far = 0.0
 
     def sample(self) -> None:
         cpu = time.process_time()
         self._cpu.inc(cpu - self._cpu_so_far)
         self._cpu_so_far = cpu
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        self._memory.set(pages * resource.getpagesize())
-        self._files.set(len(os.listdir("/proc/self/fd")))
+        with suppress(OSError):  # no file is left to open
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            self._memory.set(pages * resource.getpagesize())
+            self._files.set(len(os.listdir("/proc/self/fd")))

@@ -15,7 +15,7 @@ from realtime.stream import STREAM
 logger = structlog.get_logger("sse")
 
 FIRST_DELAY: Final = 0.25
-MAX_DELAY: Final = 5.0
+MAX_DELAY: Final = 2.0
 """Seconds between two sessions of the bridge, give or take half; doubled from one
 failure to the next until a session has worked."""
 

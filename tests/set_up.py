@@ -8,7 +8,14 @@ import sys
 from pathlib import Path
 
 SDKS = Path(__file__).parent / "sdks"
-DEBIAN_PACKAGES = {"chromium": "chromium", "curl": "curl", "npm": "npm"}
+DEBIAN_PACKAGES = {
+    "caddy": "caddy",
+    "chromium": "chromium",
+    "curl": "curl",
+    "nginx": "nginx",
+    "npm": "npm",
+    "prometheus": "prometheus",
+}
 """Each program and the Debian package that brings it."""
 
 

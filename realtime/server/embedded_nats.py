@@ -90,9 +90,27 @@ def embedded_nats(
             pass_fds=[lock.fileno()],
         )
         try:
-            yield _await_start(process, ports, log)
+            with _dies_with_us(process):
+                yield _await_start(process, ports, log)
         finally:
             _stop(process)
+
+
+@contextmanager
+def _dies_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Have `process` killed if this process is, in whatever way: the pipe that only
+    this process holds is closed then."""
+    watchdog = subprocess.Popen(
+        ["/bin/sh", "-c", 'read -r _; kill -9 "$0"', str(process.pid)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        # Before the process is waited for: its number is not another's yet.
+        watchdog.kill()
+        watchdog.communicate()
 
 
 def _await_start(

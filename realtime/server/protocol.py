@@ -4,12 +4,10 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import (
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from realtime.asgi import CONNECTION
+from realtime.server.request_limits import LimitedProtocol
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 _CONTINUE = b"HTTP/1.1 100 "
 
 
-class StreamProtocol(HttpToolsProtocol):
+class StreamProtocol(LimitedProtocol):
     """Offers the connection to the application, and serves HTTP/1.0 clients a stream
     that they understand."""
 

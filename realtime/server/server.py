@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -15,6 +16,7 @@ from realtime.server import garbage
 from realtime.server.lifeline import WorkerLifeline
 from realtime.server.listener import BACKLOG
 from realtime.server.protocol import StreamProtocol
+from realtime.server.request_limits import LimitedProtocol, expire_requests
 from realtime.server.send_buffers import bound_send_buffers
 from realtime.server.supervisor import LEAVE
 from realtime.service import RealtimeService
@@ -49,10 +51,12 @@ class Server(uvicorn.Server):
         service: RealtimeService,
         lifeline: WorkerLifeline | None = None,
     ) -> None:
+        unfinished: dict[LimitedProtocol, float] = {}
+        protocol: Any = partial(StreamProtocol, unfinished=unfinished)
         super().__init__(
             uvicorn.Config(
                 application,
-                http=StreamProtocol,
+                http=protocol,
                 loop="uvloop",
                 ws="none",
                 lifespan="on",
@@ -67,6 +71,7 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
+        self._unfinished = unfinished
         self._service = service
         self._lifeline = lifeline
         self._stopping: asyncio.Task[None] | None = None
@@ -84,10 +89,12 @@ class Server(uvicorn.Server):
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]
             logger.info("server.started", host=host, port=port, pid=os.getpid())
-        self._sweep = asyncio.get_running_loop().create_task(
-            bound_send_buffers(
-                self.server_state.connections, self._service.settings.keepalive
-            )
+        loop = asyncio.get_running_loop()
+        connections = self.server_state.connections
+        keepalive = self._service.settings.keepalive
+        self._sweeps = (
+            loop.create_task(bound_send_buffers(connections, keepalive)),
+            loop.create_task(expire_requests(self._unfinished)),
         )
         if self._lifeline is not None:
             self._lifeline.when_cut(self._begin_stop)

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterable
 from typing import Final
 
@@ -14,7 +15,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from realtime.conf import jittered
 from realtime.exposition import FOLDER
-from realtime.metrics import WORKER_NUMBER, WORKER_RESTARTED
+from realtime.metrics import INSTANCE_STARTED, WORKER_NUMBER, WORKER_RESTARTED
 from realtime.server.lifeline import VARIABLE
 from realtime.server.listener import bind
 from realtime.server.worker_process import WorkerProcess
@@ -62,6 +63,7 @@ class Supervisor:
         self._workers: list[WorkerProcess | None] = [None] * count
         self._alive: set[WorkerProcess] = set()
         self._metrics_folder = metrics_folder
+        self._started = time.time()
         self._numbers: set[int] = set()
         self._stopping = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
@@ -131,6 +133,7 @@ class Supervisor:
                     VARIABLE: ",".join(str(descriptor) for descriptor in descriptors),
                     FOLDER: self._metrics_folder,
                     WORKER_NUMBER: str(number),
+                    INSTANCE_STARTED: str(self._started),
                     **({WORKER_RESTARTED: "1"} if died else {}),
                 },
                 pass_fds=descriptors,

@@ -73,7 +73,7 @@ class Fleet:
     def settings(self) -> RealtimeSettings:
         """To ask it from the tests' own process."""
         return RealtimeSettings(
-            authentication_token=TOKEN, nats_servers=(self.nats.url,)
+            authentication_tokens=(TOKEN,), nats_servers=(self.nats.url,)
         )
 
 

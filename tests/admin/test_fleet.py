@@ -90,7 +90,7 @@ async def test_gather__connection_lost_and_back__error_and_reconnect_told(
     nats: NatsServer, tmp_path: Path
 ) -> None:
     # Given
-    settings = RealtimeSettings(authentication_token="t", nats_servers=(nats.url,))
+    settings = RealtimeSettings(nats_servers=(nats.url,))
     with running_service("serve", nats.url, tmp_path) as service:
         service.await_ready()
         nats.kill()
@@ -120,7 +120,7 @@ async def test_gather__incompatible_stream__down_and_said_why(
         subjects=["flagsmith.environment.>"],
         storage="memory",
     )
-    settings = RealtimeSettings(authentication_token="t", nats_servers=(nats.url,))
+    settings = RealtimeSettings(nats_servers=(nats.url,))
     with running_service("serve", nats.url, tmp_path) as service:
         service.await_ready(False)
 
@@ -139,7 +139,7 @@ async def test_gather__answers_that_are_none__passed_over(
     nats: NatsServer,
 ) -> None:
     # Given
-    settings = RealtimeSettings(authentication_token="t", nats_servers=(nats.url,))
+    settings = RealtimeSettings(nats_servers=(nats.url,))
     liar = await nats_py.connect(nats.url)
 
     async def lie(message: Msg) -> None:
@@ -160,7 +160,7 @@ async def test_report__reply_subject_of_jetstream_s_interface__not_answered(
     nats: NatsServer, tmp_path: Path, environment: str
 ) -> None:
     # Given: who may ask for a report, but not purge the stream, asks an instance to
-    settings = RealtimeSettings(authentication_token="t", nats_servers=(nats.url,))
+    settings = RealtimeSettings(nats_servers=(nats.url,))
     with running_service("serve", nats.url, tmp_path) as service:
         service.await_ready()
         service.publish(environment, 1)
@@ -197,7 +197,7 @@ async def test_gather__all_the_time_during_broadcasts__streams_are_not_slower(
     nats: NatsServer, tmp_path: Path, environment: str
 ) -> None:
     # Given
-    settings = RealtimeSettings(authentication_token="t", nats_servers=(nats.url,))
+    settings = RealtimeSettings(nats_servers=(nats.url,))
     done = asyncio.Event()
 
     async def gather_on() -> None:
@@ -294,7 +294,7 @@ def test_command__hostile_report__gives_the_terminal_no_orders(
     nats: NatsServer,
 ) -> None:
     # Given
-    settings = RealtimeSettings(authentication_token="t", nats_servers=(nats.url,))
+    settings = RealtimeSettings(nats_servers=(nats.url,))
     hostile = made_up(host="\x1b[2Jcleared", last_error="\x07\n\x9b1m", last_error_at=1)
     with simulated_fleet(settings, hostile):
         # When
@@ -359,7 +359,9 @@ def test_service__fleet_s_subjects_forbidden__works_as_ever(
 
             # When
             answer = service.publish(environment, 1)
-            settings = RealtimeSettings(authentication_token="t", nats_servers=(url,))
+            settings = RealtimeSettings(
+                authentication_tokens=("t",), nats_servers=(url,)
+            )
             report = asyncio.run(gather(settings))
 
             # Then

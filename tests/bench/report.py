@@ -35,14 +35,18 @@ def decimals(value: float) -> int:
 
 
 def surroundings(rounds: int) -> str:
-    """The machine, the versions and the date."""
+    """The date, how often was measured, the machine and the versions."""
+    return f"{datetime.now(UTC):%Y-%m-%d}, medians of {rounds}. {machine()}"
+
+
+def machine() -> str:
+    """The machine and the versions."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     found = re.search(r"model name\s*:\s*(.+)", cpuinfo)
     cores = cpuinfo.count("processor\t")
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     nats = subprocess.run(["nats-server", "--version"], capture_output=True, text=True)
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, medians of {rounds}. "
         f"{cores} cores of {found[1] if found else platform.machine()}, Linux "
         f"{platform.release()}; Python {platform.python_version()}, {versions}, "
         f"{nats.stdout.strip()}."

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import is_alive
 from tests.support.service import ROOT, TOKEN, Service
 from tests.support.waiting import eventually
 
@@ -210,6 +211,24 @@ def test_serve_with_nats__as_a_new_user__the_printed_lines_work(tmp_path: Path) 
     ) as process:
         eventually(lambda: "nats.connected" in log.read_text(), what="the start")
         assert ctrl_c(process) == 0
+
+
+def test_serve_with_nats__killed__its_nats_server_goes_too(tmp_path: Path) -> None:
+    # Given
+    store, log = tmp_path / "nats", tmp_path / "log"
+    with running(
+        "serve", "--with-nats", f"--nats-store={store}", output=log
+    ) as process:
+        eventually(lambda: "nats.connected" in log.read_text(), what="the start")
+        [ports] = (store / "ports").glob("nats-server_*.ports")
+        nats = int(ports.stem.partition("_")[2])
+        assert is_alive(nats)
+
+        # When
+        process.kill()
+
+        # Then
+        eventually(lambda: not is_alive(nats), what="the end of nats-server")
 
 
 def test_publish_update__and_watch__over_http(

@@ -198,9 +198,13 @@ async def test_message__foreign_or_malformed__logged_counted_and_skipped(
             for where, payload in foreign:
                 await client.publish(where, payload)
             await client.publish(f"{subject}-status", b"", headers={"Status": "409"})
+            # Past nats-py's own checks: NATS takes any byte but white space.
+            for odd in (b"\x0b", b"\x0c", b"\xff", b"\x85", b"\x1b[2J"):
+                line = b"PUB %s-%b 1\r\nx\r\n" % (subject.encode(), odd)
+                client._transport.write(line)  # type: ignore[union-attr]
             await client.flush()
             eventually(
-                lambda: len(service.events("update.skipped")) > len(foreign),
+                lambda: len(service.events("update.skipped")) > len(foreign) + 5,
                 what="all of them skipped",
             )
             await client.publish(subject, b'{ "updated_at" : 7.5 }')
@@ -209,12 +213,12 @@ async def test_message__foreign_or_malformed__logged_counted_and_skipped(
 
         # Then
         assert received == event("7.5")
-        assert len(service.events("update.skipped")) == len(foreign) + 1
+        assert len(service.events("update.skipped")) == len(foreign) + 6
         errors = 'flagsmith_sse_nats_errors_total{operation="read"}'
-        assert service.metric(errors) == len(foreign) + 1
+        assert service.metric(errors) == len(foreign) + 6
         eventually(
             lambda: all(
-                consumer["ack_floor"]["stream_seq"] == len(foreign) + 2
+                consumer["ack_floor"]["stream_seq"] == len(foreign) + 7
                 for consumer in nats.stream()["consumer_detail"]
             ),
             what="the ack floor",

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import socket
 from pathlib import Path
 
 from realtime.server.embedded_nats import EmbeddedNats
@@ -79,3 +80,23 @@ async def test_streams__held_and_given_up__leave_nothing(
             )
 
         await asyncio.to_thread(eventually, nothing_held)
+
+
+def test_stream__request_pipelined_behind_it__gone_with_its_client(
+    shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with running_service("serve", shared_nats.url, tmp_path) as service:
+        service.await_ready()
+        path = f"/sse/environments/{environment}/stream"
+        request = f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        with socket.create_connection(("127.0.0.1", service.port)) as client:
+            client.sendall(request + request)
+            eventually(
+                lambda: service.metric("flagsmith_sse_subscribers") == 1, what="one"
+            )
+        # When: the client has gone
+        # Then
+        eventually(
+            lambda: service.metric("flagsmith_sse_subscribers") == 0, what="none"
+        )

@@ -93,11 +93,11 @@ async def test_open_files__few__streams_leave_room_for_everything_else(
         service.await_ready()
 
         # When
-        async with crowd(service, environment, 60) as members:
+        async with crowd(service, environment, 240, at_once=40) as members:
             # Then
             statuses = [member.status for member in members]
-            assert statuses.count(200) == 300 - 256
-            assert statuses.count(503) == 60 - (300 - 256)
+            assert statuses.count(200) == 300 - 75
+            assert statuses.count(503) == 240 - (300 - 75)
             answer = await asyncio.to_thread(service.publish, environment, 1)
             assert answer.status_code == 202
             assert service.is_ready()
@@ -117,9 +117,9 @@ async def test_open_files__clients_stay_after_their_503__room_for_everything_els
         service.await_ready()
 
         # When: more than there may be files
-        async with crowd(service, environment, 400) as members:
+        async with crowd(service, environment, 400, at_once=40) as members:
             # Then
             statuses = [member.status for member in members]
-            assert statuses.count(200) == 300 - 256
+            assert statuses.count(200) == 300 - 75
             answer = await asyncio.to_thread(service.publish, environment, 1)
             assert answer.status_code == 202

@@ -55,6 +55,25 @@ async def replace_while_connecting(service: Service, clients: int) -> Counter[st
     return outcomes
 
 
+def test_sighup__metrics__tell_of_no_start_no_restart_and_no_error(
+    workers: Service,
+) -> None:
+    # Given
+    before = workers.metrics()
+
+    # When
+    workers.process.send_signal(signal.SIGHUP)
+    workers.await_logged("workers.replaced")
+
+    # Then
+    after = workers.metrics()
+    telling = [name for name in after if "error" in name or "restart" in name]
+    telling += ["process_start_time_seconds", "flagsmith_sse_workers"]
+    assert {name: after[name] for name in telling} == {
+        name: before[name] for name in telling
+    }
+
+
 async def test_sighup__open_streams__replaced_one_by_one_and_nobody_is_refused(
     workers: Service, environment: str
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from realtime.server.embedded_nats import EmbeddedNats
+from realtime.server.limits import processors
 from tests.integration.test_commands import manage, one_line
 from tests.support.crowd import crowd
 from tests.support.processes import file_limits, sockets
@@ -79,17 +80,25 @@ def test_start__two_workers__each_with_its_own_socket_on_the_port(
         assert "LISTEN_ADDR" in line
 
 
+@pytest.mark.parametrize(
+    ("variable", "arguments"),
+    [("1", ["--workers=auto"]), ("auto", [])],
+    ids=["option", "variable"],
+)
 def test_start__auto__one_for_each_processor(
-    shared_nats: EmbeddedNats, tmp_path: Path
+    shared_nats: EmbeddedNats,
+    tmp_path: Path,
+    variable: str,
+    arguments: list[str],
 ) -> None:
     # When
     with running_service(
-        "serve", shared_nats.url, tmp_path, arguments=["--workers=auto"]
+        *("serve", shared_nats.url, tmp_path), arguments=arguments, SSE_WORKERS=variable
     ) as service:
         # Then
-        processors = len(os.sched_getaffinity(0))
-        assert len(service.events("server.started")) == processors
-        assert len(service.workers()) == (processors if processors > 1 else 0)
+        wanted = processors()
+        assert len(service.events("server.started")) == wanted
+        assert len(service.workers()) == (wanted if wanted > 1 else 0)
 
 
 async def test_start__port_left_by_a_single_process_a_moment_ago__taken(

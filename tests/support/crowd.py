@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from tests.support.service import Service
 
 AT_ONCE = 200
-"""How many connect at the same time."""
+"""How many connect at the same time, unless told."""
 
 WAIT_SECONDS = 20
 
@@ -17,9 +17,11 @@ WAIT_SECONDS = 20
 class Member:
     """One subscriber; `status` is the response's, `received` all that was read."""
 
-    def __init__(self) -> None:
+    def __init__(self, receive_buffer: int | None = None) -> None:
         self._client = socket.socket()
         self._client.setblocking(False)
+        if receive_buffer is not None:
+            self._client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.received = b""
         self.status = 0
 
@@ -35,6 +37,10 @@ class Member:
                 assert data, f"closed after {self.received!r}"
                 self.received += data
         self.status = int(self.received.split(b" ", 2)[1])
+
+    async def read(self, size: int) -> bytes:
+        """Up to `size` bytes more; none at the end of the connection."""
+        return await asyncio.get_running_loop().sock_recv(self._client, size)
 
     def close(self) -> None:
         self._client.close()
@@ -56,12 +62,18 @@ class Member:
 
 @asynccontextmanager
 async def crowd(
-    service: Service, environment: str, count: int
+    service: Service,
+    environment: str,
+    count: int,
+    *,
+    at_once: int = AT_ONCE,
+    receive_buffer: int | None = None,
 ) -> AsyncIterator[list[Member]]:
-    """`count` clients that have asked for the stream and got the head of a response."""
-    members = [Member() for _ in range(count)]
+    """`count` clients that have asked for the stream and got the head of a response;
+    `receive_buffer` is the size of the kernel's, in bytes, where it matters."""
+    members = [Member(receive_buffer) for _ in range(count)]
     try:
-        turns = asyncio.Semaphore(AT_ONCE)
+        turns = asyncio.Semaphore(at_once)
 
         async def subscribe(member: Member) -> None:
             async with turns:

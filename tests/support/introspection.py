@@ -3,6 +3,7 @@
 
 import asyncio
 import gc
+import os
 from collections import Counter
 
 from django.core.handlers.asgi import ASGIRequest
@@ -24,6 +25,7 @@ async def introspect(request: ASGIRequest) -> JsonResponse:
     )
     return JsonResponse(
         {
+            "pid": os.getpid(),
             "tasks": tasks,
             "subscribers": service.hub.subscribers,
             "environments": service.hub.environments,

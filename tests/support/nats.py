@@ -1,6 +1,7 @@
 """A nats-server that a test can kill, start again, and ask about itself."""
 
 import signal
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from tests.support.waiting import eventually
 
 
 class NatsServer:
-    """One nats-server on a port of loopback that it keeps from start to start."""
+    """One nats-server on a port of loopback that it keeps from start to start.
+    `arguments` are added to its command line."""
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: Path, *, arguments: Sequence[str] = ()) -> None:
         self._store = store
+        self._arguments = arguments
         self._port = -1
         self._running = ExitStack()
         self._server: EmbeddedNats | None = None
@@ -24,12 +27,17 @@ class NatsServer:
     def url(self) -> str:
         return f"nats://127.0.0.1:{self._port}"
 
+    @property
+    def monitoring_url(self) -> str | None:
+        """None while it has not been started."""
+        return self._server.monitoring_url if self._server else None
+
     def start(self, *, empty: bool = False) -> None:
         """Start it; with `empty`, on a store of its own that holds nothing."""
         if empty:
             self._store = self._store.with_name(self._store.name + "-empty")
         self._server = self._running.enter_context(
-            embedded_nats(self._store, port=self._port)
+            embedded_nats(self._store, port=self._port, arguments=self._arguments)
         )
         self._port = int(self._server.url.rpartition(":")[2])
 
@@ -71,4 +79,11 @@ class NatsServer:
             if stream["name"] == "environments-stream"
         ]
         found: dict[str, Any] = stream
+        return found
+
+    def connections(self) -> list[dict[str, Any]]:
+        """What its monitoring port says of the connections that are open."""
+        assert self._server is not None
+        answer = requests.get(self._server.monitoring_url + "/connz", timeout=5)
+        found: list[dict[str, Any]] = answer.json()["connections"]
         return found

@@ -58,7 +58,11 @@ class Proxy:
         if self._cut:
             writer.close()
             return
-        far_reader, far_writer = await asyncio.open_connection(*self._target)
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.close()
+            return
         both = {writer, far_writer}
         self._writers |= both
         await asyncio.gather(

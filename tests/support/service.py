@@ -85,13 +85,15 @@ class Service:
                 )
             time.sleep(0.02)
 
+    def metrics(self) -> dict[str, float]:
+        """The value of every sample (name and labels) in `/metricsz`."""
+        text = requests.get(f"{self.url}/metricsz", timeout=5).text
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, value in (s.rsplit(" ", 1) for s in lines)}
+
     def metric(self, sample: str) -> float:
-        """The value of `sample` (name and labels) in `/metricsz`."""
-        text = requests.get(f"{self.url}/metricsz", timeout=2).text
-        for line in text.splitlines():
-            if line.startswith(sample + " "):
-                return float(line.rpartition(" ")[2])
-        raise AssertionError(f"{sample} is not in:\n{text}")
+        """The value of `sample` in `/metricsz`."""
+        return self.metrics()[sample]
 
     def introspect(self) -> dict[str, Any]:
         """What is in the process, where it runs with the settings of
@@ -169,11 +171,16 @@ def running_service(
     *,
     arguments: Sequence[str] = (),
     open_files: str = "",
+    program: Sequence[str] = (sys.executable, "manage.py"),
+    cwd: str = str(ROOT),
+    application: str = "flagsmith_sse.asgi:application",
     **environment: str,
 ) -> Iterator[Service]:
     """Run the service until the end of the block, on a free port of loopback, with its
     log in `folder`; `environment` adds to its variables, `arguments` to the command
-    line of `serve`, and `open_files` is what its `ulimit` is set to.
+    line of `serve`, and `open_files` is what its `ulimit` is set to. `program`, run in
+    `cwd`, is the command line of Django that has `serve`; `application` is what Daphne
+    runs.
 
     Does not wait until it is ready, only until it listens. At the end it must stop by
     SIGTERM with exit code 0, and must not have logged an error.
@@ -195,11 +202,11 @@ def running_service(
     }
     with log.open("wb") as output:
         if server == "daphne":
-            service = _start_daphne(variables, output, log)
+            service = _start_daphne(application, variables, output, log)
         else:
             more = ["--workers=2"] if server == "workers" else []
-            command = _limited(open_files, "manage.py", "serve", *more, *arguments)
-            service = _start_serve(server, command, variables, output, log)
+            command = _limited(open_files, [*program, "serve", *more, *arguments])
+            service = _start_serve(server, command, cwd, variables, output, log)
         process = service.process
         try:
             yield service
@@ -215,23 +222,23 @@ def running_service(
             service.kill_all()
 
 
-def _limited(open_files: str, *arguments: str) -> list[str]:
-    """The command line for Python with `arguments`, and a limit of open files if there
-    is one."""
-    command = [sys.executable, *arguments]
+def _limited(open_files: str, command: list[str]) -> list[str]:
+    """`command` with a limit of open files, if there is one."""
     if open_files:
         return ["sh", "-c", f'ulimit {open_files}; exec "$@"', "sh", *command]
     return command
 
 
-def _start_daphne(variables: dict[str, str], output: IO[bytes], log: Path) -> Service:
+def _start_daphne(
+    application: str, variables: dict[str, str], output: IO[bytes], log: Path
+) -> Service:
     # Daphne prints no port that it was given by the system: hand it a socket.
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "daphne", "--fd", str(listener.fileno())),
-                *("--access-log", os.devnull, "flagsmith_sse.asgi:application"),
+                *("--access-log", os.devnull, application),
             ],
             cwd=ROOT,
             env=variables,
@@ -246,13 +253,14 @@ def _start_daphne(variables: dict[str, str], output: IO[bytes], log: Path) -> Se
 def _start_serve(
     server: str,
     command: Sequence[str],
+    cwd: str,
     variables: dict[str, str],
     output: IO[bytes],
     log: Path,
 ) -> Service:
     process = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=cwd,
         env=variables,
         stdin=subprocess.DEVNULL,
         stdout=output,

@@ -50,7 +50,8 @@ class Stream:
             async with asyncio.timeout(WAIT_SECONDS):
                 while b"\r\n\r\n" not in self._received:
                     await self._read()
-                    assert not self.closed, f"closed after {self._received!r}"
+                    if self.closed:
+                        raise ConnectionError(f"closed after {self._received!r}")
         except BaseException:
             self._writer.close()
             raise

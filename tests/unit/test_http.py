@@ -266,7 +266,7 @@ def test_token_authentication__any_header__401_unless_it_is_the_secret(
     value: bytes,
 ) -> None:
     # Given
-    authentication = TokenAuthentication("secret")
+    authentication = TokenAuthentication(["other", "secret"])
     # When
     with pytest.raises(HttpError) as raised:
         authentication.authenticate(scope_of(headers={b"authorization": value}))
@@ -280,7 +280,7 @@ def test_token_authentication__any_header__401_unless_it_is_the_secret(
 @pytest.mark.parametrize("value", [b"Token secret", b"tOkEn  secret", b"Token\tsecret"])
 def test_token_authentication__the_secret__passes(value: bytes) -> None:
     # Given / When / Then
-    TokenAuthentication("secret").authenticate(
+    TokenAuthentication(["other", "secret"]).authenticate(
         scope_of(headers={b"authorization": value})
     )
 

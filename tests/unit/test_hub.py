@@ -1,8 +1,10 @@
 """The hub on its own: subscribers that keep what they get, a clock set by hand."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from prometheus_client.values import MutexValue
 
 from realtime.hub import Hub, Latest
 from realtime.subscriber import Subscriber
@@ -53,7 +55,7 @@ def hub(clock: Clock) -> Hub:
 
 
 def latest(update: Update, identity: int = 1, expires_at: float = 9999) -> Latest:
-    return Latest(update, identity, expires_at)
+    return Latest(update, (identity, 0), expires_at)
 
 
 def test_broadcast__two_environments__reaches_subscribers_of_one(hub: Hub) -> None:
@@ -138,13 +140,13 @@ async def test_turn__latest_has_expired__forgotten_without_subscribers(
     assert list(hub._latest) == ["b"]
 
 
-def test_forget_all_but__environment_gone_from_the_store__no_replay(hub: Hub) -> None:
+def test_forget__environment_gone_from_the_store__no_replay(hub: Hub) -> None:
     # Given
     hub.broadcast("a", latest(ONE))
     hub.broadcast("b", latest(TWO))
 
     # When
-    hub.forget_all_but({"b"})
+    hub.forget(lambda environment, _: environment != "b")
 
     # Then
     assert hub.subscribe("a", Recorder()) is None
@@ -298,3 +300,31 @@ async def test_turn__lagging_for_too_long__given_up(clock: Clock) -> None:
     assert stuck.aborted
     assert not slow.aborted
     assert hub.subscribers == 1
+
+
+def test_broadcast__many_subscribers__as_many_metric_operations_as_for_one(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    operations: list[str] = []
+    for name in ("inc", "set"):
+        original = getattr(MutexValue, name)
+
+        def counted(self: MutexValue, value: float, original: Any = original) -> None:
+            operations.append(original.__name__)
+            original(self, value)
+
+        monkeypatch.setattr(MutexValue, name, counted)
+    hub.subscribe("few", Recorder())
+    for _ in range(1000):
+        hub.subscribe("many", Recorder())
+    operations.clear()
+
+    # When
+    hub.broadcast("few", latest(ONE))
+    few = len(operations)
+    hub.broadcast("many", latest(ONE))
+
+    # Then
+    assert len(operations) == 2 * few
+    assert few <= 3

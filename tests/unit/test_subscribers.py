@@ -51,12 +51,17 @@ class Server:
     def write(self, data: bytes) -> None:
         """Takes one chunk of the chunked transfer encoding."""
         assert self.writable.is_set()
+        if self.broken:
+            raise RuntimeError("the handler is closed")  # as uvloop does
         size, _, rest = data.partition(b"\r\n")
         assert len(rest) == int(size, 16) + 2
         self.bodies.append(rest[:-2])
 
     def abort(self) -> None:
         self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.aborted
 
     def set_write_buffer_limits(self, high: int) -> None:
         self.limit = high
@@ -168,14 +173,15 @@ async def test_end__writable__response_is_complete_at_once(make: Make) -> None:
     assert server.complete
 
 
-async def test_write__server_raises__nobody_else_is_harmed() -> None:
+async def test_write__server_raises__nobody_else_is_harmed(make: Make) -> None:
     # Given
     server = Server()
     server.broken = True
-    subscriber = PortableSubscriber(server.send)
+    subscriber = make(server)
 
     # When
     subscriber.write(ONE)
+    subscriber.keepalive()
 
     # Then
     assert server.bodies == []

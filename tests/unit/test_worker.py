@@ -18,7 +18,7 @@ class ScriptedBridge(NatsBridge):
     """Each session raises the next of `endings`; after them all, one lasts."""
 
     def __init__(self, *endings: Exception) -> None:
-        settings = RealtimeSettings(authentication_token="t")
+        settings = RealtimeSettings(authentication_tokens=("t",))
         hub = Hub(keepalive=15, max_stream_age=0, clock=lambda: 0.0)
         responder = RealtimeService(settings).responder
         super().__init__(settings, hub, responder, on_ready=lambda: None)
@@ -98,7 +98,7 @@ async def test_handle__one_failure_after_another__waits_longer() -> None:
 
 async def test_service__background_work_died__not_ready() -> None:
     # Given
-    service = RealtimeService(RealtimeSettings(authentication_token="t"))
+    service = RealtimeService(RealtimeSettings(authentication_tokens=("t",)))
     service.start()
     service.start()
 

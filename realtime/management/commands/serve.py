@@ -17,14 +17,14 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from realtime.conf import RealtimeSettings
+from realtime.conf import RealtimeSettings, tokens_in
 from realtime.development_login import prepare_login
 from realtime.exceptions import RealtimeError
 from realtime.exposition import exposition
 from realtime.metrics_server import start_metrics_server
 from realtime.server.embedded_nats import embedded_nats
 from realtime.server.lifeline import WorkerLifeline
-from realtime.server.limits import raise_file_limit
+from realtime.server.limits import processors, raise_file_limit
 from realtime.server.listener import listen, port_of, reserve
 from realtime.server.supervisor import Supervisor
 
@@ -32,7 +32,7 @@ from realtime.server.supervisor import Supervisor
 def worker_count(text: str) -> int:
     """`auto` is one for each processor that this process may use."""
     if text == "auto":
-        return len(os.sched_getaffinity(0))
+        return processors()
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError("takes a whole number from 1 to 1024, or auto")
     return int(text)
@@ -61,10 +61,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--workers",
             type=worker_count,
-            default=1,
+            default=getattr(settings, "SSE_WORKERS", "1"),
             metavar="N",
             help="processes that share the port, or auto: one per processor "
-            "(default: 1, without a supervisor)",
+            "(SSE_WORKERS; default: 1, without a supervisor)",
         )
         parser.add_argument(
             "--max-subscribers",
@@ -184,7 +184,7 @@ class Command(BaseCommand):
 
     def _greet(self, port: int) -> None:
         url = f"http://localhost:{port}"
-        token = settings.SSE_AUTHENTICATION_TOKEN
+        token = tokens_in(settings.SSE_AUTHENTICATION_TOKEN)[0]
         environment = f"{url}/sse/environments/my-environment"
         self.stdout.write(
             f"\nReal-time updates on {url}, process {os.getpid()}; Ctrl-C stops it.\n"

@@ -1,0 +1,109 @@
+"""The package: built, installed in a clean virtual environment, and started."""
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+import realtime
+from tests.support.fresh import (
+    INSTALL_SECONDS,
+    fresh_copy,
+    fresh_environment,
+    fresh_variables,
+)
+from tests.support.service import ROOT, running_service
+from tests.support.streams import Stream, event
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the wheel and the source distribution it was built from."""
+    folder = tmp_path_factory.mktemp("package")
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "build", "--no-isolation"),
+            *("--outdir", folder / "dist", fresh_copy(folder / "source")),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=INSTALL_SECONDS,
+    )
+    return folder / "dist"
+
+
+def test_source_distribution__holds_licence_and_requirements(built: Path) -> None:
+    # When
+    name = f"flagsmith_sse-{realtime.__version__}"
+    with tarfile.open(built / f"{name}.tar.gz") as archive:
+        members = set(archive.getnames())
+
+    # Then
+    assert f"{name}/LICENSE" in members
+    assert {f"{name}/requirements/{s}.in" for s in ("base", "serve", "embedded")} < (
+        members
+    )
+
+
+@pytest.fixture(scope="module")
+def scripts(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` folder of an environment that holds the wheel and what it needs."""
+    scripts = fresh_environment(tmp_path_factory.mktemp("installed"))
+    [wheel] = built.glob("*.whl")
+    subprocess.run(
+        [
+            *(scripts / "pip", "install", "--quiet"),
+            *("--constraint", ROOT / "requirements" / "embedded.txt"),
+            f"{wheel}[embedded]",
+        ],
+        env=fresh_variables(),
+        check=True,
+        timeout=INSTALL_SECONDS,
+    )
+    return scripts
+
+
+def output_of(*command: object, cwd: Path) -> str:
+    """What a command that succeeds prints, in a folder that has none of the source."""
+    return subprocess.run(
+        [str(argument) for argument in command],
+        cwd=cwd,
+        env=fresh_variables(SSE_AUTHENTICATION_TOKEN="x"),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_wheel__installed__version_and_checks(scripts: Path, tmp_path: Path) -> None:
+    # When
+    python = scripts / "python"
+    code = "import realtime; print(realtime.__version__)"
+    version = output_of(python, "-c", code, cwd=tmp_path)
+    checked = output_of(python, "-m", "flagsmith_sse", "check", cwd=tmp_path)
+
+    # Then
+    assert version.strip() == realtime.__version__
+    assert "no issues" in checked
+
+
+async def test_wheel__installed__runs_the_service(
+    scripts: Path, tmp_path: Path, environment: str
+) -> None:
+    # When
+    with running_service(
+        *("serve", "", tmp_path),
+        arguments=["--with-nats", f"--nats-store={tmp_path / 'nats'}"],
+        program=[str(scripts / "flagsmith-sse")],
+        cwd=str(tmp_path),
+    ) as service:
+        service.await_ready()
+        async with Stream(service.stream_url(environment)) as stream:
+            published = service.publish(environment, 12.5)
+            received = await stream.next_event()
+
+    # Then
+    assert published.status_code == 202
+    assert received == event("12.5")

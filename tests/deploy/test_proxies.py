@@ -1,0 +1,222 @@
+"""The stream through the examples of a Caddy and an nginx, over HTTP/1.1 and HTTP/2;
+and without them, because what is asked of both is the same."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from realtime.server.embedded_nats import EmbeddedNats
+from tests.deploy.http_stream import http_client, open_stream
+from tests.deploy.proxies import caddy, nginx
+from tests.support.nats import NatsServer
+from tests.support.service import TOKEN, Service, running_service
+from tests.support.streams import event
+
+WAYS = ["bare-1.1", "caddy-1.1", "caddy-2", "nginx-1.1", "nginx-2"]
+"""What is in front, and the version of HTTP."""
+
+PROXIES = {"caddy": caddy, "nginx": nginx}
+KEEPALIVE_SECONDS = 0.5
+STREAMS = 100
+ORIGIN = "https://app.example.com"
+
+
+@dataclass(frozen=True)
+class Way:
+    """How clients reach the service: `url`, and the version of HTTP they speak."""
+
+    service: Service
+    url: str
+    authority: Path | None
+    http2: bool
+
+    def stream_url(self, environment: str) -> str:
+        return f"{self.url}/sse/environments/{environment}/stream"
+
+
+@contextmanager
+def reached(way: str, nats_url: str, folder: Path) -> Iterator[Way]:
+    """A service that is reached in this way, with keep-alives twice a second."""
+    front, version = way.split("-")
+    with ExitStack() as stack:
+        service = stack.enter_context(
+            running_service(
+                *("serve", nats_url, folder),
+                SSE_KEEPALIVE_SECONDS=str(KEEPALIVE_SECONDS),
+            )
+        )
+        service.await_ready()
+        url, authority = service.url, None
+        if front in PROXIES:
+            upstream = f"127.0.0.1:{service.port}"
+            proxy = stack.enter_context(PROXIES[front]([upstream], folder))
+            url, authority = proxy.url, proxy.authority
+        yield Way(service, url, authority, version == "2")
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def way(
+    request: pytest.FixtureRequest,
+    shared_nats: EmbeddedNats,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Way]:
+    folder = tmp_path_factory.mktemp("proxy")
+    with reached(request.param, shared_nats.url, folder) as way:
+        yield way
+
+
+@pytest.fixture
+async def client(way: Way) -> AsyncIterator[httpx.AsyncClient]:
+    async with http_client(way.authority, way.http2) as client:
+        yield client
+
+
+async def test_stream__opened__documented_headers_and_first_bytes_at_once(
+    way: Way, client: httpx.AsyncClient, environment: str
+) -> None:
+    # When
+    async with open_stream(client, way.stream_url(environment)) as stream:
+        first = await stream.next_block()
+
+    # Then
+    response = stream.response
+    assert response.http_version == ("HTTP/2" if way.http2 else "HTTP/1.1")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/event-stream"
+    assert response.headers["cache-control"] == "no-cache"
+    assert "content-encoding" not in response.headers
+    assert "content-length" not in response.headers
+    assert first.startswith("retry: ")
+
+
+async def test_stream__updates__the_latest_first_then_each_as_it_comes(
+    way: Way, client: httpx.AsyncClient, environment: str
+) -> None:
+    # Given
+    way.service.publish(environment, 1)
+    async with open_stream(client, way.stream_url(environment)) as stream:
+        assert await stream.next_event() == event("1")
+        for number in range(2, 5):
+            # When
+            way.service.publish(environment, number)
+            # Then
+            assert await stream.next_event() == event(str(number))
+
+
+async def test_stream__quiet__keep_alives_are_passed_on(
+    way: Way, client: httpx.AsyncClient, environment: str
+) -> None:
+    # Given
+    async with open_stream(client, way.stream_url(environment)) as stream:
+        assert (await stream.next_block()).startswith("retry: ")
+        # When
+        began = time.monotonic()
+        blocks = [await stream.next_block() for _ in range(3)]
+        # Then: not all of them together
+        assert blocks == [": keep-alive\n\n"] * 3
+        assert time.monotonic() - began > 1.5 * KEEPALIVE_SECONDS
+
+
+async def test_stream__many_at_once__everyone_is_told(
+    way: Way, client: httpx.AsyncClient, environment: str
+) -> None:
+    # Given
+    async with AsyncExitStack() as stack:
+        opening = [
+            stack.enter_async_context(open_stream(client, way.stream_url(environment)))
+            for _ in range(STREAMS)
+        ]
+        streams = [await stream for stream in opening]
+        # When
+        way.service.publish(environment, 7.5)
+        received = await asyncio.gather(*(stream.next_event() for stream in streams))
+        # Then
+        assert received == [event("7.5")] * STREAMS
+
+
+async def test_publish__through_it__stored_and_refused_as_without(
+    way: Way, client: httpx.AsyncClient, environment: str
+) -> None:
+    # Given
+    url = f"{way.url}/sse/environments/{environment}/queue-change"
+    secret = {"Authorization": f"Token {TOKEN}"}
+    # When
+    stored = await client.post(url, json={"updated_at": 1}, headers=secret)
+    refused = await client.post(url, json={"updated_at": 1})
+    # Then
+    assert (stored.status_code, refused.status_code) == (202, 401)
+    assert refused.headers["www-authenticate"] == "Token"
+
+
+async def test_cors__other_origin__allowed_through_it(
+    way: Way, client: httpx.AsyncClient, environment: str
+) -> None:
+    # Given
+    headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
+    # When
+    answer = await client.options(way.stream_url(environment), headers=headers)
+    # Then
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+async def test_other_paths__proxy__kept_from_the_public(
+    way: Way, client: httpx.AsyncClient
+) -> None:
+    # When
+    answers = [await client.get(way.url + path) for path in ("/metricsz", "/admin/")]
+    ready = await client.get(way.url + "/readyz")
+    # Then
+    if way.authority is not None:
+        assert [answer.status_code for answer in answers] == [404, 404]
+    assert ready.status_code == 200
+
+
+@pytest.mark.parametrize("name", WAYS)
+async def test_drain__streams_open__each_ends_properly(
+    name: str, shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with reached(name, shared_nats.url, tmp_path) as way:
+        async with (
+            http_client(way.authority, way.http2) as client,
+            AsyncExitStack() as stack,
+        ):
+            streams = [
+                await stack.enter_async_context(
+                    open_stream(client, way.stream_url(environment))
+                )
+                for _ in range(20)
+            ]
+            # When
+            stopping = asyncio.create_task(asyncio.to_thread(way.service.stop))
+            for stream in streams:
+                # Then: the end, and neither a reset nor a cut
+                with pytest.raises(EOFError):
+                    await stream.next_event()
+                assert stream.ended
+            assert await stopping == 0
+
+
+@pytest.mark.parametrize("name", ["caddy-2", "nginx-2"])
+async def test_nats_away__new_stream__turned_away_slowly(
+    name: str, nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with reached(name, nats.url, tmp_path) as way:
+        nats.kill()
+        await asyncio.to_thread(way.service.await_ready, False)
+        async with http_client(way.authority, way.http2) as client:
+            # When
+            began = time.monotonic()
+            answer = await client.get(way.stream_url(environment))
+
+        # Then: an SDK that comes back at once does so at a pace
+        assert answer.status_code == 503
+        assert time.monotonic() - began >= 0.9

@@ -1,0 +1,105 @@
+"""Faults of the nodes of a cluster."""
+
+import asyncio
+from random import Random
+
+import nats.errors
+
+from tests.faults.fault import Fault
+from tests.faults.ledger import Incident
+from tests.faults.stand import Stand
+from tests.faults.stream_faults import STREAM, jetstream
+from tests.support.nats import NatsServer
+
+OUTAGE_SECONDS = 10.0 + 3.0
+"""10 s, and a busy machine: its nodes elect a leader within 4 to 9 s."""
+
+IN_STEP_SECONDS = 60.0
+
+
+async def leader_killed(stand: Stand, incident: Incident, rng: Random) -> None:
+    async with jetstream(stand) as js:
+        cluster = (await js.stream_info(STREAM)).cluster
+    assert cluster is not None
+    await _restart(stand, _named(stand, cluster.leader), rng)
+
+
+async def connected_killed(stand: Stand, incident: Incident, rng: Random) -> None:
+    service = rng.choice(stand.instances).service
+    address = service.events("nats.connected")[-1]["server"]
+    [node] = [node for node in stand.nodes if node.url.endswith(address)]
+    await _restart(stand, node, rng)
+
+
+async def consumer_killed(stand: Stand, incident: Incident, rng: Random) -> None:
+    async with jetstream(stand) as js:
+        consumer = rng.choice(await js.consumers_info(STREAM))
+    assert consumer.cluster is not None
+    await _restart(stand, _named(stand, consumer.cluster.leader), rng)
+
+
+async def rolled(stand: Stand, incident: Incident, rng: Random) -> None:
+    for node in rng.sample(list(stand.nodes), len(stand.nodes)):
+        await asyncio.to_thread(node.stop)
+        await asyncio.to_thread(node.start)
+        await in_step(stand)
+
+
+async def _restart(stand: Stand, node: NatsServer, rng: Random) -> None:
+    await asyncio.to_thread(node.kill)
+    await asyncio.sleep(rng.uniform(4, 8))
+    await asyncio.to_thread(node.start)
+    await in_step(stand)
+
+
+async def in_step(stand: Stand) -> None:
+    """Wait until every replica of the stream is up to date: what a rolling restart
+    waits for between two nodes, and without which two faults are one."""
+    deadline = stand.now() + IN_STEP_SECONDS
+    while True:
+        async with jetstream(stand) as js:
+            try:
+                cluster = (await js.stream_info(STREAM)).cluster
+            except (nats.errors.Error, TimeoutError):  # there is no leader yet
+                cluster = None
+        replicas = cluster.replicas if cluster else None
+        if replicas and all(r.current and not r.offline for r in replicas):
+            return
+        assert stand.now() < deadline, f"the cluster is not in step: {cluster}"
+        await asyncio.sleep(0.2)
+
+
+def _named(stand: Stand, name: str | None) -> NatsServer:
+    assert name is not None
+    return stand.nodes[int(name.removeprefix("node-"))]
+
+
+CLUSTER_FAULTS = (
+    Fault(
+        "leader-killed",
+        "cluster of 3: `kill -9` of the stream's leader",
+        "no acknowledged update lost, publishes fail for at most 10 s",
+        leader_killed,
+        outage=OUTAGE_SECONDS,
+    ),
+    Fault(
+        "connected-killed",
+        "cluster of 3: `kill -9` of the node that a process is connected to",
+        "the same",
+        connected_killed,
+        outage=OUTAGE_SECONDS,
+    ),
+    Fault(
+        "consumer-killed",
+        "cluster of 3: `kill -9` of the node that holds a consumer",
+        "the same",
+        consumer_killed,
+        outage=OUTAGE_SECONDS,
+    ),
+    Fault(
+        "rolled",
+        "cluster of 3: rolling restart of all nodes",
+        "the same, at each node",
+        rolled,
+    ),
+)

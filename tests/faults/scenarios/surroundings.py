@@ -1,0 +1,133 @@
+"""A service with a nats-server of its own, and what others notice of a scenario."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from random import Random
+from statistics import quantiles
+
+import requests
+
+from tests.faults.ledger import Account, Ledger
+from tests.faults.publishers import Publisher
+from tests.faults.subscribers import SdkSubscriber
+from tests.support.nats import NatsServer
+from tests.support.service import Service, running_service
+from tests.support.waiting import eventually
+
+OTHERS = 20
+"""Subscribers whose latency is measured."""
+
+INTERVAL = 0.02
+PROBE_SECONDS = 0.1
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def surroundings(
+    folder: Path,
+    *,
+    arguments: Sequence[str] = (),
+    open_files: str = "",
+    **environment: str,
+) -> Iterator[tuple[Service, NatsServer]]:
+    """`serve` in one process that is ready, and its nats-server."""
+    nats = NatsServer(folder / "nats")
+    nats.start()
+    try:
+        with running_service(
+            "serve",
+            nats.url,
+            folder,
+            arguments=arguments,
+            open_files=open_files,
+            DJANGO_SETTINGS_MODULE="tests.support.introspection",
+            **environment,
+        ) as service:
+            service.await_ready()
+            yield service, nats
+    finally:
+        nats.stop()
+
+
+async def p99_of_others(service: Service, seconds: float, rng: Random) -> float:
+    """The p99 latency, in seconds from publishing to reading, of subscribers of another
+    environment."""
+    ledger = Ledger()
+    url = service.queue_change_url("others")
+    publisher = Publisher(ledger, "others", url, INTERVAL, rng)
+    accounts = [Account("serve", "others") for _ in range(OTHERS)]
+    reading = [
+        asyncio.create_task(
+            SdkSubscriber(account, service.stream_url("others"), rng).run()
+        )
+        for account in accounts
+    ]
+    await asyncio.to_thread(
+        eventually,
+        lambda: all(account.connected for account in accounts),
+        what="the others to be connected",
+    )
+    publishing = asyncio.create_task(publisher.run())
+    await asyncio.sleep(seconds)
+    publishing.cancel()
+    await asyncio.gather(publishing, return_exceptions=True)
+    updates = ledger.published["others"]
+    latencies = [
+        seen - updates[number - 1].sent
+        for account in accounts
+        for seen, number in account.events
+        if number <= len(updates)
+    ]
+    for task in reading:
+        task.cancel()
+    await asyncio.gather(*reading, return_exceptions=True)
+    return quantiles(latencies, n=100)[-1]
+
+
+@asynccontextmanager
+async def probed(service: Service) -> AsyncIterator[list[float]]:
+    """Ask for `/livez` on new connections all the time; how long each answer took."""
+    answers: list[float] = []
+    done = asyncio.Event()
+
+    async def probe() -> None:
+        while not done.is_set():
+            began = time.monotonic()
+            answer = await asyncio.to_thread(
+                requests.get, f"{service.url}/livez", timeout=30
+            )
+            assert answer.status_code == 200, answer
+            answers.append(time.monotonic() - began)
+            await asyncio.sleep(PROBE_SECONDS)
+
+    probing = asyncio.create_task(probe())
+    try:
+        yield answers
+    finally:
+        done.set()
+        await probing
+
+
+def cpu(service: Service) -> float:
+    """The processor time that it has used, in seconds."""
+    stat = Path(f"/proc/{service.process.pid}/stat").read_text()
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def memory(service: Service) -> float:
+    """Its resident memory in MB."""
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    [line] = [x for x in status.splitlines() if x.startswith("VmRSS:")]
+    return int(line.split()[1]) / 1000
+
+
+def socket_memory() -> float:
+    """What all TCP sockets of the machine hold in the kernel, in MB."""
+    text = Path("/proc/net/sockstat").read_text()
+    [line] = [x for x in text.splitlines() if x.startswith("TCP:")]
+    return int(line.split()[-1]) * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -1,0 +1,197 @@
+"""Everything that runs while the faults are injected: NATS, the services, the
+publishers and the subscribers, and the ledger."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import nats as nats_py
+from nats.aio.client import Client
+
+from tests.faults.instances import Instance
+from tests.faults.ledger import Account, Ledger, Published, Violation
+from tests.faults.levels import Levels, measure, settle
+from tests.faults.publishers import Publisher
+from tests.faults.subscribers import SdkSubscriber
+from tests.support.nats import NatsServer
+from tests.support.proxy import Proxy
+
+BUSY, QUIET = 0.2, 8.0
+"""Seconds between two updates of a busy environment and of a quiet one: what is lost
+there no later update makes up for."""
+
+ENVIRONMENTS = 18
+GIVE_UP_SECONDS = 60.0
+
+
+class Stand:
+    """`nodes` are the nats-servers; `proxy`, if there is one, is what the first of
+    `instances` reaches NATS through."""
+
+    def __init__(
+        self,
+        nodes: Sequence[NatsServer],
+        instances: Sequence[Instance],
+        rng: Random,
+        proxy: Proxy | None = None,
+    ) -> None:
+        self.nodes = nodes
+        self.instances = instances
+        self.proxy = proxy
+        self.ledger = Ledger()
+        self._loop = asyncio.get_running_loop()
+        self.publishers: dict[str, Publisher] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        for number in range(ENVIRONMENTS):
+            environment = f"environment-{number}"
+            # The first instance may be cut off: the others publish meanwhile.
+            home = instances[number % len(instances)]
+            self.publishers[environment] = Publisher(
+                self.ledger,
+                environment,
+                home.service.queue_change_url(environment),
+                BUSY if number % 5 == 0 else QUIET,
+                Random(rng.random()),
+            )
+            for instance in instances:
+                account = Account(instance.server, environment)
+                self.ledger.accounts.append(account)
+                url = instance.service.stream_url(environment)
+                subscriber = SdkSubscriber(account, url, Random(rng.random()))
+                self._tasks.append(self._loop.create_task(subscriber.run()))
+        self._publishing = [
+            self._loop.create_task(publisher.run())
+            for publisher in self.publishers.values()
+        ]
+        self._before: dict[Instance, Levels] = {}
+
+    def now(self) -> float:
+        return self._loop.time()
+
+    async def until(self, probe: Callable[[], bool], what: str) -> None:
+        """Wait until `probe()` is true of this process; fails after a minute."""
+        deadline = self.now() + GIVE_UP_SECONDS
+        while not probe():
+            assert self.now() < deadline, f"waited {GIVE_UP_SECONDS:.0f} s for {what}"
+            await asyncio.sleep(0.02)
+
+    async def begin(self) -> None:
+        """Wait until everybody is served, and note the levels."""
+        await self.served()
+        await self.quiet()
+        for instance in self.instances:
+            self._before[instance] = await asyncio.to_thread(measure, instance)
+        self.resume()
+
+    async def served(self) -> None:
+        """Wait until everything is ready, every subscriber connected, and an update of
+        every environment was acknowledged and seen by all of them."""
+        await asyncio.gather(
+            *(
+                asyncio.to_thread(instance.service.await_ready, seconds=GIVE_UP_SECONDS)
+                for instance in self.instances
+            )
+        )
+        accounts = self.ledger.accounts
+        await self.until(
+            lambda: all(account.connected for account in accounts),
+            "all subscribers to be connected",
+        )
+        began = self.now()
+        for publisher in self.publishers.values():
+            publisher.hurry()
+        waiting = set(self.publishers)
+
+        def told() -> bool:
+            for environment in list(waiting):
+                due = self.acknowledged_since(environment, began)
+                if due is None:
+                    # Refused: it must not wait for its turn.
+                    updates = self.ledger.published[environment]
+                    if updates and updates[-1].answered < self.now() - BUSY:
+                        self.publishers[environment].hurry()
+                elif all(
+                    account.last_seen >= due.number
+                    for account in accounts
+                    if account.environment == environment
+                ):
+                    waiting.discard(environment)
+            return not waiting
+
+        await self.until(told, f"updates of {waiting}")
+
+    def acknowledged_since(self, environment: str, moment: float) -> Published | None:
+        for update in reversed(self.ledger.published[environment]):
+            if update.sent < moment:
+                return None
+            if update.acknowledged:
+                return update
+        return None
+
+    async def quiet(self) -> None:
+        """Stop publishing; returns when nothing is on its way."""
+        await asyncio.gather(*(p.pause() for p in self.publishers.values()))
+
+    def resume(self) -> None:
+        for publisher in self.publishers.values():
+            publisher.resume()
+
+    async def client(self) -> Client:
+        """A connection of our own to NATS, past every proxy."""
+        return await nats_py.connect([node.url for node in self.nodes])
+
+    async def finish(self) -> tuple[list[Violation], list[str]]:
+        """End the run: what does not fit together in the ledger, and what there is more
+        of than before."""
+        await self.served()
+        await self.quiet()
+        # Before the subscribers leave: their last stream has no end.
+        violations = self.ledger.violations(await self._stored())
+        excess = []
+        for instance in self.instances:
+            before = self._before[instance]
+            excess += await asyncio.to_thread(settle, instance, before)
+        return violations, excess
+
+    async def _stored(self) -> dict[str, int]:
+        """Each environment's last update in JetStream."""
+        client = await self.client()
+        try:
+            stored = {}
+            for environment in self.publishers:
+                message = await client.jetstream().get_last_msg(
+                    "environments-stream", f"flagsmith.environment.{environment}"
+                )
+                assert message.data is not None
+                stored[environment] = int(message.data[len('{"updated_at":') : -1])
+            return stored
+        finally:
+            await client.close()
+
+    async def close(self) -> None:
+        tasks = [*self._publishing, *self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def running_stand(
+    nodes: Sequence[NatsServer],
+    urls: dict[str, str],
+    folder: Path,
+    rng: Random,
+    proxy: Proxy | None = None,
+) -> AsyncIterator[Stand]:
+    """A stand with one instance for each of `urls` (server: the NATS URLs it has)."""
+    async with AsyncExitStack() as stack:
+        instances = [Instance(server, url, folder) for server, url in urls.items()]
+        for instance in instances:
+            await asyncio.to_thread(instance.start)
+            stack.push_async_callback(asyncio.to_thread, instance.stop)
+        stand = Stand(nodes, instances, rng, proxy)
+        stack.push_async_callback(stand.close)
+        await stand.begin()
+        yield stand

@@ -1,0 +1,222 @@
+"""What somebody else does to the stream, its consumers and its subjects."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+
+import nats.errors
+from nats.js import JetStreamContext, api
+from nats.js.errors import APIError
+
+from tests.faults.fault import Fault
+from tests.faults.instances import Instance
+from tests.faults.ledger import Incident
+from tests.faults.stand import Stand
+from tests.support.streams import Stream
+
+STREAM = "environments-stream"
+SUBJECT = "flagsmith.environment."
+FILLER_BYTES = 512 * 1024
+
+
+@asynccontextmanager
+async def jetstream(stand: Stand) -> AsyncIterator[JetStreamContext]:
+    client = await stand.client()
+    try:
+        yield client.jetstream()
+    finally:
+        await client.close()
+
+
+def logged(stand: Stand, *names: str) -> Counter[str]:
+    """How often each instance has logged any of these events."""
+    return Counter(
+        {
+            instance.server: sum(len(instance.service.events(name)) for name in names)
+            for instance in stand.instances
+        }
+    )
+
+
+def processes(instance: Instance) -> int:
+    return len(instance.pids())
+
+
+async def consumers_deleted(stand: Stand, incident: Incident, rng: Random) -> None:
+    before = logged(stand, "bridge.interrupted")
+    async with jetstream(stand) as js:
+        for consumer in await js.consumers_info(STREAM):
+            await js.delete_consumer(STREAM, consumer.name)
+    await stand.until(
+        lambda: all(
+            logged(stand, "bridge.interrupted")[instance.server]
+            >= before[instance.server] + processes(instance)
+            for instance in stand.instances
+        ),
+        "every process to log the loss of its consumer",
+    )
+
+
+async def purged(stand: Stand, incident: Incident, rng: Random) -> None:
+    key = f"purged-{rng.getrandbits(32):x}"
+    first = stand.instances[0]
+    answer = await asyncio.to_thread(first.service.publish, key, 1)
+    assert answer.status_code == 202, answer.text
+    assert await replayed(first, key), "it was not kept"
+    async with jetstream(stand) as js:
+        await js.purge_stream(STREAM)
+    incident.destroyed = stand.now()
+    for instance in stand.instances:
+        while await replayed(instance, key):
+            waited = stand.now() - incident.destroyed
+            assert waited < 60, "what was purged is still replayed"
+
+
+async def replayed(instance: Instance, environment: str) -> bool:
+    """Whether a new subscriber is sent an update."""
+    async with Stream(instance.service.stream_url(environment)) as stream:
+        assert (await stream.next_block()).startswith("retry:")
+        return (await stream.next_block()).startswith("event:")
+
+
+async def deleted(stand: Stand, incident: Incident, rng: Random) -> None:
+    before = logged(stand, "stream.created")
+    async with jetstream(stand) as js:
+        await js.delete_stream(STREAM)
+    incident.destroyed = stand.now()
+    await stand.until(
+        lambda: logged(stand, "stream.created").total() > before.total(),
+        "the stream to be created again",
+    )
+
+
+async def reconfigured(stand: Stand, incident: Incident, rng: Random) -> None:
+    before = logged(stand, "stream.updated")
+    async with jetstream(stand) as js:
+        config = (await js.stream_info(STREAM)).config
+        # Publishes are refused until it is followed.
+        await js.update_stream(
+            config.evolve(subjects=["elsewhere.>"], max_age=60, duplicate_window=30)
+        )
+        await stand.until(
+            lambda: logged(stand, "stream.updated").total() > before.total(),
+            "the stream to be brought up to date",
+        )
+        config = (await js.stream_info(STREAM)).config
+        assert (config.subjects, config.max_age) == ([SUBJECT + ">"], 3600), config
+
+
+async def out_of_storage(stand: Stand, incident: Incident, rng: Random) -> None:
+    async with jetstream(stand) as js:
+        await js.add_stream(
+            api.StreamConfig(
+                name="filler", subjects=["filler"], storage=api.StorageType.FILE
+            )
+        )
+        try:
+            while True:
+                await js.publish("filler", bytes(FILLER_BYTES))
+        except APIError:
+            # Full, but for less than what it is filled with.
+            await _until_refused(stand, js)
+        await js.delete_stream("filler")
+
+
+async def _until_refused(stand: Stand, js: JetStreamContext) -> None:
+    """Fill what room is left; wait until every environment was refused."""
+    size = FILLER_BYTES
+    while size > 64:
+        try:
+            await js.publish("filler", bytes(size))
+        except APIError:
+            size //= 2
+    began = stand.now()
+    for publisher in stand.publishers.values():
+        publisher.hurry()
+    await stand.until(
+        lambda: all(
+            any(
+                update.sent > began and b"JetStream refused" in update.body
+                for update in updates
+            )
+            for updates in stand.ledger.published.values()
+        ),
+        "publishes to be refused",
+    )
+
+
+async def foreign(stand: Stand, incident: Incident, rng: Random) -> None:
+    prefix = f"{SUBJECT}foreign-{rng.getrandbits(32):x}"
+    messages = {
+        f"{prefix}-garbage": rng.randbytes(100),
+        f"{prefix}-empty": b"",
+        f"{prefix}-text": b'{"updated_at":"tomorrow"}',
+        f"{prefix}-list": b"[1,2,3]",
+        f"{prefix}-deep": b"[" * 100_000,
+        f"{prefix}-huge": b'{"updated_at":1}' + b" " * 900_000,
+        f"{prefix}-\u00e9": b'{"updated_at":1}',
+        f"{prefix}.$JS": b'{"updated_at":1}',
+        f"{prefix}.{'k' * 200}": b'{"updated_at":1}',
+    }
+    before = logged(stand, "update.skipped")
+    interrupted = logged(stand, "bridge.interrupted", "bridge.failed")
+    client = await stand.client()
+    try:
+        for subject, payload in messages.items():
+            await client.publish(subject, payload, headers={"Status": "409 No"})
+        await client.flush()
+    except nats.errors.Error as error:
+        raise AssertionError("the foreign messages were not sent") from error
+    finally:
+        await client.close()
+    await stand.until(
+        lambda: all(
+            logged(stand, "update.skipped")[instance.server]
+            >= before[instance.server] + len(messages) * processes(instance)
+            for instance in stand.instances
+        ),
+        "every process to skip every foreign message",
+    )
+    assert logged(stand, "bridge.interrupted", "bridge.failed") == interrupted
+
+
+STREAM_FAULTS = (
+    Fault(
+        "consumer-deleted",
+        "every consumer deleted",
+        "made again, logged and counted",
+        consumers_deleted,
+    ),
+    Fault(
+        "stream-purged",
+        "the stream purged",
+        "what was purged is not replayed any more",
+        purged,
+    ),
+    Fault(
+        "stream-deleted",
+        "the stream deleted",
+        "made again, logged and counted",
+        deleted,
+    ),
+    Fault(
+        "stream-reconfigured",
+        "the stream reconfigured by hand (subjects, age)",
+        "brought up to date, logged and counted",
+        reconfigured,
+    ),
+    Fault(
+        "out-of-storage",
+        "JetStream out of storage",
+        "publishes 503 with the reason, recovers",
+        out_of_storage,
+    ),
+    Fault(
+        "foreign",
+        "garbage, huge and foreign messages on `flagsmith.environment.>`",
+        "skipped, logged and counted, nobody disconnected",
+        foreign,
+    ),
+)

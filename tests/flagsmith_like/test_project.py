@@ -1,0 +1,109 @@
+"""`realtime` in another Django project: it publishes, hosts the endpoints, and hands
+updates on to its own WebSockets."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from realtime.server.embedded_nats import EmbeddedNats
+from tests.flagsmith_like.websocket import WebSocket
+from tests.support.fresh import fresh_variables
+from tests.support.service import ROOT, Service, running_service
+from tests.support.streams import Stream, event
+
+SETTINGS = "tests.flagsmith_like.settings"
+
+
+@pytest.fixture(scope="module")
+def project(
+    shared_nats: EmbeddedNats, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """The project on Daphne, which serves WebSockets too."""
+    with running_service(
+        *("daphne", shared_nats.url, tmp_path_factory.mktemp("project")),
+        application="tests.flagsmith_like.asgi:application",
+        DJANGO_SETTINGS_MODULE=SETTINGS,
+    ) as service:
+        service.await_ready()
+        yield service
+
+
+@pytest.mark.parametrize("view", ["publish", "apublish"])
+async def test_view__publishes__streams_of_the_project_and_of_the_service_are_told(
+    project: Service, service: Service, environment: str, view: str
+) -> None:
+    # Given
+    async with (
+        Stream(project.stream_url(environment)) as own,
+        Stream(service.stream_url(environment)) as other,
+    ):
+        # When
+        answer = await asyncio.to_thread(
+            requests.post,
+            f"{project.url}/{view}/{environment}",
+            data="2023-01-12T18:06:42.028060+00:00",
+            timeout=5,
+        )
+
+        # Then
+        assert answer.status_code == 202
+        assert await own.next_event() == event("1673546802.02806")
+        assert await other.next_event() == event("1673546802.02806")
+
+
+@pytest.mark.parametrize("key", ["usual", "ser.with_every-character", "k" * 100])
+async def test_channel_layer__configured__group_of_the_environment_is_told(
+    project: Service, service: Service, environment: str, key: str
+) -> None:
+    # Given: published before, which is nothing new to those who join the group
+    key = (environment + key)[:100]
+    project.publish(key, 1)
+    async with (
+        WebSocket(f"{project.url}/{key}") as socket,
+        Stream(project.stream_url(key)) as stream,
+    ):
+        assert await stream.next_event() == event("1")
+
+        # When
+        service.publish(key, 1735229888.76)
+        first = await socket.receive_json()
+        project.publish(key, 2)
+        second = await socket.receive_json()
+
+        # Then
+        assert first["type"] == "environment.updated"
+        assert first["environment"] == key
+        assert [first["updated_at"], second["updated_at"]] == [1735229888.76, 2]
+        assert second["sequence"] > first["sequence"]
+        assert await stream.next_event() == event("1735229888.76")
+
+
+@pytest.mark.parametrize(
+    ("token", "passes"), [(None, True), ("secret", True), ("", False), ("a b", False)]
+)
+def test_check__token__needed_only_where_the_setting_is_there(
+    token: str | None, passes: bool
+) -> None:
+    # Given
+    variables = {} if token is None else {"SSE_AUTHENTICATION_TOKEN": token}
+
+    # When
+    done = subprocess.run(
+        [sys.executable, "-m", "django", "check"],
+        cwd=ROOT,
+        env=fresh_variables(
+            DJANGO_SETTINGS_MODULE=SETTINGS, PYTHONPATH=os.fspath(ROOT), **variables
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    # Then
+    assert (done.returncode == 0) is passes, done.stderr
+    assert ("SSE_AUTHENTICATION_TOKEN" in done.stderr) is not passes

@@ -1,0 +1,175 @@
+"""The ledger of the fault tests finds what it is there to find."""
+
+from math import inf
+
+import pytest
+
+from tests.faults.ledger import (
+    LATE_SECONDS,
+    SLACK,
+    Account,
+    Connection,
+    Incident,
+    Ledger,
+    Published,
+)
+
+
+def update(number: int, at: float, status: int = 202) -> Published:
+    return Published(number, sent=at, answered=at + 0.01, status=status)
+
+
+def ledger_of(
+    published: list[Published], *connections: Connection, incidents: list[Incident]
+) -> Ledger:
+    ledger = Ledger()
+    ledger.published["e"] = published
+    ledger.accounts.append(Account("serve", "e", list(connections)))
+    ledger.incidents = incidents
+    return ledger
+
+
+def rules(ledger: Ledger, stored: int) -> list[str]:
+    return [violation.rule for violation in ledger.violations({"e": stored})]
+
+
+THREE = [update(1, 10), update(2, 20), update(3, 30)]
+
+
+def test_violations__all_seen_in_order__none() -> None:
+    seen = Connection(0, [(10.1, 1), (20.1, 2), (30.1, 3)])
+    assert rules(ledger_of(THREE, seen, incidents=[]), 3) == []
+
+
+def test_violations__latest_sent_again_on_reconnection__none() -> None:
+    first = Connection(0, [(10.1, 1), (20.1, 2)], closed=21)
+    second = Connection(22, [(22, 2), (30.1, 3)])
+    assert rules(ledger_of(THREE, first, second, incidents=[]), 3) == []
+
+
+def test_violations__a_later_one_seen_in_time__none() -> None:
+    published = [update(1, 10), update(2, 11)]
+    seen = Connection(0, [(11.1, 2)])
+    assert rules(ledger_of(published, seen, incidents=[]), 2) == []
+
+
+def test_violations__not_seen_for_too_long__lost() -> None:
+    seen = Connection(0, [(10.1, 1), (30.1, 3)])
+    assert rules(ledger_of(THREE, seen, incidents=[]), 3) == ["lost"]
+
+
+def test_violations__seen_late_but_soon_after_a_fault__none() -> None:
+    fault = Incident("kill", 20, healed=27, over=28)
+    seen = Connection(0, [(10.1, 1), (28.1, 2), (30.1, 3)])
+    assert rules(ledger_of(THREE, seen, incidents=[fault]), 3) == []
+
+
+def test_violations__seen_too_late_after_a_fault__lost() -> None:
+    fault = Incident("kill", 19, healed=21, over=22)
+    seen = Connection(0, [(10.1, 1), (22 + SLACK + 1, 2), (30.1, 3)])
+    assert rules(ledger_of(THREE, seen, incidents=[fault]), 3) == ["lost"]
+
+
+def test_violations__disconnected_meanwhile_and_told_on_reconnection__none() -> None:
+    first = Connection(0, [(10.1, 1)], closed=19)
+    second = Connection(27, [(27.1, 2), (30.1, 3)])
+    assert rules(ledger_of(THREE, first, second, incidents=[]), 3) == []
+
+
+def test_violations__not_told_on_reconnection__lost() -> None:
+    published = [*THREE, update(4, 60)]
+    first = Connection(0, [(10.1, 1), (20.1, 2)], closed=29)
+    second = Connection(35, [(60.1, 4)])
+    assert rules(ledger_of(published, first, second, incidents=[]), 4) == ["lost"]
+
+
+@pytest.mark.parametrize(("destroyed", "found"), [(20.5, []), (22, ["lost"])])
+def test_violations__store_destroyed__only_what_was_stored_just_before_is_excused(
+    destroyed: float, found: list[str]
+) -> None:
+    fault = Incident("empty", 20, healed=23, over=24, destroyed=destroyed)
+    seen = Connection(0, [(10.1, 1), (30.1, 3)])
+    assert rules(ledger_of(THREE, seen, incidents=[fault]), 3) == found
+
+
+def test_violations__older_after_newer__order() -> None:
+    seen = Connection(0, [(10.1, 1), (30.1, 3), (30.2, 2), (30.3, 3)])
+    assert set(rules(ledger_of(THREE, seen, incidents=[]), 3)) == {"lost", "order"}
+
+
+def test_violations__twice_on_one_connection__order() -> None:
+    seen = Connection(0, [(10.1, 1), (20.1, 2), (20.2, 2), (30.1, 3)])
+    assert rules(ledger_of(THREE, seen, incidents=[]), 3) == ["order"]
+
+
+def test_violations__older_on_reconnection__order() -> None:
+    first = Connection(0, [(10.1, 1), (20.1, 2)], closed=21)
+    second = Connection(22, [(22, 1), (30.1, 3)])
+    assert rules(ledger_of(THREE, first, second, incidents=[]), 3) == ["order"]
+
+
+def test_violations__never_published__invented() -> None:
+    seen = Connection(0, [(10.1, 1), (20.1, 2), (30.1, 3), (31, 4), (32, 3)])
+    found = rules(ledger_of(THREE, seen, incidents=[]), 3)
+    assert "invented" in found
+
+
+def test_violations__refused_and_seen_all_the_same__none() -> None:
+    published = [update(1, 10), update(2, 20, status=503), update(3, 30)]
+    seen = Connection(0, [(10.1, 1), (30.1, 3), (31, 2)])
+    assert rules(ledger_of(published, seen, incidents=[]), 2) == []
+
+
+def test_violations__refused_and_not_seen__none() -> None:
+    published = [update(1, 10), update(2, 20), update(3, 30, status=503)]
+    seen = Connection(0, [(10.1, 1), (20.1, 2)])
+    assert rules(ledger_of(published, seen, incidents=[]), 2) == []
+
+
+def test_violations__acknowledged_and_not_stored__last() -> None:
+    seen = Connection(0, [(10.1, 1), (20.1, 2)])
+    found = rules(ledger_of(THREE[:2], seen, incidents=[]), 1)
+    assert found == ["last", "last"]
+
+
+def test_violations__stored_and_not_seen_last__last() -> None:
+    seen = Connection(0, [(10.1, 1), (20.1, 2)])
+    assert "last" in rules(ledger_of(THREE, seen, incidents=[]), 3)
+
+
+def test_violations__silent_stream__silent() -> None:
+    seen = Connection(0, [(10.1, 1), (20.1, 2), (30.1, 3)], closed=50, silent=True)
+    assert "silent" in rules(ledger_of(THREE, seen, incidents=[]), 3)
+
+
+@pytest.mark.parametrize("in_fault", [True, False])
+def test_violations__no_answer__unanswered_unless_there_is_a_fault(
+    in_fault: bool,
+) -> None:
+    cut = Published(2, sent=20, answered=20.5)
+    seen = Connection(0, [(10.1, 1)])
+    incidents = [Incident("kill", 19, healed=21, over=22)] if in_fault else []
+    found = rules(ledger_of([update(1, 10), cut], seen, incidents=incidents), 1)
+    assert found == ([] if in_fault else ["unanswered"])
+
+
+def test_violations__answer_too_late__unanswered_whatever_there_is() -> None:
+    late = Published(2, sent=20, answered=20 + LATE_SECONDS + 1, status=503)
+    seen = Connection(0, [(10.1, 1)])
+    incidents = [Incident("kill", 19, healed=21, over=22)]
+    found = rules(ledger_of([update(1, 10), late], seen, incidents=incidents), 1)
+    assert found == ["unanswered"]
+
+
+def test_ended__streams_that_ended_in_the_incident__only_those() -> None:
+    fault = Incident("kill", 20, healed=21, over=22)
+    ended, later, still = (Connection(0, closed=at) for at in (21, 25, inf))
+    ledger = ledger_of([], ended, later, still, incidents=[fault])
+    assert ledger.ended(fault) == [ended]
+
+
+def test_outage__from_the_first_that_failed_to_the_answer_of_the_last() -> None:
+    fault = Incident("kill", 5, healed=35, over=40)
+    published = [update(1, 10, 503), update(2, 20), update(3, 30, 503)]
+    ledger = ledger_of(published, Connection(0), incidents=[fault])
+    assert ledger.outage(fault) == pytest.approx(20.01)
