@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help run test bench audit check unit integration faults faults-short set-up-tests \
-	docs dashboard picture image requirements clean
+	docs dashboard picture screenshots image requirements clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ faults: set-up-tests ## Ten minutes of all faults; writes docs/reliability.md
 bench: set-up-tests ## Measure fan-out, publishing, memory; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
+screenshots: set-up-tests ## Draw the admin's pages into docs/images
+	$(BIN)/python -m tests.admin.screenshots
+
 docs: $(VENV)/dev.done ## Write the table of settings into docs/deployment.md
 	$(BIN)/python -m docs.settings_table
 
@@ -66,7 +69,7 @@ requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in
 	done
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) .nats tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3 .admin-password
+	rm -rf $(VENV) .nats tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
