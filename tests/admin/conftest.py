@@ -9,8 +9,15 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from realtime.conf import RealtimeSettings
+from realtime.roll import Roll
 from tests.admin.fleet import PASSWORD, USERS, Fleet, create_database, running_fleet
 from tests.support.nats import NatsServer
+
+
+@pytest.fixture(autouse=True)
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process remembers no instance of another test's fleet."""
+    monkeypatch.setattr("realtime.fleet._roll", Roll())
 
 
 @pytest.fixture(scope="session")
