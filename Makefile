@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench audit check unit integration set-up-tests docs dashboard \
-	picture image requirements clean
+.PHONY: help run test bench audit check unit integration faults faults-short set-up-tests \
+	docs dashboard picture screenshots image requirements clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -14,7 +14,7 @@ help: ## List the targets
 run: $(VENV)/embedded.done ## Run the service with a NATS of its own on http://localhost:8088
 	@SSE_ADMIN_ENABLED=$${SSE_ADMIN_ENABLED-true} exec $(BIN)/python manage.py serve --with-nats
 
-test: check unit integration ## Everything that CI runs
+test: check unit integration faults-short ## Everything that CI runs
 
 check: $(VENV)/dev.done ## Linters and types
 	$(BIN)/ruff check .
@@ -30,8 +30,17 @@ integration: set-up-tests ## Tests against real servers, brokers, SDKs, proxies 
 set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python packages
 	$(BIN)/python -m tests.set_up
 
+faults-short: set-up-tests ## Two minutes of faults under the ledger
+	$(BIN)/python -m tests.faults --short
+
+faults: set-up-tests ## Ten minutes of all faults; writes docs/reliability.md
+	$(BIN)/python -m tests.faults --minutes 10
+
 bench: set-up-tests ## Measure fan-out, publishing, memory; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
+
+screenshots: set-up-tests ## Draw the admin's pages into docs/images
+	$(BIN)/python -m tests.admin.screenshots
 
 docs: $(VENV)/dev.done ## Write the table of settings into docs/deployment.md
 	$(BIN)/python -m docs.settings_table
@@ -60,7 +69,7 @@ requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in
 	done
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) .nats tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3 .admin-password
+	rm -rf $(VENV) .nats tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'

@@ -121,7 +121,7 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
     log_outcome(entry, outcome)
     if request.headers.get("Accept") == "application/json":
         return JsonResponse({"sent": level != messages.ERROR, "outcome": outcome})
-    messages.add_message(request, level, f"{environment}: {outcome}")
+    messages.add_message(request, level, f"Test update of {environment}: {outcome}")
     query = urlencode({"environment": environment})
     return _redirect(site, "test_update", query)
 
@@ -153,7 +153,7 @@ def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
     outcome = "It ends its streams one after the other and stops." if agreed else error
     log_outcome(entry, outcome)
     level = messages.SUCCESS if agreed else messages.ERROR
-    messages.add_message(request, level, f"{report.name}: {outcome}")
+    messages.add_message(request, level, f"Drain of {report.name}: {outcome}")
     return _redirect(site, "changelist")
 
 
@@ -168,7 +168,7 @@ def _service(request: HttpRequest) -> RealtimeService | None:
 
 
 def _settings() -> RealtimeSettings:
-    return RealtimeSettings.from_django()
+    return RealtimeSettings.from_django(hosting=False)
 
 
 def _told(probe: Probe) -> str:

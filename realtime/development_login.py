@@ -8,7 +8,6 @@ from typing import Final
 from django.core.management import call_command
 
 USER: Final = "admin"
-PASSWORD_FILE: Final = Path(".admin-password")
 
 
 def prepare_login(password_file: Path) -> str:
@@ -40,6 +39,7 @@ def _kept(file: Path) -> str:
 
 def _keep(file: Path) -> str:
     password = secrets.token_urlsafe(15)
+    file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w") as opened:
         opened.write(password + "\n")

@@ -9,8 +9,15 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from realtime.conf import RealtimeSettings
+from realtime.roll import Roll
 from tests.admin.fleet import PASSWORD, USERS, Fleet, create_database, running_fleet
 from tests.support.nats import NatsServer
+
+
+@pytest.fixture(autouse=True)
+def nobody_seen_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process has gathered in other tests would be missing in this one."""
+    monkeypatch.setattr("realtime.fleet._roll", Roll())
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from tests.support.processes import is_alive
 from tests.support.service import ROOT, TOKEN, Service
 from tests.support.waiting import eventually
 
-COMMANDS = ("serve", "publish_update", "watch")
+COMMANDS = ("serve", "publish_update", "watch", "fleet")
 
 
 def manage(
