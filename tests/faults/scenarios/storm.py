@@ -15,8 +15,8 @@ from tests.support.service import Service
 CLIENTS = 15_000
 DOWN_SECONDS = 20.0
 HEALTH_SECONDS = 1.0
-LATE_SECONDS = 1.0
-"""The clients of this harness take one of two cores."""
+LATE_SECONDS = 5.0
+"""On a busy machine: the clients alone take one of two cores."""
 
 EAGER_PER_SECOND = 5.0
 """What the pacing leaves of a client that tries as fast as it can."""
