@@ -5,14 +5,14 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench audit check unit integration faults faults-short set-up-tests dashboard picture \
-	requirements clean
+.PHONY: help run test bench audit check unit integration faults faults-short set-up-tests \
+	docs dashboard picture screenshots image requirements clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 run: $(VENV)/embedded.done ## Run the service with a NATS of its own on http://localhost:8088
-	@exec $(BIN)/python manage.py serve --with-nats
+	@SSE_ADMIN_ENABLED=$${SSE_ADMIN_ENABLED-true} exec $(BIN)/python manage.py serve --with-nats
 
 test: check unit integration faults-short ## Everything that CI runs
 
@@ -25,7 +25,7 @@ unit: $(VENV)/dev.done ## Tests of single modules, without servers
 	$(BIN)/python -m pytest tests/unit
 
 integration: set-up-tests ## Tests against real servers, brokers, SDKs, proxies and a browser
-	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks tests/flagsmith_like tests/deploy
+	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks tests/flagsmith_like tests/deploy tests/admin
 
 set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python packages
 	$(BIN)/python -m tests.set_up
@@ -38,6 +38,17 @@ faults: set-up-tests ## Ten minutes of all faults; writes docs/reliability.md
 
 bench: set-up-tests ## Measure fan-out, publishing, memory; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
+
+screenshots: set-up-tests ## Draw the admin's pages into docs/images
+	$(BIN)/python -m tests.admin.screenshots
+
+docs: $(VENV)/dev.done ## Write the table of settings into docs/deployment.md
+	$(BIN)/python -m docs.settings_table
+
+image: ## Build the container image
+	docker build --file docker/Dockerfile --tag flagsmith-sse \
+		--build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' realtime/__init__.py)" \
+		--build-arg REVISION="$$(git rev-parse HEAD)" .
 
 dashboard: $(VENV)/dev.done ## Write Grafana's dashboard anew from its source
 	$(BIN)/python -m docker.grafana.dashboard

@@ -16,6 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 from environs import Env, EnvValidationError, ValidationError
 
+from flagsmith_sse.admin_settings import *  # noqa: F403  all of them are settings
+from flagsmith_sse.admin_settings import ADMIN_APPS, ADMIN_MIDDLEWARE
 from flagsmith_sse.logging import configure_structlog, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -248,6 +250,15 @@ FORWARDED_ALLOW_IPS = listed(
     check=lambda item: item == "*" or ip_network(item),
 )
 """Whose `X-Forwarded-…` headers count, for what Django serves."""
+CSRF_TRUSTED_ORIGINS = listed(
+    "DJANGO_CSRF_TRUSTED_ORIGINS",
+    "",
+    "origins separated by commas, for example https://realtime.example.com",
+    r"https?://[^\s,/]+",
+)
+"""Django's; where the admin is reached under another name than it sees."""
+SSE_ADMIN_ENABLED = read("SSE_ADMIN_ENABLED", False, "true or false", env.bool)
+"""Whether the admin is served, with the health of all instances."""
 DATABASE_URL = text(
     "DATABASE_URL",
     f"sqlite:///{BASE_DIR / 'db.sqlite3'}",
@@ -281,6 +292,9 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
+if SSE_ADMIN_ENABLED:
+    INSTALLED_APPS += ADMIN_APPS
+    MIDDLEWARE[1:-1] += ADMIN_MIDDLEWARE
 ROOT_URLCONF = "flagsmith_sse.urls"
 ASGI_APPLICATION = "flagsmith_sse.asgi.application"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

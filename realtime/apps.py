@@ -6,6 +6,7 @@ from realtime import metrics  # noqa: F401
 
 class RealtimeConfig(AppConfig):
     name = "realtime"
+    default_auto_field = "django.db.models.BigAutoField"
     verbose_name = "Real-time updates"
 
     def ready(self) -> None:

@@ -24,6 +24,7 @@ from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
 from realtime.hub import Hub, Latest
 from realtime.jetstream_publisher import Publisher, published_at
 from realtime.pull_consumer import PullConsumer
+from realtime.responder import Responder
 from realtime.stream import NANOSECONDS, StreamState, ensure_stream, holds_message
 from realtime.stream_follower import follow_stream
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
@@ -59,26 +60,29 @@ class NatsBridge:
 
     `run` is one session on one connection; `realtime.worker` runs one after the other.
     What has been read outlives the session: the next one resumes from the sequence that
-    was reached. `on_ready` is called whenever streams can be served again, and
-    `on_update`, if given, with the environment, the update and its sequence for each
-    that was published since this process began to read.
+    was reached. `responder` answers on each session's connection, `on_ready` is called
+    whenever streams can be served again, and `on_update`, if given, with the
+    environment, the update and its sequence for each that was published since this
+    process began to read.
     """
 
     def __init__(
         self,
         settings: RealtimeSettings,
         hub: Hub,
+        responder: Responder,
         *,
         on_ready: Callable[[], None],
         on_update: Callable[[str, Update, int], None] | None = None,
     ) -> None:
         self._settings = settings
         self._hub = hub
+        self._responder = responder
         self._on_ready = on_ready
         self.on_update = on_update
         host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())
         # Host and process are for people: containers may share both.
-        self._consumer_name = f"sse-{host}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.consumer_name = f"sse-{host}-{os.getpid()}-{secrets.token_hex(3)}"
         self._session: _Session | None = None
         # The last message read: its sequence and its time (ns), which identify it.
         self._reached: tuple[int, int] | None = None
@@ -86,6 +90,15 @@ class NatsBridge:
         self._connected_before = False
         self.was_ready = False
         """Whether the last session got as far as serving streams."""
+        self.server: str | None = None
+        """The NATS server of the current session."""
+        self.last_error: tuple[str, float] | None = None
+        """What went wrong last, and when (Unix seconds)."""
+
+    @property
+    def sequence(self) -> int:
+        """The stream's sequence that was read last; 0: none yet."""
+        return self._reached[0] if self._reached else 0
 
     @property
     def not_ready(self) -> str | None:
@@ -114,6 +127,9 @@ class NatsBridge:
             metrics.nats_errors["connect"].inc()
             raise
         try:
+            if client.connected_url:
+                self.server = client.connected_url.netloc.rpartition("@")[2]
+            await self._responder.join(client)
             asked_at = asyncio.get_running_loop().time()
             state = await ensure_stream(client, self._settings)
             start = await self._start(client)
@@ -123,7 +139,7 @@ class NatsBridge:
             reread = start.deliver_policy is api.DeliverPolicy.LAST_PER_SUBJECT
             consumer = PullConsumer(
                 client,
-                self._consumer_name,
+                self.consumer_name,
                 start,
                 deliver=partial(self._deliver, session),
                 on_caught_up=lambda: self._catch_up(session, reread=reread),
@@ -136,9 +152,7 @@ class NatsBridge:
             self._connected_before = True
             logger.info(
                 "nats.connected",
-                server=client.connected_url.netloc.rpartition("@")[2]
-                if client.connected_url
-                else None,
+                server=self.server,
                 resumed=not reread,
             )
             if client.is_closed:
@@ -154,9 +168,14 @@ class NatsBridge:
             if self._session is not None:
                 lost = NatsUnavailable("The connection to NATS was lost.")
                 self._session.publisher.fail(lost)
-            self._session = None
+            self._session = self.server = None
             metrics.nats_connected.set(0)
+            self._responder.leave()
             await _leave(client, consumer)
+
+    def note_error(self, error: Exception) -> None:
+        """Remember what went wrong last."""
+        self.last_error = describe(error), time.time()
 
     async def publish(self, environment: str, update: Update, deadline: float) -> None:
         """Store `update`; returns once JetStream has confirmed it.
@@ -174,6 +193,7 @@ class NatsBridge:
             )
         except (NatsUnavailable, PublishFailed) as error:
             metrics.nats_errors["publish"].inc()
+            self.note_error(error)
             logger.warning(
                 "update.publish_failed",
                 environment__key=environment,
@@ -226,7 +246,9 @@ class NatsBridge:
         metrics.updates_total.inc()
         stored = nanoseconds / NANOSECONDS
         latest = Latest(update, identity, session.expiry(stored))
-        if self._hub.broadcast(environment, latest):
+        written = self._hub.broadcast(environment, latest)
+        self._responder.delivered(environment, update, written)
+        if written:
             # The clocks of two machines may differ by more than this took.
             since = time.time() - (published_at(headers) or stored)
             metrics.delivery_duration_seconds.observe(max(0, since))

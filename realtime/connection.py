@@ -27,9 +27,13 @@ MAX_PINGS: Final = 2
 
 
 async def connect(
-    settings: RealtimeSettings, *, on_closed: Callable[[], Awaitable[None]]
+    settings: RealtimeSettings,
+    *,
+    on_closed: Callable[[], Awaitable[None]],
+    seconds: float | None = None,
 ) -> FastClient:
-    """One attempt at each server; whoever calls decides about the next one.
+    """One attempt at each server, all within `seconds` if given; whoever calls decides
+    about the next one.
 
     nats-py's own reconnection is off: it would hold publishes back to send them later,
     long after they were answered, and knows no jitter.
@@ -54,7 +58,7 @@ async def connect(
         options["tls"] = tls
     attempts = 2 * len(settings.nats_servers)  # nats-py tries each of them twice
     try:
-        async with asyncio.timeout(attempts * CONNECT_SECONDS):
+        async with asyncio.timeout(seconds or attempts * CONNECT_SECONDS):
             await client.connect(
                 list(settings.nats_servers),
                 name="flagsmith-sse",
@@ -106,6 +110,10 @@ def describe(error: Exception | None) -> str:
     """What nats-py or the operating system says, in a few words."""
     if error is None:
         return "no server answered"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
     return str(error) or type(error).__name__
 
 

@@ -6,8 +6,11 @@ leaves no gap between the latest update and the next.
 """
 
 import asyncio
+import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import itemgetter
 
 import structlog
 
@@ -109,6 +112,18 @@ class Hub:
     def environments(self) -> int:
         """How many environments have a subscriber."""
         return len(self._environments)
+
+    def busiest(self, count: int) -> list[tuple[str, int]]:
+        """The `count` environments with most subscribers, and how many they have."""
+        return heapq.nlargest(
+            count,
+            ((e, len(entry.subscribers)) for e, entry in self._environments.items()),
+            key=itemgetter(1),
+        )
+
+    def latest(self, count: int) -> list[tuple[str, Latest]]:
+        """The `count` newest updates, the newest first, and their environments."""
+        return list(islice(reversed(self._latest.items()), count))
 
     def subscribe(self, environment: str, subscriber: Subscriber) -> Frame | None:
         """Register `subscriber`, and return the latest update if there is one.

@@ -2,6 +2,9 @@
 and stops them."""
 
 import asyncio
+import os
+import signal
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -13,6 +16,8 @@ from realtime.bridge import NatsBridge
 from realtime.conf import RealtimeSettings
 from realtime.groups import GroupSender
 from realtime.hub import Hub
+from realtime.reporter import Reporter
+from realtime.responder import Responder
 from realtime.vitals import Vitals
 from realtime.worker import BridgeWorker
 
@@ -41,9 +46,18 @@ class RealtimeService:
         )
         layer = get_channel_layer()
         self._groups = GroupSender(layer) if layer is not None else None
+        self.reporter = Reporter(self)
+        self.responder = Responder(
+            me=self.reporter.me,
+            report=self.reporter.report,
+            drain=lambda: self.leave(),
+        )
+        self.leave: Callable[[], None] = terminate
+        """Begins to drain and to end this process, as SIGTERM does."""
         self.bridge = NatsBridge(
             settings,
             self.hub,
+            self.responder,
             on_ready=self._on_ready,
             on_update=self._groups.offer if self._groups is not None else None,
         )
@@ -137,3 +151,8 @@ class RealtimeService:
         self._died = True
         if not task.cancelled() and (error := task.exception()):
             logger.critical("task.died", task=task.get_name(), exc_info=error)
+
+
+def terminate() -> None:
+    """What whoever runs this process would do to stop it."""
+    os.kill(os.getpid(), signal.SIGTERM)

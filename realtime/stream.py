@@ -80,7 +80,7 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
     expected = expected_config(settings)
     changed = False
     try:
-        info = await _call(client, f"STREAM.INFO.{STREAM}")
+        info = await call_api(client, f"STREAM.INFO.{STREAM}")
     except nats.js.errors.NotFoundError:
         info = await _change(client, "CREATE", expected)
         changed = True
@@ -115,7 +115,7 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
     """Whether the stream still holds the message `sequence` that was stored at that
     time (nanoseconds since 1970). Raises `NatsUnavailable`."""
     try:
-        response = await _call(client, f"STREAM.MSG.GET.{STREAM}", {"seq": sequence})
+        response = await call_api(client, f"STREAM.MSG.GET.{STREAM}", {"seq": sequence})
     except nats.js.errors.APIError:
         return False
     # The answer's time is read to the microsecond.
@@ -125,7 +125,7 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
 
 async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str, Any]:
     try:
-        return await _call(
+        return await call_api(
             client, f"STREAM.{verb}.{STREAM}", config, seconds=CHANGE_SECONDS
         )
     except nats.js.errors.APIError as error:
@@ -135,14 +135,14 @@ async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str
         ) from error
 
 
-async def _call(
+async def call_api(
     client: Client,
     action: str,
     request: dict[str, Any] | None = None,
     *,
     seconds: float = API_SECONDS,
 ) -> dict[str, Any]:
-    """Call JetStream's API.
+    """Call JetStream's API, which may take so many `seconds` to answer.
 
     Raises nats-py's `APIError` for what the server refuses, and `NatsUnavailable` if it
     does not answer.

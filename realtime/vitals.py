@@ -37,6 +37,7 @@ class Vitals:
         loop = asyncio.get_running_loop()
         before = 0.0
         while True:
+            self._service.reporter.sample()
             worst = 0.0
             for _ in range(SAMPLES_PER_WINDOW):
                 self._sample()

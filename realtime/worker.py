@@ -40,8 +40,10 @@ class BridgeWorker(Worker):
             try:
                 await self._bridge.run()
             except RealtimeError as error:
+                self._bridge.note_error(error)
                 logger.warning("bridge.interrupted", reason=str(error))
-            except Exception:
+            except Exception as error:
+                self._bridge.note_error(error)
                 metrics.bridge_restarts_total.inc()
                 logger.exception("bridge.failed")
             if self._bridge.was_ready:

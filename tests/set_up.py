@@ -9,10 +9,12 @@ from pathlib import Path
 
 SDKS = Path(__file__).parent / "sdks"
 DEBIAN_PACKAGES = {
+    "caddy": "caddy",
     "chromium": "chromium",
     "curl": "curl",
     "faketime": "faketime",
     "ip": "iproute2",
+    "nginx": "nginx",
     "npm": "npm",
     "prometheus": "prometheus",
 }

@@ -1,7 +1,7 @@
 """How a supervisor and its worker know of each other: a socket pair.
 
-The worker writes one byte when it listens. Either reads the end of the file when the
-other has died, whatever killed it.
+The worker writes one byte when it listens, and another when it wants to be replaced.
+Either reads the end of the file when the other has died, whatever killed it.
 """
 
 import asyncio
@@ -14,6 +14,9 @@ from typing import Final
 VARIABLE: Final = "REALTIME_WORKER"
 """The environment variable that tells a worker which descriptors it inherited: its end
 of the lifeline, and the socket to listen on."""
+
+LISTENS: Final = b"1"
+WANTS_TO_LEAVE: Final = b"2"
 
 
 class WorkerLifeline:
@@ -34,8 +37,12 @@ class WorkerLifeline:
 
     def listening(self) -> None:
         """Tell the supervisor that connections are accepted."""
-        with suppress(OSError):  # if it has died, `when_cut` tells
-            self._end.send(b"1")
+        self._send(LISTENS)
+
+    def leave(self) -> None:
+        """Ask the supervisor for a replacement; when that listens, it sends the signal
+        to leave."""
+        self._send(WANTS_TO_LEAVE)
 
     def when_cut(self, callback: Callable[[], None]) -> None:
         """Call `callback` on the running event loop when the supervisor has died."""
@@ -48,3 +55,7 @@ class WorkerLifeline:
 
         self._end.setblocking(False)
         loop.add_reader(self._end, on_readable)
+
+    def _send(self, message: bytes) -> None:
+        with suppress(OSError):  # if the supervisor has died, `when_cut` tells
+            self._end.send(message)

@@ -98,6 +98,7 @@ class Server(uvicorn.Server):
         )
         if self._lifeline is not None:
             self._lifeline.when_cut(self._begin_stop)
+            self._service.leave = self._lifeline.leave
             self._lifeline.listening()
 
     @contextmanager

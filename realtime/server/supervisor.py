@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -17,6 +18,7 @@ from realtime.exposition import FOLDER
 from realtime.metrics import INSTANCE_STARTED, WORKER_NUMBER, WORKER_RESTARTED
 from realtime.server.lifeline import VARIABLE
 from realtime.server.listener import bind
+from realtime.server.worker_process import WorkerProcess
 
 logger = structlog.get_logger("sse")
 
@@ -24,9 +26,6 @@ FIRST_DELAY: Final = 0.5
 MAX_DELAY: Final = 15.0
 """Seconds before a worker that died is replaced, give or take half; doubled from one
 death to the next until a worker has lived for as long as `MAX_DELAY`."""
-
-START_SECONDS: Final = 30.0
-"""A worker that does not listen by then is not waited for any longer."""
 
 STOP_SECONDS: Final = 10.0
 """After the drain, before a worker that does not stop is killed."""
@@ -43,8 +42,9 @@ class Supervisor:
     `metrics_folder` where they keep their metrics.
 
     SIGTERM and SIGINT drain all workers in parallel; a second SIGINT ends all streams
-    at once. SIGHUP replaces them one by one: the new one listens, on the same socket,
-    before the old one leaves, so that no connection is refused or reset.
+    at once. SIGHUP replaces them one by one, and a worker that asks for it is replaced,
+    too: the new one listens, on the same socket, before the old one leaves, so that no
+    connection is refused or reset.
     """
 
     def __init__(
@@ -60,13 +60,15 @@ class Supervisor:
         self._address = address
         self._environment = environment
         self._stop_within = drain + STOP_SECONDS
-        self._workers: list[_Worker | None] = [None] * count
-        self._alive: set[_Worker] = set()
+        self._workers: list[WorkerProcess | None] = [None] * count
+        self._alive: set[WorkerProcess] = set()
         self._metrics_folder = metrics_folder
         self._started = time.time()
         self._numbers: set[int] = set()
         self._stopping = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
+        # Slots, in their turn.
+        self._to_replace: dict[int, None] = {}
 
     async def run(self) -> None:
         """Supervise until stopped by a signal; returns when every worker has gone."""
@@ -114,7 +116,7 @@ class Supervisor:
 
     async def _start(
         self, slot: int, listener: socket.socket | None = None, *, died: bool = False
-    ) -> "_Worker":
+    ) -> WorkerProcess:
         """Start a worker for `slot`, on `listener` or on a new socket; `died` says that
         the one before it did."""
         number = next(n for n in itertools.count() if n not in self._numbers)
@@ -139,19 +141,19 @@ class Supervisor:
                 # Ctrl-C in a terminal is for this process, which passes it on.
                 start_new_session=True,
             )
-        worker = _Worker(process, number, ours, listener)
+        worker = WorkerProcess(process, number, ours, listener, self._replace)
         self._alive.add(worker)
         logger.info("worker.started", worker=slot, pid=process.pid)
         if self._stopping.is_set():
             worker.send(signal.SIGTERM)
         return worker
 
-    async def _end_of(self, worker: "_Worker") -> int:
+    async def _end_of(self, worker: WorkerProcess) -> int:
         """Wait until `worker` has ended; returns its exit code."""
         code = await worker.process.wait()
         if worker in self._alive:
             self._alive.remove(worker)
-            worker.lifeline.close()
+            worker.close()
             # Its gauges are gone with it; its counters stay, for the next to count on.
             mark_process_dead(worker.number, self._metrics_folder)  # type: ignore[no-untyped-call]
             self._numbers.remove(worker.number)
@@ -173,12 +175,23 @@ class Supervisor:
 
     def _replace_all(self) -> None:
         if self._replacing is None or self._replacing.done():
+            self._begin_to_replace(range(self._count))
+
+    def _replace(self, worker: WorkerProcess) -> None:
+        if worker in self._workers:
+            self._begin_to_replace([self._workers.index(worker)])
+
+    def _begin_to_replace(self, slots: Iterable[int]) -> None:
+        self._to_replace.update(dict.fromkeys(slots))
+        if self._replacing is None or self._replacing.done():
             loop = asyncio.get_running_loop()
             self._replacing = loop.create_task(self._replace_one_by_one())
 
     async def _replace_one_by_one(self) -> None:
         logger.info("workers.replacing")
-        for slot in range(self._count):
+        while self._to_replace:
+            slot = next(iter(self._to_replace))
+            del self._to_replace[slot]
             old = self._workers[slot]
             if self._stopping.is_set() or old is None:
                 continue
@@ -196,6 +209,7 @@ class Supervisor:
                 logger.error("worker.not_replaced", worker=slot, pid=new.process.pid)
                 new.send(signal.SIGKILL)
                 await self._end_of(new)
+                self._to_replace.clear()
                 return
             # From here on the slot watches the new one.
             self._workers[slot] = new
@@ -205,37 +219,6 @@ class Supervisor:
             except TimeoutError:
                 old.send(signal.SIGKILL)
         logger.info("workers.replaced")
-
-
-class _Worker:
-    """A worker's process, its number among those that live, our end of its lifeline,
-    and the socket it listens on."""
-
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        number: int,
-        lifeline: socket.socket,
-        listener: socket.socket,
-    ) -> None:
-        self.process = process
-        self.number = number
-        self.lifeline = lifeline
-        self.listener = listener
-        lifeline.setblocking(False)
-
-    async def listens(self) -> bool:
-        """Wait until it accepts connections; False if it died or takes too long."""
-        loop = asyncio.get_running_loop()
-        try:
-            told = loop.sock_recv(self.lifeline, 1)
-            return await asyncio.wait_for(told, START_SECONDS) == b"1"
-        except (TimeoutError, OSError):
-            return False
-
-    def send(self, number: int) -> None:
-        if self.process.returncode is None:
-            self.process.send_signal(number)
 
 
 def _reason(code: int) -> str:

@@ -16,7 +16,7 @@ from tests.support.processes import is_alive
 from tests.support.service import ROOT, TOKEN, Service
 from tests.support.waiting import eventually
 
-COMMANDS = ("serve", "publish_update", "watch")
+COMMANDS = ("serve", "publish_update", "watch", "fleet")
 
 
 def manage(
@@ -35,7 +35,12 @@ def manage(
 
 def variables(environment: dict[str, str] | None = None) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("SSE_", "NATS_"))}
-    return {**kept, "LISTEN_ADDR": "127.0.0.1:0", **(environment or {})}
+    return {
+        **kept,
+        "DJANGO_SETTINGS_MODULE": "flagsmith_sse.settings",
+        "LISTEN_ADDR": "127.0.0.1:0",
+        **(environment or {}),
+    }
 
 
 @contextmanager

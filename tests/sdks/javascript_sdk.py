@@ -1,30 +1,21 @@
 """The real JavaScript SDK, in a page in Chromium. The page, the Flagsmith API and the
 real-time service are of three different origins."""
 
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
-from playwright.async_api import ConsoleMessage, Page, async_playwright
+from playwright.async_api import Page
 
 from tests.sdks.flagsmith_api import FlagsmithApi
 from tests.sdks.loopback import Handler, served
+from tests.support.browser import chromium, note_errors
 from tests.support.service import Service
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER / "page.html"
 BUNDLE = FOLDER / "node_modules" / "flagsmith" / "index.js"
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 class PageHandler(Handler):
@@ -43,19 +34,11 @@ class JavaScriptClient:
         return await self._page.text_content("#colour") or None
 
 
-def note_error(errors: list[str], message: ConsoleMessage) -> None:
-    """Above all, the browser's reports of what CORS forbids."""
-    if message.type == "error":
-        errors.append(message.text)
-
-
 @asynccontextmanager
 async def javascript_client(
     service: Service, api: FlagsmithApi
 ) -> AsyncIterator[JavaScriptClient]:
     assert BUNDLE.is_file(), "There is no JavaScript SDK: run `npm ci` in tests/sdks."
-    chromium = shutil.which("chromium")
-    assert chromium, "There is no `chromium` on the PATH."
     errors: list[str] = []
     query = urlencode(
         {
@@ -65,15 +48,9 @@ async def javascript_client(
         }
     )
     with served(PageHandler) as url:
-        async with (
-            async_playwright() as playwright,
-            await playwright.chromium.launch(
-                executable_path=chromium, args=CHROMIUM_ARGUMENTS
-            ) as browser,
-        ):
+        async with chromium() as browser:
             page = await browser.new_page()
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            page.on("console", partial(note_error, errors))
+            note_errors(page, errors)
             try:
                 async with page.expect_response(service.stream_url(api.environment)):
                     await page.goto(f"{url}/?{query}")

@@ -189,6 +189,8 @@ def running_service(
     log = folder / f"{server}-{number}.log"
     variables = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("SSE_", "NATS_"))},
+        # Not that of pytest itself.
+        "DJANGO_SETTINGS_MODULE": "flagsmith_sse.settings",
         "SSE_AUTHENTICATION_TOKEN": TOKEN,
         "NATS_URL": nats_url,
         "LOG_FORMAT": "json",

@@ -49,6 +49,9 @@ SENSELESS: list[tuple[str, str, str]] = [
     ("NATS_TLS_CA_FILE", "/no/such/file", FILE),
     ("NATS_TLS_CERT_FILE", "/no/such/file", FILE),
     ("NATS_TLS_KEY_FILE", "/", FILE),
+    ("SSE_ADMIN_ENABLED", "maybe", "true or false"),
+    ("DJANGO_CSRF_TRUSTED_ORIGINS", "realtime.example.com", "origins separated by"),
+    ("DJANGO_CSRF_TRUSTED_ORIGINS", "https://a.example/admin", "origins separated by"),
     ("SSE_WORKERS", "0", "a whole number from 1 to 1024, or auto"),
     ("SSE_WORKERS", "1025", "a whole number from 1 to 1024, or auto"),
     ("LISTEN_ADDR", "8088", "HOST:PORT or :PORT"),
@@ -266,6 +269,9 @@ def test_settings__nothing_set__documented_defaults() -> None:
         "LOG_FORMAT": "generic",
         "DEBUG": False,
         "CORS_ALLOW_ALL_ORIGINS": True,
+        "SSE_ADMIN_ENABLED": False,
+        "INSTALLED_APPS": ["corsheaders", "realtime", "django_prometheus"],
+        "CSRF_TRUSTED_ORIGINS": [],
     }
     # When
     dumped = run("-c", DUMP, *expected)

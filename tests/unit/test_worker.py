@@ -20,7 +20,8 @@ class ScriptedBridge(NatsBridge):
     def __init__(self, *endings: Exception) -> None:
         settings = RealtimeSettings(authentication_tokens=("t",))
         hub = Hub(keepalive=15, max_stream_age=0, clock=lambda: 0.0)
-        super().__init__(settings, hub, on_ready=lambda: None)
+        responder = RealtimeService(settings).responder
+        super().__init__(settings, hub, responder, on_ready=lambda: None)
         self._endings = list(endings)
         self.sessions: list[float] = []
         self.lasting = asyncio.Event()

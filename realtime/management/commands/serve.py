@@ -12,11 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from realtime.conf import RealtimeSettings, tokens_in
+from realtime.development_login import prepare_login
 from realtime.exceptions import RealtimeError
 from realtime.exposition import exposition
 from realtime.metrics_server import start_metrics_server
@@ -159,6 +161,8 @@ class Command(BaseCommand):
                 settings.NATS_URL = [stack.enter_context(embedded_nats(store)).url]
             if with_nats:
                 self._greet(port)
+                if apps.is_installed("django.contrib.admin"):
+                    self._prepare_admin(port, options["nats_store"])
             yield
 
     @staticmethod
@@ -169,6 +173,14 @@ class Command(BaseCommand):
         from realtime.server.server import Server
 
         Server(application, service, lifeline).run_on(listener)
+
+    def _prepare_admin(self, port: int, folder: Path) -> None:
+        login = prepare_login(folder / "admin-password")
+        self.stdout.write(
+            f"\nThe health of all instances: http://localhost:{port}/admin/\n"
+            f"Log in as {login}\n"
+        )
+        self.stdout.flush()
 
     def _greet(self, port: int) -> None:
         url = f"http://localhost:{port}"

@@ -1,0 +1,192 @@
+"""The whole fleet at one moment: one request over NATS gathers every instance."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct, json
+from nats.aio.client import Client
+
+from realtime.conf import RealtimeSettings
+from realtime.exceptions import NatsUnavailable
+from realtime.inquiry import ANSWER_SECONDS, inquiry, nats_client
+from realtime.report import (
+    REPORT,
+    Answer,
+    Busy,
+    InstanceReport,
+    LatestUpdate,
+    Sighting,
+)
+from realtime.roll import Roll
+from realtime.service import RealtimeService
+from realtime.stream_health import StreamHealth, look_at_stream
+from realtime.verdict import Verdict, judge
+
+SHOWN: Final = 10
+"""The latest updates and the busiest environments."""
+
+_roll = Roll()
+"""Who has answered lately, where no service remembers it."""
+
+
+class Totals(Struct, frozen=True):
+    """Sums over the instances."""
+
+    subscribers: int
+    lagging: int
+    updates_delivered: int
+    rejections: int
+
+
+class FleetReport(Struct, frozen=True, kw_only=True):
+    """`at` is when it was made (Unix seconds) and `took` how long that took. `missing`
+    were seen in the last minute and do not answer. If NATS cannot be used `nats_error`
+    says why, and `instances` is at most this process; if the stream cannot be looked
+    at, `stream_error` says why."""
+
+    verdict: Verdict
+    at: float
+    took: float
+    totals: Totals
+    instances: tuple[InstanceReport, ...]
+    missing: tuple[Sighting, ...]
+    latest: tuple[LatestUpdate, ...]
+    busiest: tuple[Busy, ...]
+    stream: StreamHealth | None
+    nats_error: str | None
+    stream_error: str | None
+
+
+async def gather(
+    settings: RealtimeSettings, service: RealtimeService | None = None
+) -> FleetReport:
+    """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
+    at most, and raises nothing for what NATS does."""
+    began = time.monotonic()
+    roll = service.responder.roll if service else _roll
+    answers: list[Answer] = []
+    stream: StreamHealth | None = None
+    nats_error = stream_error = None
+    try:
+        async with nats_client(settings, service) as client:
+            answers, (stream, stream_error) = await asyncio.gather(
+                ask_everybody(client, roll), _look(client, settings)
+            )
+    except NatsUnavailable as error:
+        nats_error = str(error)
+    instances = {answer.report.instance: answer.report for answer in answers}
+    if service is not None:
+        own = service.reporter.report()
+        instances.setdefault(own.instance, own)
+        if stream_error and not answers and service.responder.client:
+            # It is connected, and does not even hear itself.
+            nats_error = nats_error or "NATS does not answer."
+    for answer in answers:
+        roll.note(answer.report.sighting)
+    overdue = [sighting for answer in answers for sighting in answer.overdue]
+    missing = _missing([*roll.seen(), *overdue], instances)
+    present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
+    verdict = judge(
+        nats_error=nats_error,
+        stream_error=stream_error,
+        stream=stream,
+        instances=present,
+        missing=missing,
+    )
+    return FleetReport(
+        verdict=verdict,
+        at=time.time(),
+        took=time.monotonic() - began,
+        totals=_totals(present),
+        instances=tuple(present),
+        missing=tuple(missing),
+        latest=_latest(present),
+        busiest=_busiest(present),
+        stream=stream,
+        nats_error=nats_error,
+        stream_error=stream_error,
+    )
+
+
+def as_json(report: FleetReport) -> bytes:
+    """`report` as JSON that is text even where somebody takes it for HTML."""
+    encoded = json.encode(report)
+    for character in b"<>&":
+        encoded = encoded.replace(b"%c" % character, b"\\u%04x" % character)
+    return encoded
+
+
+async def ask_everybody(client: Client, roll: Roll) -> list[Answer]:
+    """Every instance's answer. Waits until as many have answered as `roll` or any of
+    them knows to be alive, and no longer than `ANSWER_SECONDS`. Raises
+    `NatsUnavailable`."""
+    async with inquiry(client) as question:
+        await question.ask(REPORT)
+        return await question.collect(
+            Answer,
+            lambda answers: (
+                len(answers) >= max(roll.alive(), *(a.alive for a in answers))
+            ),
+            ANSWER_SECONDS,
+        )
+
+
+async def find_instance(
+    settings: RealtimeSettings, instance: str
+) -> InstanceReport | None:
+    """The report of `instance`; None if it does not answer. Raises
+    `NatsUnavailable`."""
+    async with nats_client(settings) as client, inquiry(client) as question:
+        await question.ask(f"{REPORT}.{instance}")
+        answers = await question.collect(Answer, bool, ANSWER_SECONDS)
+    return answers[0].report if answers else None
+
+
+async def _look(
+    client: Client, settings: RealtimeSettings
+) -> tuple[StreamHealth | None, str | None]:
+    try:
+        return await look_at_stream(client, settings, ANSWER_SECONDS), None
+    except NatsUnavailable as error:
+        return None, str(error)
+
+
+def _missing(
+    sightings: Iterable[Sighting], present: Mapping[str, InstanceReport]
+) -> list[Sighting]:
+    """The latest sighting of each instance that is not present."""
+    latest: dict[str, Sighting] = {}
+    for one in sightings:
+        known = latest.get(one.instance)
+        if one.instance not in present and (known is None or one.ago < known.ago):
+            latest[one.instance] = one
+    return sorted(latest.values(), key=lambda one: (one.host, one.pid))
+
+
+def _totals(instances: Sequence[InstanceReport]) -> Totals:
+    return Totals(
+        subscribers=sum(one.subscribers for one in instances),
+        lagging=sum(one.lagging for one in instances),
+        updates_delivered=sum(one.updates_delivered for one in instances),
+        rejections=sum(one.rejections for one in instances),
+    )
+
+
+def _latest(instances: Sequence[InstanceReport]) -> tuple[LatestUpdate, ...]:
+    """Every instance reads the same stream; one may be ahead of another."""
+    by_sequence = {u.sequence: u for one in instances for u in one.latest}
+    newest_first = sorted(by_sequence, reverse=True)
+    return tuple(by_sequence[sequence] for sequence in newest_first[:SHOWN])
+
+
+def _busiest(instances: Sequence[InstanceReport]) -> tuple[Busy, ...]:
+    """As far as the instances tell: an environment that is among the first ten of none
+    of them is left out."""
+    counted: Counter[str] = Counter()
+    for one in instances:
+        for busy in one.busiest:
+            counted[busy.environment] += busy.subscribers
+    return tuple(Busy(key, count) for key, count in counted.most_common(SHOWN))

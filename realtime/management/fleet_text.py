@@ -1,0 +1,72 @@
+"""The fleet as text for a terminal."""
+
+from collections.abc import Iterable, Sequence
+
+from realtime.fleet import FleetReport
+from realtime.presentation import duration, latency, size
+from realtime.report import InstanceReport, Quantiles
+from realtime.verdict import state_of
+
+_HEADINGS = (
+    *("INSTANCE", "STATE", "UP", "SUBSCRIBERS", "LAGGING", "READ", "DELIVERIES"),
+    *("REJECTED", "DELIVERY P50/P99", "SEQUENCE", "NATS", "LAST ERROR"),
+)
+
+
+def fleet_text(report: FleetReport) -> str:
+    """The verdict, a table of the instances, the stream, and the latest updates."""
+    lines = [report.verdict.title, *(f"  {r}" for r in report.verdict.reasons), ""]
+    rows = [_HEADINGS, *(_row(instance) for instance in report.instances)]
+    for one in report.missing:
+        reason = "shut down" if one.draining else "does not answer"
+        seen = f"{reason}, last seen {duration(one.ago)} ago"
+        rows.append((one.name, "missing", *[""] * 9, seen))
+    lines += _table(rows)
+    if stream := report.stream:
+        lines += [
+            "",
+            f"{stream.name}: {stream.messages:,} updates ({size(stream.bytes)}), last "
+            f"sequence {stream.last_sequence:,}, {len(stream.consumers)} consumers",
+        ]
+    for update in report.latest:
+        age = duration(report.at - update.stored_at)
+        lines.append(f"  {update.environment}  {update.sequence}  {age} ago")
+    return "\n".join(map(_printable, lines))
+
+
+def _row(one: InstanceReport) -> Sequence[str]:
+    error = ""
+    if one.last_error and one.last_error_at:
+        error = f"{one.last_error} ({duration(one.now - one.last_error_at)} ago)"
+    return (
+        one.name,
+        state_of(one),
+        duration(one.uptime),
+        f"{one.subscribers:,}",
+        f"{one.lagging:,}",
+        f"{one.updates_read:,}",
+        f"{one.updates_delivered:,}",
+        f"{one.rejections:,}",
+        _quantiles(one.delivery_seconds),
+        f"{one.sequence:,}",
+        one.nats_server or "not connected",
+        error,
+    )
+
+
+def _quantiles(quantiles: Quantiles | None) -> str:
+    if quantiles is None:
+        return "-"
+    return f"{latency(quantiles.p50)}/{latency(quantiles.p99)}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def _printable(line: str) -> str:
+    """What came over NATS must not give orders to a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in line)

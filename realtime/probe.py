@@ -1,0 +1,98 @@
+"""A test update: published like any other, with every instance telling of its
+delivery."""
+
+import asyncio
+import time
+from typing import Final
+
+from msgspec import Struct
+
+from realtime.conf import RealtimeSettings
+from realtime.environments import subject_of
+from realtime.inquiry import ANSWER_SECONDS, Inquiry, inquiry, nats_client
+from realtime.jetstream_publisher import Publisher
+from realtime.report import EXPECT, Delivered, Expectation, Expecting, encode
+from realtime.updates import Update
+
+PUBLISH_SECONDS: Final = 1.7
+DELIVER_SECONDS: Final = 2.0
+
+
+class Reached(Struct, frozen=True):
+    """An instance that delivered the update: to so many subscribers, and `seconds`
+    after it was published, the way back included."""
+
+    name: str
+    subscribers: int
+    seconds: float
+
+
+class Probe(Struct, frozen=True):
+    """What became of a test update, where as many `instances` are alive as any of them
+    knows. `silent` wanted to tell of its delivery and did not, by name."""
+
+    instances: int
+    reached: tuple[Reached, ...]
+    silent: tuple[str, ...]
+
+    @property
+    def subscribers(self) -> int:
+        return sum(one.subscribers for one in self.reached)
+
+    @property
+    def seconds(self) -> float:
+        """Until the last instance had told."""
+        return max((one.seconds for one in self.reached), default=0.0)
+
+
+async def send_test_update(settings: RealtimeSettings, environment: str) -> Probe:
+    """Publish an update of `environment` (a valid key), dated now, and wait until every
+    instance has delivered it.
+
+    Raises `NatsUnavailable` or `PublishFailed`.
+    """
+    async with nats_client(settings) as client, inquiry(client) as question:
+        update = Update(f"{time.time():.6f}")
+        expectation = Expectation(environment, update.updated_at)
+        await question.ask(EXPECT, encode(expectation))
+        expecting = await question.collect(
+            Expecting,
+            lambda answers: len(answers) >= max(a.alive for a in answers),
+            ANSWER_SECONDS,
+        )
+        names = {one.expecting: one.name for one in expecting}
+        publisher = Publisher(client)
+        await publisher.start()
+        began = time.monotonic()
+        deadline = asyncio.get_running_loop().time() + PUBLISH_SECONDS
+        telling = asyncio.create_task(_reached(question, names, began))
+        try:
+            await publisher.publish(subject_of(environment), update.payload(), deadline)
+            reached = await telling
+        finally:
+            telling.cancel()
+    silent = [name for key, name in names.items() if key not in reached]
+    return Probe(
+        instances=max((one.alive for one in expecting), default=0),
+        reached=tuple(reached.values()),
+        silent=tuple(silent),
+    )
+
+
+async def _reached(
+    question: Inquiry, names: dict[str, str], began: float
+) -> dict[str, Reached]:
+    reached: dict[str, Reached] = {}
+
+    def note(answers: list[Delivered]) -> bool:
+        """Called as each comes in: now is when it came."""
+        one = answers[-1]
+        if one.delivered in names and one.delivered not in reached:
+            seconds = time.monotonic() - began
+            name = names[one.delivered]
+            reached[one.delivered] = Reached(name, one.subscribers, seconds)
+        return len(reached) == len(names)
+
+    if names:
+        await question.collect(Delivered, note, DELIVER_SECONDS)
+    return reached

@@ -1,0 +1,183 @@
+"""What the instances of the fleet tell of themselves over NATS, as JSON.
+
+Core NATS, outside the stream's subjects. Whoever may publish there may answer, too:
+what arrives is checked, and is text wherever it is shown.
+"""
+
+from typing import Annotated, Final, TypeVar
+
+from msgspec import Meta, Struct, json
+
+REPORT: Final = "flagsmith.fleet.report"
+"""Asks every instance for its `Answer`; with `.<instance>`, one of them."""
+
+ALIVE: Final = "flagsmith.fleet.alive"
+"""Where every instance publishes its `Sighting` from time to time."""
+
+EXPECT: Final = "flagsmith.fleet.expect"
+"""Asks every instance to tell when it delivers a certain update."""
+
+DRAIN: Final = "flagsmith.fleet.drain"
+"""With `.<instance>`: tells that instance to drain and to stop."""
+
+MAX_BYTES: Final = 256 * 1024
+"""An answer is some 3 kB; anything over this is not looked at."""
+
+LONGEST_TEXT: Final = 500
+Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+InstanceName = Annotated[str, Meta(max_length=200, pattern=r"^[A-Za-z0-9_-]+\Z")]
+"""One token of a NATS subject; the same as the name of its JetStream consumer."""
+
+
+class Busy(Struct, frozen=True):
+    """An environment (shortened key) and how many subscribe to it."""
+
+    environment: Text
+    subscribers: Count
+
+
+class LatestUpdate(Struct, frozen=True):
+    """An update: the environment's shortened key, `updated_at` as it was published,
+    its sequence in the stream, and when it was stored (Unix seconds)."""
+
+    environment: Text
+    updated_at: Text
+    sequence: Count
+    stored_at: float
+
+
+class Quantiles(Struct, frozen=True):
+    """Seconds within which half, 95 % and 99 % were done, of so many."""
+
+    p50: float
+    p95: float
+    p99: float
+    count: Count
+
+
+class InstanceReport(Struct, frozen=True, kw_only=True):
+    """The state of one server process. Times are Unix seconds by its own clock, which
+    showed `now`; what was counted was counted since it started.
+
+    `worker` is its number among the workers of one `serve`; None: it is a process of
+    its own. `not_ready` says why no stream should come here; None: all is well.
+    """
+
+    instance: InstanceName
+    host: Text
+    pid: Count
+    version: Text
+    now: float
+    started_at: float
+    worker: Count | None = None
+    not_ready: Text | None = None
+    draining: bool = False
+    nats_server: Text | None = None
+    nats_reconnects: Count = 0
+    last_error: Text | None = None
+    last_error_at: float | None = None
+    sequence: Count = 0
+    subscribers: Count = 0
+    subscribers_limit: Count = 0
+    lagging: Count = 0
+    environments: Count = 0
+    busiest: tuple[Busy, ...] = ()
+    latest: tuple[LatestUpdate, ...] = ()
+    updates_read: Count = 0
+    updates_delivered: Count = 0
+    rejections: Count = 0
+    publish_seconds: Quantiles | None = None
+    delivery_seconds: Quantiles | None = None
+
+    @property
+    def uptime(self) -> float:
+        """Seconds."""
+        return max(0.0, self.now - self.started_at)
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.sighting.name
+
+    @property
+    def sighting(self) -> "Sighting":
+        return Sighting(
+            instance=self.instance,
+            host=self.host,
+            pid=self.pid,
+            worker=self.worker,
+            draining=self.draining,
+        )
+
+
+class Sighting(Struct, frozen=True, kw_only=True):
+    """An instance that was alive `ago` seconds ago, `draining` or not; `left` if that
+    was its last word."""
+
+    instance: InstanceName
+    host: Text
+    pid: Count
+    worker: Count | None = None
+    draining: bool = False
+    left: bool = False
+    ago: float = 0
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        worker = "" if self.worker is None else f", worker {self.worker}"
+        return f"{self.host} ({self.pid}{worker})"
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """An instance's report, how many instances it knows to be alive, and those that it
+    has not heard of for too long."""
+
+    report: InstanceReport
+    alive: Count
+    overdue: tuple[Sighting, ...] = ()
+
+
+class Expectation(Struct, frozen=True):
+    """The update whose delivery is to be told of, by its environment and time."""
+
+    environment: Text
+    updated_at: Text
+
+
+class Expecting(Struct, frozen=True, kw_only=True):
+    """An instance will tell; how many instances it knows to be alive."""
+
+    expecting: InstanceName
+    name: Text
+    alive: Count
+
+
+class Delivered(Struct, frozen=True, kw_only=True):
+    """An instance has written the update to so many subscribers."""
+
+    delivered: InstanceName
+    subscribers: Count
+
+
+def shortened(key: str) -> str:
+    """An environment key, told from others and yet not given away."""
+    return key if len(key) <= 12 else f"{key[:6]}…{key[-4:]}"
+
+
+_T = TypeVar("_T")
+
+
+def encode(message: Struct) -> bytes:
+    return json.encode(message)
+
+
+def decode(payload: bytes, kind: type[_T]) -> _T | None:
+    """The message in `payload`; None if it is no such message."""
+    if len(payload) > MAX_BYTES:
+        return None
+    try:
+        return json.decode(payload, type=kind)
+    except ValueError:  # msgspec's errors, and not UTF-8
+        return None

@@ -1,0 +1,127 @@
+"""This process's own report, made by asking service, hub, bridge and metrics."""
+
+import os
+import socket
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from realtime import __version__, metrics
+from realtime.quantiles import RecentQuantiles
+from realtime.report import (
+    LONGEST_TEXT,
+    Busy,
+    InstanceReport,
+    LatestUpdate,
+    Sighting,
+    shortened,
+)
+from realtime.stream import NANOSECONDS
+
+if TYPE_CHECKING:
+    from realtime.service import RealtimeService
+
+BUSIEST: Final = 10
+LATEST: Final = 10
+
+
+class Reporter:
+    """Reports on `service`."""
+
+    def __init__(self, service: "RealtimeService") -> None:
+        self._service = service
+        self._started_at = time.time()
+        number = os.environ.get(metrics.WORKER_NUMBER)
+        self._worker = int(number) if number else None
+        self._publish = RecentQuantiles(metrics.publish_duration_seconds)
+        self._delivery = RecentQuantiles(metrics.delivery_duration_seconds)
+        self._read = _SinceStart(metrics.updates_total)
+        self._delivered = _SinceStart(metrics.http_writes["data"])
+        self._rejections = _SinceStart(*metrics.rejections.values())
+        self._reconnects = _SinceStart(metrics.nats_reconnects_total)
+
+    def sample(self) -> None:
+        """Every 10 s: for the latencies of the last minute."""
+        self._publish.sample()
+        self._delivery.sample()
+
+    def me(self) -> Sighting:
+        """Who this is."""
+        return Sighting(
+            instance=self._service.bridge.consumer_name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            worker=self._worker,
+            draining=self._service.draining,
+        )
+
+    def report(self) -> InstanceReport:
+        """The state of this process; visits every environment."""
+        service, me = self._service, self.me()
+        hub, bridge = service.hub, service.bridge
+        not_ready = service.not_ready
+        error, error_at = bridge.last_error or (None, None)
+        return InstanceReport(
+            instance=me.instance,
+            host=me.host,
+            pid=me.pid,
+            worker=me.worker,
+            version=__version__,
+            now=time.time(),
+            started_at=self._started_at,
+            not_ready=not_ready.detail if not_ready else None,
+            draining=me.draining,
+            nats_server=bridge.server,
+            nats_reconnects=self._reconnects.count(),
+            last_error=error and error[:LONGEST_TEXT],
+            last_error_at=error_at,
+            sequence=bridge.sequence,
+            subscribers=hub.subscribers,
+            subscribers_limit=service.settings.max_subscribers,
+            lagging=_total(metrics.lagging_subscribers),
+            environments=hub.environments,
+            busiest=tuple(
+                Busy(shortened(environment), count)
+                for environment, count in hub.busiest(BUSIEST)
+            ),
+            latest=tuple(self._latest()),
+            updates_read=self._read.count(),
+            updates_delivered=self._delivered.count(),
+            rejections=self._rejections.count(),
+            publish_seconds=self._publish.quantiles(),
+            delivery_seconds=self._delivery.quantiles(),
+        )
+
+    def _latest(self) -> Iterable[LatestUpdate]:
+        for environment, latest in self._service.hub.latest(LATEST):
+            sequence, nanoseconds = latest.identity
+            yield LatestUpdate(
+                environment=shortened(environment),
+                updated_at=latest.update.updated_at[:LONGEST_TEXT],
+                sequence=sequence,
+                stored_at=nanoseconds / NANOSECONDS,
+            )
+
+
+class _SinceStart:
+    """What `counters` have counted in this process: a worker's go on from where the one
+    before it stopped."""
+
+    def __init__(self, *counters: Any) -> None:
+        self._counters = counters
+        self._before = _total(*counters)
+
+    def count(self) -> int:
+        return _total(*self._counters) - self._before
+
+
+def _total(*simple_metrics: Any) -> int:
+    """The sum of counters' or gauges' values."""
+    return int(
+        sum(
+            sample.value
+            for metric in simple_metrics
+            for family in metric.collect()
+            for sample in family.samples
+        )
+    )

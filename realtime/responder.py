@@ -1,0 +1,160 @@
+"""Answers for this process: what the fleet asks over the bridge's NATS connection."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import nats.errors
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from realtime import report as messages
+from realtime.connection import describe
+from realtime.exceptions import NatsUnavailable
+from realtime.nats_client import FastClient
+from realtime.report import (
+    Answer,
+    Delivered,
+    Expectation,
+    Expecting,
+    InstanceReport,
+    Sighting,
+    decode,
+    encode,
+)
+from realtime.roll import BEACON_SECONDS, Roll
+from realtime.updates import Update
+
+logger = structlog.get_logger("sse")
+
+FRESH_SECONDS: Final = 0.25
+"""For how long an answer is given again, however often it is asked for: making one
+visits every subscriber."""
+
+EXPECT_SECONDS: Final = 5.0
+MAX_EXPECTATIONS: Final = 100
+
+_INBOX: Final = b"_INBOX."
+
+
+class Responder:
+    """Tells the fleet of this instance, on one connection after the other.
+
+    `me` says who it is, `report` makes its report, and `drain` begins to end this
+    process. `roll` knows the other instances.
+    """
+
+    def __init__(
+        self,
+        *,
+        me: Callable[[], Sighting],
+        report: Callable[[], InstanceReport],
+        drain: Callable[[], None],
+    ) -> None:
+        self._me = me
+        self._report = report
+        self._drain = drain
+        self.roll = Roll()
+        self.client: FastClient | None = None
+        """The connection on which it answers now."""
+        self._beacon: asyncio.TimerHandle | None = None
+        self._answer: tuple[float, bytes] = float("-inf"), b""
+        # Where to tell of an update's delivery, and until when.
+        self._expected: dict[Expectation, tuple[bytes, float]] = {}
+
+    async def join(self, client: FastClient) -> None:
+        """Answer on `client` from now on. Raises `NatsUnavailable`."""
+        me = self._me().instance
+        handlers = {
+            messages.REPORT: self._on_report,
+            f"{messages.REPORT}.{me}": self._on_report,
+            messages.ALIVE: self._on_alive,
+            messages.EXPECT: self._on_expect,
+            f"{messages.DRAIN}.{me}": self._on_drain,
+        }
+        try:
+            await asyncio.gather(*(client.listen(*item) for item in handlers.items()))
+        except nats.errors.Error as error:
+            raise NatsUnavailable(f"Cannot subscribe: {describe(error)}") from error
+        self.client = client
+        self._on_beacon()
+
+    def leave(self) -> None:
+        """The connection ends; if the process does too, say so."""
+        if self._beacon is not None:
+            self._beacon.cancel()
+            me = self._me()
+            self._publish(messages.ALIVE, replace(me, left=me.draining))
+        self.client = self._beacon = None
+        self._expected.clear()
+
+    def delivered(self, environment: str, update: Update, subscribers: int) -> None:
+        """`update` was written to so many subscribers of `environment`."""
+        if not self._expected:
+            return
+        expectation = Expectation(environment, update.updated_at)
+        if expected := self._expected.pop(expectation, None):
+            me = self._me().instance
+            self._reply(expected[0], Delivered(delivered=me, subscribers=subscribers))
+
+    def _on_beacon(self) -> None:
+        self._be_heard()
+        loop = asyncio.get_running_loop()
+        self._beacon = loop.call_later(BEACON_SECONDS, self._on_beacon)
+
+    def _be_heard(self) -> None:
+        self._publish(messages.ALIVE, self._me())
+
+    def _on_alive(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
+        sighting = decode(data, Sighting)
+        me = self._me().instance
+        if sighting and self.roll.note(sighting) and sighting.instance != me:
+            # One that has just started must not take itself for the only one.
+            self._be_heard()
+
+    def _on_report(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
+        made_at, answer = self._answer
+        if time.monotonic() - made_at > FRESH_SECONDS:
+            answer = encode(
+                Answer(
+                    report=self._report(),
+                    alive=self.roll.alive(),
+                    overdue=tuple(self.roll.overdue()),
+                )
+            )
+            self._answer = time.monotonic(), answer
+        self._reply(reply, answer)
+
+    def _on_expect(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
+        expectation = decode(data, Expectation)
+        if expectation is None:
+            return
+        now = time.monotonic()
+        for known, (_reply, until) in list(self._expected.items()):
+            if until <= now:
+                del self._expected[known]
+        if len(self._expected) >= MAX_EXPECTATIONS:
+            return
+        self._expected[expectation] = reply, now + EXPECT_SECONDS
+        me, alive = self._me(), self.roll.alive()
+        self._reply(reply, Expecting(expecting=me.instance, name=me.name, alive=alive))
+
+    def _on_drain(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
+        logger.info("drain.requested")
+        self._drain()
+        self._reply(reply, self._me())
+
+    def _reply(self, reply: bytes, message: Struct | bytes) -> None:
+        # Elsewhere, as on JetStream's own subjects, who asks may not be allowed to
+        # publish: this process is not to do it for them.
+        if reply.startswith(_INBOX):
+            self._publish(reply.decode(), message)
+
+    def _publish(self, subject: str, message: Struct | bytes) -> None:
+        payload = message if isinstance(message, bytes) else encode(message)
+        if self.client is not None:
+            with suppress(NatsUnavailable):
+                self.client.send(subject, payload, "")

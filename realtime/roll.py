@@ -1,0 +1,59 @@
+"""Who is alive: the instances that were heard of in the last minute."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from realtime.report import Sighting
+
+REMEMBER_SECONDS: Final = 60.0
+"""For how long an instance that is not heard of any more is missed."""
+
+BEACON_SECONDS: Final = 2.0
+"""How often each instance lets itself be heard of."""
+
+OVERDUE_SECONDS: Final = 1.5 * BEACON_SECONDS
+
+MAX_INSTANCES: Final = 1000
+"""Whoever may publish on NATS may make instances up: they must not fill the memory."""
+
+
+class Roll:
+    """The last sighting of each instance. `clock` counts seconds from anywhere."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # In the order of being seen.
+        self._last: dict[str, tuple[float, Sighting]] = {}
+
+    def note(self, sighting: Sighting) -> bool:
+        """Remember what was seen just now; whether it is an instance that was not
+        known."""
+        known = self._last.pop(sighting.instance, None)
+        if known is None and len(self._last) >= MAX_INSTANCES:
+            del self._last[next(iter(self._last))]
+        self._last[sighting.instance] = self._clock(), sighting
+        return known is None
+
+    def seen(self) -> list[Sighting]:
+        """The instances seen in the last minute, each with how long ago that was."""
+        now = self._clock()
+        self._last = {
+            instance: (seen_at, sighting)
+            for instance, (seen_at, sighting) in self._last.items()
+            if now - seen_at <= REMEMBER_SECONDS
+        }
+        return [
+            msgspec.structs.replace(sighting, ago=now - seen_at)
+            for seen_at, sighting in self._last.values()
+        ]
+
+    def alive(self) -> int:
+        """How many have not left and are not overdue."""
+        return len(self.seen()) - len(self.overdue())
+
+    def overdue(self) -> list[Sighting]:
+        """Those that have left or were not heard of for too long."""
+        return [s for s in self.seen() if s.left or s.ago >= OVERDUE_SECONDS]

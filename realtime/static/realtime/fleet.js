@@ -1,0 +1,77 @@
+// Replaces the overview by a newer one every two seconds, and says so when it cannot.
+"use strict";
+
+const EVERY_MS = 2000;
+const GIVE_UP_MS = 5000;
+const STALE_MS = 6000;
+
+const fleet = document.getElementById("fleet");
+const staleness = document.getElementById("staleness");
+const announcement = document.getElementById("announcement");
+let updatedAt = performance.now();
+let problem = "";
+
+function level() {
+  return fleet.querySelector("[data-level]").dataset.level;
+}
+
+// The server has escaped everything: there is nothing to put together here.
+function show(html) {
+  const before = level();
+  const focused = document.activeElement && document.activeElement.id;
+  const opened = [...fleet.querySelectorAll("details[open]")].map((one) => one.id);
+  fleet.innerHTML = html;
+  for (const id of opened) {
+    const details = document.getElementById(id);
+    if (details) details.open = true;
+  }
+  if (focused && document.activeElement.id !== focused) {
+    const again = document.getElementById(focused);
+    if (again) again.focus({ preventScroll: true });
+  }
+  if (level() !== before) {
+    announcement.textContent = document.getElementById("verdict").textContent;
+  }
+}
+
+async function refresh() {
+  try {
+    const response = await fetch(fleet.dataset.url, {
+      signal: AbortSignal.timeout(GIVE_UP_MS),
+      redirect: "manual",
+    });
+    if (response.type === "opaqueredirect" || response.status === 403) {
+      throw new Error("you are not logged in any more, or may not see this: reload the page");
+    }
+    if (!response.ok) throw new Error(`the server answers ${response.status}`);
+    show(await response.text());
+    updatedAt = performance.now();
+    problem = "";
+  } catch (error) {
+    problem = error instanceof TypeError ? "the server cannot be reached"
+      : error.name === "TimeoutError" ? "the server does not answer" : error.message;
+  }
+}
+
+function judgeAge() {
+  const age = performance.now() - updatedAt;
+  const stale = problem !== "" || age > STALE_MS;
+  staleness.hidden = !stale;
+  fleet.classList.toggle("stale", stale);
+  if (stale) {
+    const text = `What you see is ${Math.round(age / 1000)} s old${problem && `: ${problem}`}.`;
+    if (staleness.textContent !== text) staleness.textContent = text;
+  }
+}
+
+async function run() {
+  for (;;) {
+    const began = performance.now();
+    if (!document.hidden) await refresh();
+    const rest = Math.max(0, EVERY_MS - (performance.now() - began));
+    await new Promise((resolve) => setTimeout(resolve, rest));
+  }
+}
+
+setInterval(judgeAge, 500);
+setTimeout(run, EVERY_MS);

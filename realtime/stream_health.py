@@ -1,0 +1,123 @@
+"""How JetStream holds the stream: what an operator wants to know of it."""
+
+import json
+from typing import Any, Final
+
+import nats.js.errors
+from msgspec import Struct
+from nats.aio.client import Client
+
+from realtime.conf import RealtimeSettings
+from realtime.exceptions import NatsUnavailable
+from realtime.stream import STREAM, call_api, expected_config
+
+MAX_CONSUMERS: Final = 2048
+
+
+class Setting(Struct, frozen=True):
+    """A field of the stream's configuration, as JSON: what it should be, what it is."""
+
+    name: str
+    expected: str
+    actual: str
+
+    @property
+    def differs(self) -> bool:
+        return self.expected != self.actual
+
+
+class Replica(Struct, frozen=True):
+    """A copy of the stream: whether it is up to date, unreachable, and by how many
+    operations it is behind the leader."""
+
+    name: str
+    leads: bool
+    current: bool
+    offline: bool
+    lag: int
+
+
+class Consumer(Struct, frozen=True):
+    """A consumer: how many updates it has still to be sent, and how many were sent and
+    not acknowledged yet."""
+
+    name: str
+    pending: int
+    unacknowledged: int
+
+
+class StreamHealth(Struct, frozen=True):
+    """`replicas` is empty where NATS is no cluster."""
+
+    name: str
+    settings: tuple[Setting, ...]
+    messages: int
+    bytes: int
+    last_sequence: int
+    replicas: tuple[Replica, ...]
+    consumers: tuple[Consumer, ...]
+
+    @property
+    def differences(self) -> list[Setting]:
+        return [setting for setting in self.settings if setting.differs]
+
+
+async def look_at_stream(
+    client: Client, settings: RealtimeSettings, seconds: float
+) -> StreamHealth:
+    """Ask JetStream, within `seconds` for each answer. Raises `NatsUnavailable`, also
+    if there is no such stream."""
+    try:
+        info = await call_api(client, f"STREAM.INFO.{STREAM}", seconds=seconds)
+        consumers = await _consumers(client, seconds)
+    except nats.js.errors.NotFoundError:
+        raise NatsUnavailable(f"There is no stream {STREAM}.") from None
+    except nats.js.errors.APIError as error:
+        raise NatsUnavailable(f"JetStream refuses: {error.description}") from error
+    config, state = info["config"], info["state"]
+    return StreamHealth(
+        name=STREAM,
+        settings=tuple(
+            Setting(name, json.dumps(value), json.dumps(config.get(name, False)))
+            for name, value in expected_config(settings).items()
+        ),
+        messages=state["messages"],
+        bytes=state["bytes"],
+        last_sequence=state["last_seq"],
+        replicas=tuple(_replicas(info.get("cluster") or {})),
+        consumers=tuple(
+            Consumer(one["name"], one["num_pending"], one["num_ack_pending"])
+            for one in consumers
+        ),
+    )
+
+
+async def _consumers(client: Client, seconds: float) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    while True:
+        page = await call_api(
+            client, f"CONSUMER.LIST.{STREAM}", {"offset": len(found)}, seconds=seconds
+        )
+        consumers = page.get("consumers") or []
+        found += consumers
+        if not consumers or len(found) >= min(page["total"], MAX_CONSUMERS):
+            return found
+
+
+def _replicas(cluster: dict[str, Any]) -> list[Replica]:
+    others = cluster.get("replicas") or []
+    if not others:
+        return []
+    replicas = [
+        Replica(
+            name=one["name"],
+            leads=False,
+            current=one.get("current", False),
+            offline=one.get("offline", False),
+            lag=one.get("lag", 0),
+        )
+        for one in others
+    ]
+    if leader := cluster.get("leader"):
+        replicas.insert(0, Replica(leader, True, True, False, 0))
+    return replicas

@@ -1,0 +1,122 @@
+"""Whether real-time updates work: one word, and why."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from realtime.report import InstanceReport, Sighting
+from realtime.stream_health import StreamHealth
+
+Level = Literal["well", "degraded", "down"]
+
+BEHIND: Final = 1000
+"""Updates that wait to be read: more than are on their way at any time."""
+
+NAMED: Final = 3
+"""How many instances are named before they are only counted."""
+
+
+class Verdict(Struct, frozen=True):
+    """`reasons` are whole sentences; there is at least one."""
+
+    level: Level
+    reasons: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        return {"well": "All well", "degraded": "Degraded", "down": "Down"}[self.level]
+
+
+def judge(
+    *,
+    nats_error: str | None,
+    stream_error: str | None,
+    stream: StreamHealth | None,
+    instances: Sequence[InstanceReport],
+    missing: Sequence[Sighting],
+) -> Verdict:
+    """The verdict on what was found. Down: nobody can subscribe or publish. Degraded:
+    some cannot, or what should stand by does not."""
+    if nats_error:
+        return Verdict("down", (nats_error,))
+    down = list(_down(stream_error, instances))
+    degraded = list(_degraded(stream, instances, missing))
+    if down:
+        return Verdict("down", (*down, *degraded))
+    if degraded:
+        return Verdict("degraded", tuple(degraded))
+    leaving = sum(instance.draining for instance in instances)
+    serving = _counted(len(instances) - leaving, "instance serves", "instances serve")
+    return Verdict("well", (f"{serving} {_subscribers(instances)}.",))
+
+
+def _down(
+    stream_error: str | None, instances: Sequence[InstanceReport]
+) -> Iterable[str]:
+    if stream_error:
+        yield stream_error
+    if not instances:
+        yield "NATS is there, but no instance answers."
+    elif all(instance.not_ready for instance in instances):
+        yield f"No instance takes new streams: {instances[0].not_ready}"
+
+
+def _degraded(
+    stream: StreamHealth | None,
+    instances: Sequence[InstanceReport],
+    missing: Sequence[Sighting],
+) -> Iterable[str]:
+    # One that was shutting down is not missed.
+    if lost := [one.name for one in missing if not one.draining]:
+        yield f"{_named(lost)} {'does' if len(lost) == 1 else 'do'} not answer."
+    waiting = [one for one in instances if one.not_ready and not one.draining]
+    if waiting and len(waiting) < len(instances):
+        names = _named([one.name for one in waiting])
+        yield f"{names}: not ready. {waiting[0].not_ready}"
+    if full := [one.name for one in instances if is_full(one)]:
+        yield f"{_named(full)}: as many subscribers as can be held."
+    if stream is None:
+        return
+    known = {instance.instance: instance.name for instance in instances}
+    for consumer in stream.consumers:
+        if consumer.name in known and consumer.pending > BEHIND:
+            yield f"{known[consumer.name]}: {consumer.pending} updates behind."
+    for setting in stream.differences:
+        yield (
+            f"The stream's {setting.name} is {setting.actual} instead of "
+            f"{setting.expected}."
+        )
+    for replica in stream.replicas:
+        if replica.offline:
+            yield f"The stream's replica on {replica.name} is offline."
+        elif not replica.current:
+            yield f"The stream's replica on {replica.name} is not up to date."
+    if stream.replicas and not any(replica.leads for replica in stream.replicas):
+        yield "The stream has no leader."
+
+
+def is_full(instance: InstanceReport) -> bool:
+    return 0 < instance.subscribers_limit <= instance.subscribers
+
+
+def state_of(instance: InstanceReport) -> str:
+    """`ready`, `unready`, `full` or `draining`; also the name of a CSS class."""
+    if instance.draining:
+        return "draining"
+    if instance.not_ready:
+        return "unready"
+    return "full" if is_full(instance) else "ready"
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} instances"
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number:,} {one if number == 1 else several}"
+
+
+def _subscribers(instances: Sequence[InstanceReport]) -> str:
+    total = sum(instance.subscribers for instance in instances)
+    return _counted(total, "subscriber", "subscribers")

@@ -1,0 +1,58 @@
+"""A database for services with the admin, and Django's client for who may do what."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from realtime.conf import RealtimeSettings
+from realtime.roll import Roll
+from tests.admin.fleet import PASSWORD, USERS, Fleet, create_database, running_fleet
+from tests.support.nats import NatsServer
+
+
+@pytest.fixture(autouse=True)
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process remembers no instance of another test's fleet."""
+    monkeypatch.setattr("realtime.fleet._roll", Roll())
+
+
+@pytest.fixture(scope="session")
+def admin_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With `USERS` in it; sessions and the log are all that tests add."""
+    return create_database(tmp_path_factory.mktemp("admin") / "admin.sqlite3")
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, admin_database: Path) -> Iterator[Fleet]:
+    with running_fleet(tmp_path, admin_database) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def nats_settings(nats: NatsServer, settings: Settings) -> RealtimeSettings:
+    """This process's settings, for a NATS of the test's own."""
+    settings.NATS_URL = [nats.url]
+    return RealtimeSettings.from_django()
+
+
+@pytest.fixture
+def users(db: None) -> dict[str, User]:
+    """`USERS`, in this process's database."""
+    found = {}
+    for name, codenames in USERS.items():
+        user = User.objects.create_user(name, password=PASSWORD, is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        found[name] = user
+    return found
+
+
+@pytest.fixture
+def operator(users: dict[str, User]) -> Client:
+    """Logged in, and may do everything."""
+    client = Client()
+    client.force_login(users["operator"])
+    return client

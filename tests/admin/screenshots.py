@@ -1,0 +1,105 @@
+"""Draw the admin's pages into docs/images: `python -m tests.admin.screenshots`."""
+
+import asyncio
+import os
+import signal
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from playwright.async_api import Browser, Page, StorageState
+
+from tests.admin.fleet import (
+    Fleet,
+    admin_url,
+    create_database,
+    log_in,
+    running_fleet,
+)
+from tests.support.browser import chromium
+from tests.support.service import ROOT
+from tests.support.streams import Stream
+
+IMAGES = ROOT / "docs" / "images"
+DESKTOP = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+LOOKS = {
+    "light": {"color_scheme": "light", "viewport": DESKTOP},
+    "dark": {"color_scheme": "dark", "viewport": DESKTOP},
+    "phone": {"color_scheme": "light", "viewport": PHONE},
+}
+ENVIRONMENTS = {
+    "WzZVkYqY3nP8mTq4RbXk2c": 34,
+    "Hq7sQx2LdKe9vFa1MpTz6w": 11,
+    "staging": 5,
+}
+
+
+async def draw(fleet: Fleet) -> None:
+    async with chromium() as browser, AsyncExitStack() as streams:
+        for environment, count in ENVIRONMENTS.items():
+            for number in range(count):
+                service = fleet.services[number % 2]
+                stream = Stream(service.stream_url(environment))
+                await streams.enter_async_context(stream)
+        for number in range(40):
+            for environment in ENVIRONMENTS:
+                await asyncio.to_thread(fleet.workers.publish, environment, number)
+        page = await browser.new_page()
+        await log_in(page, fleet.workers)
+        login = await page.context.storage_state()
+        await page.context.close()
+
+        await draw_all(browser, fleet, login, "healthy", ".verdict.well")
+        await draw_pages(browser, fleet, login)
+        victim = fleet.workers.workers()[1]
+        fleet.workers.expected_errors = {"worker.died"}
+        os.kill(victim, signal.SIGKILL)
+        await draw_all(browser, fleet, login, "degraded", ".verdict.degraded")
+        await asyncio.to_thread(fleet.nats.kill)
+        await draw_all(browser, fleet, login, "down", ".verdict.down")
+
+
+async def draw_all(
+    browser: Browser, fleet: Fleet, login: StorageState, name: str, until: str
+) -> None:
+    for look, options in LOOKS.items():
+        context = await browser.new_context(storage_state=login, **options)  # type: ignore[arg-type]
+        page = await context.new_page()
+        await page.goto(admin_url(fleet.daphne))
+        await page.wait_for_selector(until)
+        await picture(page, f"{name}-{look}")
+        await context.close()
+
+
+async def draw_pages(browser: Browser, fleet: Fleet, login: StorageState) -> None:
+    context = await browser.new_context(storage_state=login, viewport=DESKTOP)  # type: ignore[arg-type]
+    page = await context.new_page()
+    await page.goto(admin_url(fleet.workers, "realtime/fleet/playground/"))
+    await page.fill("#environment", "playground")
+    await page.click("#subscribe")
+    await page.wait_for_selector("#state:text-is('subscribed')")
+    await page.check("#confirmed")
+    for number in range(1, 4):
+        await page.click("#publish")
+        await page.wait_for_selector(f"#events tbody tr:nth-child({number})")
+    await page.wait_for_selector("#outcome:has-text('instances')")
+    await picture(page, "playground")
+    await context.close()
+
+
+async def picture(page: Page, name: str) -> None:
+    await page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
+
+
+def main() -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        database = create_database(Path(folder) / "admin.sqlite3")
+        with running_fleet(Path(folder), database) as fleet:
+            asyncio.run(draw(fleet))
+            fleet.workers.expected_errors |= {"task.died"}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,312 @@
+"""The admin in real Chromium, over a real fleet: two workers of one `serve` and one
+Daphne, on one NATS."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, ViewportSize, expect
+
+from tests.admin.fleet import Fleet, admin_url, log_in
+from tests.support.browser import chromium, note_errors
+from tests.support.streams import Stream
+
+STREAMS = 6
+PHONE: ViewportSize = {"width": 390, "height": 844}
+SOON = 10_000
+"""Milliseconds in which a page that updates itself every two seconds has done so, on a
+busy machine too."""
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page in which nothing may go wrong, above all nothing that the
+    Content-Security-Policy forbids."""
+    errors: list[str] = []
+    context = await browser.new_context()
+    page = await context.new_page()
+    note_errors(page, errors)
+    yield page
+    assert not errors
+
+
+def log_entries(database: Path, about: str) -> list[tuple[str, str]]:
+    """Who did what to `about`, as the admin's log tells."""
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(
+            "SELECT username, change_message FROM django_admin_log "
+            "JOIN auth_user ON auth_user.id = user_id WHERE object_id = ?",
+            [about],
+        ).fetchall()
+
+
+async def test_overview__fleet_that_changes__shown_without_reloading(
+    fleet: Fleet, page: Page, environment: str
+) -> None:
+    # Given
+    await log_in(page, fleet.workers)
+    states = page.locator(".instances .state")
+    subscribers = page.locator("#total-subscribers")
+    await expect(page.locator("#verdict")).to_have_text("All well")
+    await expect(states).to_have_text(["ready"] * 3)
+    await expect(subscribers).to_have_text("0")
+    await page.evaluate("window.neverReloaded = true")
+
+    # When: streams open on both servers, and close
+    async with AsyncExitStack() as streams:
+        for number in range(STREAMS):
+            url = fleet.services[number % 2].stream_url(environment)
+            stream = await streams.enter_async_context(Stream(url))
+            await stream.next_block()
+
+        # Then
+        await expect(subscribers).to_have_text(str(STREAMS), timeout=SOON)
+        busiest = page.locator("tr", has_text=f"{environment[:6]}…{environment[-4:]}")
+        await expect(busiest.first).to_contain_text(str(STREAMS))
+    await expect(subscribers).to_have_text("0", timeout=SOON)
+
+    # When
+    await asyncio.to_thread(fleet.daphne.stop)
+
+    # Then: asked to go, so it is missing but not missed
+    lone = page.locator(".instances tr", has_text=f"({fleet.daphne.process.pid})")
+    await expect(lone.locator(".state")).to_have_text("missing", timeout=SOON)
+    await expect(lone).to_contain_text("it was shutting down")
+    await expect(page.locator("#verdict")).to_have_text("All well")
+
+    # When
+    await asyncio.to_thread(fleet.nats.kill)
+
+    # Then: what this process knows
+    await expect(page.locator("#verdict")).to_have_text("Down", timeout=SOON)
+    await expect(page.locator(".verdict")).to_contain_text("Cannot connect to NATS")
+    await expect(page.locator("#announcement")).to_have_text("Down")
+    await expect(page.locator(".state.unready")).to_have_count(1)
+    assert await page.evaluate("window.neverReloaded")
+
+
+async def test_overview__instance_killed_before_anybody_looked__missing(
+    fleet: Fleet, page: Page
+) -> None:
+    # Given
+    await asyncio.to_thread(fleet.daphne.kill)
+
+    # When: the page comes from a process that has never asked the killed one
+    await log_in(page, fleet.workers)
+
+    # Then
+    name = f"({fleet.daphne.process.pid})"
+    lone = page.locator(".instances tr", has_text=name)
+    await expect(page.locator("#verdict")).to_have_text("Degraded", timeout=SOON)
+    await expect(page.locator(".verdict")).to_contain_text(f"{name} does not answer.")
+    await expect(lone.locator(".state")).to_have_text("missing")
+    await expect(lone).to_contain_text("last seen")
+    await expect(page.locator(".state.ready")).to_have_count(2)
+
+
+async def test_overview__server_gone__says_that_it_is_stale(
+    fleet: Fleet, browser: Browser
+) -> None:
+    # Given: errors on the console are what this is about
+    page = await browser.new_page()
+    await log_in(page, fleet.daphne)
+    await expect(page.locator("#staleness")).to_be_hidden()
+
+    # When
+    await asyncio.to_thread(fleet.daphne.stop)
+
+    # Then
+    stale = page.locator("#staleness")
+    await expect(stale).to_be_visible(timeout=SOON)
+    await expect(stale).to_contain_text("s old: the server cannot be reached.")
+    await expect(page.locator("#verdict")).to_have_text("All well")
+
+
+async def test_overview__logged_out_elsewhere__says_so(
+    fleet: Fleet, browser: Browser
+) -> None:
+    # Given
+    page = await browser.new_page()
+    await log_in(page, fleet.daphne)
+
+    # When
+    await page.context.clear_cookies()
+
+    # Then
+    stale = page.locator("#staleness")
+    await expect(stale).to_contain_text("not logged in any more", timeout=SOON)
+
+
+async def test_overview__keyboard_only__focus_survives_updates_and_enter_goes_on(
+    fleet: Fleet, page: Page
+) -> None:
+    # Given
+    await log_in(page, fleet.daphne)
+    await page.locator("#stream-summary").focus()
+    await page.keyboard.press("Enter")
+    await page.locator(".action a").first.focus()
+    focused = await page.evaluate("document.activeElement.id")
+    shown = await page.text_content("#as-of")
+
+    # When: it is replaced by a newer one
+    await expect(page.locator("#as-of")).not_to_have_text(shown or "", timeout=SOON)
+
+    # Then
+    assert focused.startswith("drain-sse-")
+    assert await page.evaluate("document.activeElement.id") == focused
+    assert await page.evaluate("document.getElementById('stream-details').open")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/drain/**")
+    await expect(page.locator("h1")).to_have_text("Drain an instance")
+
+
+async def test_overview__without_javascript__a_plain_page_that_can_act(
+    fleet: Fleet, browser: Browser, environment: str, admin_database: Path
+) -> None:
+    # Given
+    context = await browser.new_context(java_script_enabled=False)
+    page = await context.new_page()
+
+    # When
+    await log_in(page, fleet.daphne)
+
+    # Then
+    await expect(page.locator("#verdict")).to_have_text("All well")
+    await expect(page.locator(".instances .state")).to_have_count(3)
+    await expect(page.get_by_role("link", name="Reload")).to_be_visible()
+
+    # When
+    await page.get_by_role("link", name="Send a test update…").click()
+    await page.fill("#environment", environment)
+    await page.get_by_role("button", name="Go on").click()
+    await page.get_by_role("button", name="Yes, send it").click()
+
+    # Then
+    await expect(page.locator(".messagelist .success")).to_contain_text("3 of 3")
+    assert len(log_entries(admin_database, environment)) == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_overview__phone__fits_and_follows_the_colour_scheme(
+    fleet: Fleet, browser: Browser, scheme: str
+) -> None:
+    # Given
+    context = await browser.new_context(
+        viewport=PHONE,
+        color_scheme=scheme,  # type: ignore[arg-type]  # one of its literals
+    )
+    page = await context.new_page()
+
+    # When
+    await log_in(page, fleet.daphne)
+    await page.locator("#stream-summary").click()
+
+    # Then
+    width = await page.evaluate("document.documentElement.scrollWidth")
+    assert width <= PHONE["width"]
+    background = await page.locator(".verdict").evaluate(
+        "one => getComputedStyle(one).backgroundColor"
+    )
+    red, green, blue = (int(part) for part in background[4:-1].split(","))
+    assert (red + green + blue > 3 * 128) is (scheme == "light")
+
+
+async def test_test_update__confirmed__arrives_in_the_playground_and_is_logged(
+    fleet: Fleet, page: Page, environment: str, admin_database: Path
+) -> None:
+    # Given
+    await log_in(page, fleet.daphne)
+    path = f"realtime/fleet/playground/?environment={environment}"
+    await page.goto(admin_url(fleet.daphne, path))
+    await page.click("#subscribe")
+    await expect(page.locator("#state")).to_have_text("subscribed")
+
+    # When
+    other = await page.context.new_page()
+    await other.goto(admin_url(fleet.daphne, "realtime/fleet/test-update/"))
+    await other.fill("#environment", environment)
+    await other.get_by_role("button", name="Go on").click()
+    assert not log_entries(admin_database, environment)
+    await other.get_by_role("button", name="Yes, send it").click()
+
+    # Then
+    told = other.locator(".messagelist .success")
+    await expect(told).to_contain_text("3 of 3 instances told 1 subscriber within")
+    await expect(told).to_contain_text(" ms")
+    row = page.locator("#events tbody tr")
+    await expect(row).to_have_count(1)
+    await expect(row).to_contain_text('{"updated_at":')
+    [(user, message)] = log_entries(admin_database, environment)
+    assert user == "operator"
+    assert message.startswith("Test update: 3 of 3 instances told 1 subscriber")
+
+
+async def test_playground__published_from_the_button__arrives_with_its_latency(
+    fleet: Fleet, page: Page, environment: str, admin_database: Path
+) -> None:
+    # Given
+    await log_in(page, fleet.workers)
+    await page.get_by_role("link", name="Playground").click()
+    await page.fill("#environment", environment)
+    await page.click("#subscribe")
+    await expect(page.locator("#state")).to_have_text("subscribed")
+
+    # When: not confirmed
+    await page.click("#publish")
+
+    # Then
+    assert await page.locator("#confirmed:invalid").count() == 1
+    assert not log_entries(admin_database, environment)
+
+    # When
+    await page.check("#confirmed")
+    await page.click("#publish")
+
+    # Then
+    outcome = page.locator("#outcome")
+    await expect(outcome).to_contain_text("3 of 3 instances told 1 subscriber")
+    cells = page.locator("#events tbody tr td")
+    await expect(cells).to_have_count(4)
+    _, data, after_click, after_time = await cells.all_text_contents()
+    assert data.startswith('{"updated_at":')
+    assert 0 < float(after_click.removesuffix(" ms")) < SOON
+    assert after_time.endswith(" ms")
+    assert [user for user, _ in log_entries(admin_database, environment)] == [
+        "operator"
+    ]
+
+    # When
+    await page.click("#unsubscribe")
+
+    # Then
+    await expect(page.locator("#state")).to_have_text("not subscribed")
+
+
+async def test_playground__no_environment_key__refused_and_text(
+    fleet: Fleet, browser: Browser
+) -> None:
+    # Given: the browser reports the 404 on its console
+    page = await browser.new_page()
+    dialogs: list[object] = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog))
+    await log_in(page, fleet.daphne)
+    hostile = "%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E"
+    path = f"realtime/fleet/playground/?environment={hostile}"
+    await page.goto(admin_url(fleet.daphne, path))
+
+    # When
+    await page.click("#subscribe")
+
+    # Then
+    await expect(page.locator("#state")).to_have_text("refused")
+    assert await page.input_value("#environment") == '"><img src=x onerror=alert(1)>'
+    assert not dialogs

@@ -1,0 +1,374 @@
+"""Gathering the fleet over NATS: `realtime.fleet`, `manage.py fleet`, and what both
+make of answers that nobody should have given."""
+
+import asyncio
+import json
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nats as nats_py
+from nats.aio.msg import Msg
+
+from realtime.conf import RealtimeSettings
+from realtime.fleet import gather
+from realtime.probe import send_test_update
+from realtime.report import REPORT, encode
+from realtime.server.embedded_nats import embedded_nats
+from tests.admin.fleet import Fleet
+from tests.integration.test_commands import ctrl_c, manage, running
+from tests.support.crowd import crowd
+from tests.support.nats import NatsServer
+from tests.support.service import ROOT, TOKEN, running_service
+from tests.support.simulated_fleet import made_up, simulated_fleet
+from tests.support.streams import Stream, event
+from tests.support.waiting import eventually
+
+CROWD = 2000
+ROUNDS = 15
+
+
+def variables(nats: NatsServer) -> dict[str, str]:
+    return {"SSE_AUTHENTICATION_TOKEN": TOKEN, "NATS_URL": nats.url}
+
+
+async def test_gather__real_instances__tells_what_they_did(
+    fleet: Fleet, environment: str
+) -> None:
+    # Given
+    async with (
+        Stream(fleet.daphne.stream_url(environment)) as stream,
+        Stream(fleet.workers.stream_url(environment)) as other,
+    ):
+        await stream.next_block()
+        await other.next_block()
+        for number in range(3):
+            answer = await asyncio.to_thread(
+                fleet.daphne.publish, environment, number + 0.5
+            )
+            assert answer.status_code == 202
+            assert await stream.next_event() == event(f"{number}.5")
+
+        # When
+        report = await gather(fleet.settings)
+
+    # Then
+    assert report.verdict.level == "well"
+    assert report.missing == ()
+    assert {one.pid for one in report.instances} == {
+        *fleet.workers.workers(),
+        fleet.daphne.process.pid,
+    }
+    assert sorted(
+        -1 if one.worker is None else one.worker for one in report.instances
+    ) == [-1, 0, 1]
+    assert report.totals.subscribers == 2
+    assert report.totals.updates_delivered == 6
+    [lone] = [one for one in report.instances if one.worker is None]
+    assert (lone.updates_read, lone.updates_delivered) == (3, 3)
+    assert (lone.subscribers, lone.environments, lone.sequence) == (1, 1, 3)
+    assert lone.publish_seconds is not None
+    assert lone.delivery_seconds is not None
+    assert (lone.publish_seconds.count, lone.delivery_seconds.count) == (3, 3)
+    assert lone.nats_server == fleet.nats.url.removeprefix("nats://")
+    assert 0 < lone.uptime < 60
+    short = f"{environment[:6]}…{environment[-4:]}"
+    [update] = report.latest
+    assert (update.environment, update.updated_at, update.sequence) == (short, "2.5", 3)
+    assert [(b.environment, b.subscribers) for b in report.busiest] == [(short, 2)]
+    assert report.stream is not None
+    assert report.stream.differences == []
+    assert report.stream.last_sequence == 3
+    names = {consumer.name for consumer in report.stream.consumers}
+    assert names == {one.instance for one in report.instances}
+
+
+async def test_gather__connection_lost_and_back__error_and_reconnect_told(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    # Given
+    settings = RealtimeSettings(nats_servers=(nats.url,))
+    with running_service("serve", nats.url, tmp_path) as service:
+        service.await_ready()
+        nats.kill()
+        service.await_ready(False)
+        nats.start()
+        service.await_ready()
+
+        # When
+        report = await gather(settings)
+
+    # Then
+    [one] = report.instances
+    assert one.nats_reconnects == 1
+    assert one.last_error is not None
+    assert "NATS" in one.last_error
+    assert one.last_error_at is not None
+    assert 0 <= one.now - one.last_error_at < 60
+
+
+async def test_gather__incompatible_stream__down_and_said_why(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    # Given
+    client = await nats_py.connect(nats.url)
+    await client.jetstream().add_stream(
+        name="environments-stream",
+        subjects=["flagsmith.environment.>"],
+        storage="memory",
+    )
+    settings = RealtimeSettings(nats_servers=(nats.url,))
+    with running_service("serve", nats.url, tmp_path) as service:
+        service.await_ready(False)
+
+        # When
+        report = await gather(settings)
+    await client.close()
+
+    # Then
+    assert report.verdict.level == "down"
+    assert report.stream is not None
+    assert "storage" in {setting.name for setting in report.stream.differences}
+    assert any("storage" in reason for reason in report.verdict.reasons)
+
+
+async def test_gather__answers_that_are_none__passed_over(
+    nats: NatsServer,
+) -> None:
+    # Given
+    settings = RealtimeSettings(nats_servers=(nats.url,))
+    liar = await nats_py.connect(nats.url)
+
+    async def lie(message: Msg) -> None:
+        for payload in (b"", b"{}", b"\xff" * 100, b"[1]", encode(made_up(9))):
+            await message.respond(payload)
+
+    await liar.subscribe(REPORT, cb=lie)
+    with simulated_fleet(settings, made_up()):
+        # When
+        report = await gather(settings)
+    await liar.close()
+
+    # Then
+    assert [one.host for one in report.instances] == ["host-0"]
+
+
+async def test_report__reply_subject_of_jetstream_s_interface__not_answered(
+    nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given: who may ask for a report, but not purge the stream, asks an instance to
+    settings = RealtimeSettings(nats_servers=(nats.url,))
+    with running_service("serve", nats.url, tmp_path) as service:
+        service.await_ready()
+        service.publish(environment, 1)
+        client = await nats_py.connect(nats.url)
+
+        # When
+        purge = "$JS.API.STREAM.PURGE.environments-stream"
+        await client.publish(REPORT, b"", reply=purge)
+        await client.flush()
+        await gather(settings)
+
+        # Then
+        assert nats.stream()["state"]["messages"] == 1
+        await client.close()
+
+
+async def test_gather__nats_hangs__said_within_two_seconds(fleet: Fleet) -> None:
+    # Given
+    fleet.nats.signal(signal.SIGSTOP)
+    try:
+        # When
+        began = time.monotonic()
+        report = await gather(fleet.settings)
+
+        # Then
+        assert time.monotonic() - began < 2
+        assert report.verdict.level == "down"
+        assert report.nats_error == "Cannot connect to NATS: no answer in time"
+    finally:
+        fleet.nats.signal(signal.SIGCONT)
+
+
+async def test_gather__all_the_time_during_broadcasts__streams_are_not_slower(
+    nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    settings = RealtimeSettings(nats_servers=(nats.url,))
+    done = asyncio.Event()
+
+    async def gather_on() -> None:
+        while not done.is_set():
+            await gather(settings)
+
+    with running_service("serve", nats.url, tmp_path) as service:
+        service.await_ready()
+        async with crowd(service, environment, CROWD):
+            quiet, busy = [], []
+            for _ in range(ROUNDS):
+                # When: in turns, so that the machine's other work disturbs both
+                quiet.append(await deliver(settings, environment))
+                done.clear()
+                gathering = asyncio.create_task(gather_on())
+                busy.append(await deliver(settings, environment))
+                done.set()
+                await gathering
+
+    # Then
+    assert statistics.median(busy) < 1.5 * statistics.median(quiet) + 0.02
+
+
+async def deliver(settings: RealtimeSettings, environment: str) -> float:
+    """Seconds until everybody in the crowd was written to."""
+    probe = await send_test_update(settings, environment)
+    [one] = probe.reached
+    assert one.subscribers == CROWD
+    return one.seconds
+
+
+def test_command__fleet_that_is_well__tells_in_a_table_and_exits_with_0(
+    fleet: Fleet,
+) -> None:
+    # When
+    done = manage("fleet", environment=variables(fleet.nats))
+
+    # Then
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "All well"
+    for pid in (*fleet.workers.workers(), fleet.daphne.process.pid):
+        [row] = [line for line in lines if f"({pid}" in line]
+        assert " ready " in row
+
+
+def test_command__json__the_whole_report_in_one_line(fleet: Fleet) -> None:
+    # When
+    done = manage("fleet", "--json", environment=variables(fleet.nats))
+
+    # Then
+    assert done.returncode == 0
+    [line] = done.stdout.splitlines()
+    report = json.loads(line)
+    assert report["verdict"]["level"] == "well"
+    assert len(report["instances"]) == 3
+
+
+def test_command__one_killed__degraded_and_exits_with_1(fleet: Fleet) -> None:
+    # Given
+    fleet.daphne.kill()
+
+    # When: the command has never seen it, but the others have
+    def missing() -> subprocess.CompletedProcess[str] | None:
+        done = manage("fleet", environment=variables(fleet.nats))
+        return done if "missing" in done.stdout else None
+
+    done = eventually(missing, what="it to be missed")
+
+    # Then
+    assert done is not None
+    assert done.returncode == 1
+    assert done.stdout.startswith("Degraded\n")
+    assert "does not answer, last seen" in done.stdout
+
+
+def test_command__nats_down__says_so_and_exits_with_2() -> None:
+    # When
+    done = manage(
+        "fleet",
+        environment={
+            "SSE_AUTHENTICATION_TOKEN": TOKEN,
+            "NATS_URL": "nats://me:hunter2@127.0.0.1:1",
+        },
+    )
+
+    # Then
+    assert done.returncode == 2
+    assert done.stdout.startswith("Down\n  Cannot connect to NATS: connection refused")
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_command__hostile_report__gives_the_terminal_no_orders(
+    nats: NatsServer,
+) -> None:
+    # Given
+    settings = RealtimeSettings(nats_servers=(nats.url,))
+    hostile = made_up(host="\x1b[2Jcleared", last_error="\x07\n\x9b1m", last_error_at=1)
+    with simulated_fleet(settings, hostile):
+        # When
+        done = manage("fleet", environment=variables(nats))
+
+    # Then
+    assert "?[2Jcleared" in done.stdout
+    assert all(c.isprintable() for c in done.stdout.replace("\n", ""))
+
+
+def test_command__watch__again_and_again_until_ctrl_c(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    # Given
+    log = tmp_path / "log"
+    with running(
+        *("fleet", "--watch", "--json"), environment=variables(fleet.nats), output=log
+    ) as process:
+        # When
+        eventually(lambda: log.read_text().count("\n") >= 2, what="two reports")
+
+        # Then
+        assert ctrl_c(process) == 0
+    reports = [json.loads(line) for line in log.read_text().splitlines()]
+    assert reports[1]["at"] - reports[0]["at"] >= 2
+
+
+def test_other_project__realtime_installed__has_the_page_without_flagsmith_sse(
+    fleet: Fleet,
+) -> None:
+    # When
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.other_project", fleet.nats.url],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    # Then
+    found = json.loads(done.stdout)
+    assert found["instances"] == 3
+    assert found["verdict"] == "well"
+    assert found["flagsmith_sse"] == []
+
+
+def test_service__fleet_s_subjects_forbidden__works_as_ever(
+    tmp_path: Path, environment: str
+) -> None:
+    # Given: permissions from before there was a fleet to ask
+    config = tmp_path / "nats.conf"
+    config.write_text(
+        'authorization { users = [{ user: "sse", password: "secret", permissions: {'
+        ' publish: { deny: "flagsmith.fleet.>" },'
+        ' subscribe: { deny: "flagsmith.fleet.>" } } }] }'
+    )
+    with embedded_nats(tmp_path / "nats", arguments=[f"--config={config}"]) as nats:
+        url = nats.url.replace("nats://", "nats://sse:secret@")
+        with running_service("serve", url, tmp_path) as service:
+            service.await_ready()
+
+            # When
+            answer = service.publish(environment, 1)
+            settings = RealtimeSettings(
+                authentication_tokens=("t",), nats_servers=(url,)
+            )
+            report = asyncio.run(gather(settings))
+
+            # Then
+            assert answer.status_code == 202
+            assert service.is_ready()
+            assert report.verdict.reasons == (
+                "NATS is there, but no instance answers.",
+            )
+            assert report.stream is not None
+            assert len(service.events("nats.connected")) == 1

@@ -1,0 +1,290 @@
+"""The admin's pages by Django's own test client: who may see and do what, that
+everything shown is text, and what a page costs."""
+
+import json
+import time
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from realtime.conf import RealtimeSettings
+from realtime.report import Busy, LatestUpdate
+from tests.support.nats import NatsServer
+from tests.support.simulated_fleet import made_up, simulated_fleet
+
+FLEET = "/admin/realtime/fleet/"
+HOSTILE = """"><script>alert('x')</script>&amp;{{7*7}}"""
+PAGES = ["", "live/", "report.json", "playground/"]
+ACTIONS = ["test-update/", "drain/sse-simulated-0-abcdef/"]
+QUERIES = 4
+"""The session, the user, and what the user and its groups may do."""
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ACTIONS])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_page__not_logged_in__sent_to_the_login(
+    db: None, page: str, method: str
+) -> None:
+    # When
+    answer = getattr(Client(), method)(FLEET + page)
+
+    # Then
+    assert answer.status_code == 302
+    assert answer.url == f"/admin/login/?next={FLEET}{page}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ACTIONS])
+def test_page__staff_without_the_permission__forbidden(
+    users: dict[str, User], page: str
+) -> None:
+    # Given
+    client = Client()
+    client.force_login(users["clerk"])
+
+    # When / Then
+    assert client.get(FLEET + page).status_code == 403
+    assert client.post(FLEET + page).status_code == 403
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page__permission_but_no_staff__sent_to_the_login(
+    users: dict[str, User], page: str
+) -> None:
+    # Given
+    User.objects.filter(username="operator").update(is_staff=False)
+    client = Client()
+    client.force_login(users["operator"])
+
+    # When / Then
+    assert client.get(FLEET + page).status_code == 302
+
+
+@pytest.mark.parametrize("page", ACTIONS)
+def test_action__permission_to_view_only__forbidden_and_not_offered(
+    users: dict[str, User], nats_settings: RealtimeSettings, page: str
+) -> None:
+    # Given
+    client = Client()
+    client.force_login(users["viewer"])
+
+    # When
+    with simulated_fleet(nats_settings, made_up()):
+        overview = client.get(FLEET).content.decode()
+        played = client.get(FLEET + "playground/").content.decode()
+        forbidden = client.get(FLEET + page), client.post(FLEET + page)
+
+    # Then
+    assert [answer.status_code for answer in forbidden] == [403, 403]
+    assert "host-0" in overview
+    assert FLEET + page not in overview
+    assert FLEET + page not in played
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("page", ACTIONS)
+def test_action__without_csrf_token__forbidden(
+    users: dict[str, User], page: str
+) -> None:
+    # Given
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(users["operator"])
+
+    # When
+    answer = client.post(FLEET + page, {"environment": "abc"})
+
+    # Then
+    assert answer.status_code == 403
+    assert "CSRF" in answer.content.decode()
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page__other_methods__not_allowed(operator: Client, page: str) -> None:
+    assert operator.post(FLEET + page).status_code == 405
+    assert operator.delete(FLEET + page).status_code == 405
+
+
+def test_index__permission__lists_the_page(
+    users: dict[str, User], operator: Client
+) -> None:
+    # Given
+    clerk = Client()
+    clerk.force_login(users["clerk"])
+
+    # When / Then
+    assert f'href="{FLEET}"' in operator.get("/admin/").content.decode()
+    assert "Real-time health" in operator.get("/admin/").content.decode()
+    assert FLEET not in clerk.get("/admin/").content.decode()
+
+
+@pytest.mark.parametrize("page", [*PAGES, "test-update/?environment=abc"])
+def test_page__any__strict_content_security_policy(
+    operator: Client, nats_settings: RealtimeSettings, page: str
+) -> None:
+    # When
+    answer = operator.get(FLEET + page)
+
+    # Then
+    policy = dict(
+        directive.split(" ", 1)
+        for directive in answer["Content-Security-Policy"].split("; ")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert "no-store" in answer["Cache-Control"]
+
+
+def test_page__hostile_reports__shown_as_text(
+    operator: Client, nats_settings: RealtimeSettings
+) -> None:
+    # Given: whoever may publish on NATS may answer
+    hostile = made_up(
+        host=HOSTILE,
+        version=HOSTILE,
+        not_ready=HOSTILE,
+        nats_server=HOSTILE,
+        last_error=HOSTILE,
+        last_error_at=1.0,
+        busiest=(Busy(HOSTILE, 1),),
+        latest=(LatestUpdate(HOSTILE, HOSTILE, 1, time.time()),),
+    )
+
+    # When
+    with simulated_fleet(nats_settings, hostile):
+        pages = [operator.get(FLEET + page).content.decode() for page in PAGES[:2]]
+        report = operator.get(FLEET + "report.json")
+        drain = operator.get(FLEET + f"drain/{hostile.instance}/").content.decode()
+
+    # Then
+    for page in (*pages, drain):
+        assert "&lt;script&gt;alert(" in page
+        assert "<script>alert(" not in page
+    assert b"<" not in report.content
+    assert b"&" not in report.content
+    assert report["Content-Type"] == "application/json"
+    assert json.loads(report.content)["instances"][0]["host"] == HOSTILE
+
+
+@pytest.mark.parametrize("page", ["test-update/", "playground/"])
+def test_page__hostile_environment_in_the_address__shown_as_text(
+    operator: Client, page: str
+) -> None:
+    # When
+    answer = operator.get(FLEET + page, {"environment": HOSTILE}).content.decode()
+
+    # Then
+    assert "&lt;script&gt;alert(" in answer
+    assert "<script>alert(" not in answer
+
+
+def test_test_update__no_environment_key__not_sent(operator: Client) -> None:
+    # When
+    answer = operator.post(FLEET + "test-update/", {"environment": HOSTILE})
+
+    # Then
+    assert answer.status_code == 400
+    assert "cannot be an environment key" in answer.content.decode()
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("instance", ["nobody", "sse-simulated-0-abcdef"])
+def test_drain__instance_that_does_not_answer__said(
+    operator: Client, nats_settings: RealtimeSettings, instance: str
+) -> None:
+    # When
+    answers = [operator.get(FLEET + f"drain/{instance}/")]
+    answers.append(operator.post(FLEET + f"drain/{instance}/"))
+
+    # Then
+    for answer in answers:
+        assert answer.status_code == 404
+        assert "does not answer" in answer.content.decode()
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("instance", ["*", "a.b", "a b", ">", "a%0d%0ab"])
+def test_drain__no_token_of_a_subject__not_found(
+    operator: Client, instance: str
+) -> None:
+    assert operator.get(FLEET + f"drain/{instance}/").status_code == 404
+
+
+@pytest.mark.parametrize("page", PAGES[:3])
+@pytest.mark.parametrize("instances", [0, 1, 20])
+def test_overview__any_number_of_instances__as_many_queries(
+    operator: Client,
+    nats_settings: RealtimeSettings,
+    django_assert_num_queries: DjangoAssertNumQueries,
+    instances: int,
+    page: str,
+) -> None:
+    # Given
+    with simulated_fleet(nats_settings, *map(made_up, range(instances))):
+        # When / Then
+        with django_assert_num_queries(QUERIES):
+            answer = operator.get(FLEET + page)
+        assert answer.status_code == 200
+        assert answer.content.count(b"sse-simulated-") >= instances
+
+
+def test_overview__20_instances__rendered_in_300_ms_besides_gathering(
+    operator: Client, nats_settings: RealtimeSettings
+) -> None:
+    # Given
+    with simulated_fleet(nats_settings, *map(made_up, range(20))):
+        operator.get(FLEET)
+
+        # When
+        costs = []
+        for _ in range(5):
+            began = time.perf_counter()
+            answer = operator.get(FLEET)
+            costs.append(time.perf_counter() - began - answer.context["report"].took)
+
+    # Then
+    assert answer.content.count(b"data-instance=") == 20
+    assert min(costs) < 0.3
+
+
+def test_overview__nats_down__said_within_two_seconds(
+    operator: Client, nats: NatsServer, nats_settings: RealtimeSettings
+) -> None:
+    # Given: instances that were seen a moment ago
+    with simulated_fleet(nats_settings, made_up()):
+        assert "host-0" in operator.get(FLEET).content.decode()
+        nats.kill()
+
+        # When
+        began = time.monotonic()
+        answer = operator.get(FLEET)
+
+        # Then
+        assert time.monotonic() - began < 2
+        assert answer.context["report"].verdict.level == "down"
+        assert "Cannot connect to NATS" in answer.content.decode()
+        missing = [one.host for one in answer.context["report"].missing]
+        assert "host-0" in missing
+
+
+def test_playground__process_without_streams__uses_the_service_s_address(
+    operator: Client, settings: Settings
+) -> None:
+    # Given
+    settings.SSE_SERVER_BASE_URL = "https://realtime.example.com/"
+
+    # When
+    answer = operator.get(FLEET + "playground/")
+
+    # Then
+    streams = 'data-streams="https://realtime.example.com/sse/environments/"'
+    assert streams in answer.content.decode()
+    policy = answer["Content-Security-Policy"]
+    assert "connect-src 'self' https://realtime.example.com;" in policy

@@ -1,0 +1,90 @@
+"""Instances that are no more than their answers: real responders on connections of
+their own, with made-up reports."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from realtime.conf import RealtimeSettings
+from realtime.connection import close, connect
+from realtime.nats_client import FastClient
+from realtime.report import Busy, InstanceReport, LatestUpdate
+from realtime.responder import Responder
+from tests.support.waiting import eventually
+
+START_SECONDS = 20
+
+
+def made_up(number: int = 0, **fields: Any) -> InstanceReport:
+    """A report of an instance that is well; `fields` say what is different."""
+    now = time.time()
+    return InstanceReport(
+        **{
+            "instance": f"sse-simulated-{number}-abcdef",
+            "host": f"host-{number}",
+            "pid": 1000 + number,
+            "version": "1.2.3",
+            "now": now,
+            "started_at": now - 3600,
+            "nats_server": "127.0.0.1:4222",
+            "subscribers": 10,
+            "subscribers_limit": 1000,
+            "environments": 1,
+            "busiest": (Busy("busy", 10),),
+            "latest": (LatestUpdate("busy", "1", 7, now - 60),),
+            **fields,
+        }
+    )
+
+
+@contextmanager
+def simulated_fleet(
+    settings: RealtimeSettings, *reports: InstanceReport
+) -> Iterator[None]:
+    """Instances that answer with `reports`, on an event loop of their own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        starting = asyncio.run_coroutine_threadsafe(_start(settings, reports), loop)
+        started = starting.result(START_SECONDS)
+        eventually(
+            lambda: all(r.roll.alive() == len(reports) for r, _ in started),
+            what="all to have heard of all",
+        )
+        yield
+        stopping = asyncio.run_coroutine_threadsafe(_stop(started), loop)
+        stopping.result(START_SECONDS)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _start(
+    settings: RealtimeSettings, reports: tuple[InstanceReport, ...]
+) -> list[tuple[Responder, FastClient]]:
+    started = []
+    for report in reports:
+        client = await connect(settings, on_closed=_on_closed)
+        responder = Responder(
+            me=lambda report=report: report.sighting,  # type: ignore[misc]
+            report=lambda report=report: report,  # type: ignore[misc]
+            drain=lambda: None,
+        )
+        await responder.join(client)
+        started.append((responder, client))
+    return started
+
+
+async def _stop(started: list[tuple[Responder, FastClient]]) -> None:
+    for responder, client in started:
+        responder.leave()
+        await close(client)
+
+
+async def _on_closed() -> None:
+    """The test ends it."""

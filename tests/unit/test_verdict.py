@@ -1,0 +1,153 @@
+"""The verdict on every kind of finding."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from realtime.report import Sighting
+from realtime.stream_health import Consumer, Replica, Setting, StreamHealth
+from realtime.verdict import BEHIND, judge, state_of
+from tests.support.simulated_fleet import made_up
+
+ONE, TWO = made_up(1), made_up(2)
+UNREADY = {"not_ready": "NATS is not connected."}
+LOST = Sighting(instance="x", host="host", pid=7, worker=1)
+STREAM = StreamHealth(
+    name="environments-stream",
+    settings=(Setting("storage", '"file"', '"file"'),),
+    messages=1,
+    bytes=100,
+    last_sequence=1,
+    replicas=(),
+    consumers=(Consumer(ONE.instance, 0, 0),),
+)
+LEADER = Replica("nats-1", leads=True, current=True, offline=False, lag=0)
+
+
+def stream(**fields: object) -> StreamHealth:
+    return msgspec.structs.replace(STREAM, **fields)
+
+
+WELL = {
+    "nats_error": None,
+    "stream_error": None,
+    "stream": STREAM,
+    "instances": [ONE, TWO],
+    "missing": [],
+}
+
+CASES: dict[str, tuple[dict[str, object], str, list[str]]] = {
+    # what it is: what is different, the level, how each reason begins
+    "well": ({}, "well", ["2 instances serve 20 subscribers."]),
+    "one alone": (
+        {"instances": [made_up(1, subscribers=1)]},
+        "well",
+        ["1 instance serves 1 subscriber."],
+    ),
+    "one draining": (
+        {"instances": [ONE, made_up(2, draining=True, **UNREADY)]},
+        "well",
+        ["1 instance serves 20 subscribers."],
+    ),
+    "one that was shutting down is gone": (
+        {"missing": [msgspec.structs.replace(LOST, draining=True)]},
+        "well",
+        ["2 instances serve"],
+    ),
+    "one missing": (
+        {"missing": [LOST]},
+        "degraded",
+        ["host (7, worker 1) does not answer."],
+    ),
+    "many missing": ({"missing": [LOST] * 4}, "degraded", ["4 instances do not"]),
+    "one not ready": (
+        {"instances": [ONE, made_up(2, **UNREADY)]},
+        "degraded",
+        ["host-2 (1002): not ready. NATS is not connected."],
+    ),
+    "one full": (
+        {"instances": [ONE, made_up(2, subscribers=1000)]},
+        "degraded",
+        ["host-2 (1002): as many subscribers as can be held."],
+    ),
+    "one behind": (
+        {"stream": stream(consumers=(Consumer(ONE.instance, BEHIND + 1, 0),))},
+        "degraded",
+        ["host-1 (1001): 1001 updates behind."],
+    ),
+    "somebody else's consumer behind": (
+        {"stream": stream(consumers=(Consumer("mine", BEHIND + 1, 0),))},
+        "well",
+        ["2 instances serve"],
+    ),
+    "other configuration": (
+        {"stream": stream(settings=(Setting("storage", '"file"', '"memory"'),))},
+        "degraded",
+        ['The stream\'s storage is "memory" instead of "file".'],
+    ),
+    "replica offline": (
+        {"stream": stream(replicas=(LEADER, Replica("b", False, False, True, 9)))},
+        "degraded",
+        ["The stream's replica on b is offline."],
+    ),
+    "replica behind": (
+        {"stream": stream(replicas=(LEADER, Replica("b", False, False, False, 9)))},
+        "degraded",
+        ["The stream's replica on b is not up to date."],
+    ),
+    "no leader": (
+        {"stream": stream(replicas=(Replica("b", False, True, False, 0),))},
+        "degraded",
+        ["The stream has no leader."],
+    ),
+    "nobody ready": (
+        {"instances": [made_up(1, **UNREADY)]},
+        "down",
+        ["No instance takes new streams: NATS is not connected."],
+    ),
+    "nobody there": ({"instances": []}, "down", ["NATS is there, but no instance"]),
+    "no stream": (
+        {"stream": None, "stream_error": "There is no stream."},
+        "down",
+        ["There is no stream."],
+    ),
+    "no NATS": (
+        {"nats_error": "Cannot connect.", "missing": [LOST], "instances": []},
+        "down",
+        ["Cannot connect."],
+    ),
+    "down and degraded": (
+        {"instances": [], "missing": [LOST]},
+        "down",
+        ["NATS is there, but no instance", "host (7, worker 1) does not answer."],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_judge__every_finding__word_and_reasons(case: str) -> None:
+    # Given
+    different, level, beginnings = CASES[case]
+
+    # When
+    verdict = judge(**{**WELL, **different})  # type: ignore[arg-type]  # by name
+
+    # Then
+    assert verdict.level == level
+    assert len(verdict.reasons) == len(beginnings)
+    for reason, beginning in zip(verdict.reasons, beginnings, strict=True):
+        assert reason.startswith(beginning)
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({}, "ready"),
+        (UNREADY, "unready"),
+        ({"subscribers": 1000}, "full"),
+        ({"draining": True, **UNREADY}, "draining"),
+    ],
+)
+def test_state_of__instance__one_word(fields: dict[str, Any], state: str) -> None:
+    assert state_of(made_up(**fields)) == state
