@@ -69,7 +69,7 @@ requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in
 	done
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) .nats tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3
+	rm -rf $(VENV) .nats build dist *.egg-info tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
