@@ -15,8 +15,8 @@ from tests.support.nats import NatsServer
 
 
 @pytest.fixture(autouse=True)
-def nobody_seen_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What this process has gathered in other tests would be missing in this one."""
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process remembers no instance of another test's fleet."""
     monkeypatch.setattr("realtime.fleet._roll", Roll())
 
 

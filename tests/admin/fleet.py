@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
 from playwright.async_api import Page
 
 from realtime.conf import RealtimeSettings
@@ -97,6 +98,21 @@ def running_fleet(folder: Path, database: Path) -> Iterator[Fleet]:
 
 def admin_url(service: Service, path: str = "realtime/fleet/") -> str:
     return f"{service.url}/admin/{path}"
+
+
+def admin_session(url: str, user: str, password: str) -> requests.Session:
+    """Logged in to the service at `url`, without a browser."""
+    session = requests.Session()
+    login = f"{url}/admin/login/"
+    session.get(login, timeout=5)
+    form = {
+        "username": user,
+        "password": password,
+        "csrfmiddlewaretoken": session.cookies["flagsmith_sse_csrftoken"],
+    }
+    answer = session.post(login, form, timeout=5, allow_redirects=False)
+    assert answer.status_code == 302, answer.text
+    return session
 
 
 async def log_in(page: Page, service: Service, user: str = "operator") -> None:

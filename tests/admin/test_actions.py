@@ -66,6 +66,8 @@ def test_drain__worker__replaced_before_it_leaves(fleet: Fleet, api: Client) -> 
     assert entry.object_repr.endswith(f"({leaving}, worker 0)")
     assert entry.get_change_message().startswith("Drain: It ends its streams")
 
+    assert entry.object_repr in api.get("/admin/").content.decode()
+
     # Then: who left is missing, but not missed
     report = look(fleet)
     assert report.verdict.level == "well"

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import requests
 
+from tests.admin.fleet import admin_session
 from tests.integration.test_commands import ctrl_c, manage, running
 from tests.support.waiting import eventually
 
@@ -37,25 +37,14 @@ def started(folder: Path, environment: dict[str, str]) -> Iterator[str]:
 
 def printed_login(output: str) -> tuple[str, str, str]:
     """The address, the user and the password."""
-    [address] = re.findall(r"http://localhost(:\d+/admin/)\n", output)
+    [port] = re.findall(r"http://localhost:(\d+)/admin/\n", output)
     [(user, password)] = re.findall(r"^Log in as (\w+), password (\S+)$", output, re.M)
-    return f"http://127.0.0.1{address}", user, password
+    return f"http://127.0.0.1:{port}", user, password
 
 
-def page_after_login(address: str, user: str, password: str) -> str:
-    session = requests.Session()
-    session.get(f"{address}login/", timeout=5)
-    answer = session.post(
-        f"{address}login/",
-        {
-            "username": user,
-            "password": password,
-            "csrfmiddlewaretoken": session.cookies["flagsmith_sse_csrftoken"],
-            "next": "/admin/realtime/fleet/",
-        },
-        timeout=5,
-    )
-    return answer.text
+def page_after_login(url: str, user: str, password: str) -> str:
+    session = admin_session(url, user, password)
+    return session.get(f"{url}/admin/realtime/fleet/", timeout=5).text
 
 
 def test_start__new_and_again__the_printed_login_works(

@@ -328,3 +328,25 @@ def test_broadcast__many_subscribers__as_many_metric_operations_as_for_one(
     # Then
     assert len(operations) == 2 * few
     assert few <= 3
+
+
+def test_busiest__more_environments_than_asked_for__most_subscribers_first(
+    hub: Hub,
+) -> None:
+    # Given
+    for environment, count in {"few": 1, "most": 3, "some": 2}.items():
+        for _ in range(count):
+            hub.subscribe(environment, Recorder())
+
+    # When / Then
+    assert hub.busiest(2) == [("most", 3), ("some", 2)]
+
+
+def test_latest__updated_again__newest_first(hub: Hub) -> None:
+    # Given
+    for identity, environment in enumerate(["a", "b", "c", "a"]):
+        hub.broadcast(environment, latest(ONE, identity))
+
+    # When / Then
+    assert [environment for environment, _ in hub.latest(2)] == ["a", "c"]
+    assert hub.latest(1)[0][1].identity == latest(ONE, 3).identity

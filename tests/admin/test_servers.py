@@ -1,11 +1,14 @@
-"""The streaming endpoints and the database have nothing to do with each other."""
+"""The streaming endpoints have nothing to do with the database; what the admin serves
+over HTTP, without a browser."""
 
+import signal
+import time
 from pathlib import Path
 
 import requests
 
 from realtime.server.embedded_nats import EmbeddedNats
-from tests.admin.fleet import PASSWORD, Fleet, admin_url, admin_variables
+from tests.admin.fleet import PASSWORD, Fleet, admin_session, admin_url, admin_variables
 from tests.support.counting import HEADER
 from tests.support.raw_http import ask
 from tests.support.service import Service, running_service
@@ -119,27 +122,43 @@ def test_admin__static_files__served_with_their_type_by_every_server(
 
 def test_admin__session_of_one_server__good_on_the_other(fleet: Fleet) -> None:
     # Given
-    session = requests.Session()
-    login = f"{fleet.workers.url}/admin/login/"
-    session.get(login, timeout=5)
-    token = session.cookies["flagsmith_sse_csrftoken"]
+    session = admin_session(fleet.workers.url, "viewer", PASSWORD)
 
-    # When
-    answer = session.post(
-        login,
-        {
-            "username": "viewer",
-            "password": PASSWORD,
-            "csrfmiddlewaretoken": token,
-            "next": "/admin/realtime/fleet/report.json",
-        },
-        timeout=5,
-    )
-    elsewhere = session.get(
-        admin_url(fleet.daphne, "realtime/fleet/report.json"), timeout=5
-    )
+    for service in fleet.services:
+        # When
+        report = session.get(report_url(service), timeout=5).json()
 
-    # Then
-    for report in (answer.json(), elsewhere.json()):
+        # Then
         assert report["verdict"]["level"] == "well"
         assert len(report["instances"]) == 3
+
+
+def test_admin__nats_hangs__said_within_two_seconds_with_what_is_known_here(
+    fleet: Fleet,
+) -> None:
+    # Given
+    session = admin_session(fleet.daphne.url, "viewer", PASSWORD)
+    own = fleet.daphne.process.pid
+    others = fleet.workers.workers()
+    fleet.nats.signal(signal.SIGSTOP)
+    try:
+        for connected in (True, False):
+            # When: the connection still seems to stand, then it is given up
+            fleet.daphne.await_ready(connected)
+            began = time.monotonic()
+            report = session.get(report_url(fleet.daphne), timeout=5).json()
+
+            # Then
+            assert time.monotonic() - began < 2
+            assert report["verdict"]["level"] == "down"
+            assert "no answer" in report["nats_error"] or (
+                "does not answer" in report["nats_error"]
+            )
+            assert [one["pid"] for one in report["instances"]] == [own]
+            assert {one["pid"] for one in report["missing"]} == set(others)
+    finally:
+        fleet.nats.signal(signal.SIGCONT)
+
+
+def report_url(service: Service) -> str:
+    return admin_url(service, "realtime/fleet/report.json")
