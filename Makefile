@@ -61,7 +61,7 @@ audit: $(VENV)/dev.done ## Ask PyPI about known vulnerabilities of all dependenc
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements/dev.txt
 
 requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
-	cd requirements && for set in base serve embedded dev; do \
+	cd requirements && for set in base serve postgres embedded dev; do \
 		inputs="$$inputs $$set.in"; \
 		CUSTOM_COMPILE_COMMAND="make requirements" ../$(BIN)/pip-compile --quiet --upgrade \
 			--strip-extras --no-annotate --no-emit-index-url --no-emit-find-links \
@@ -69,7 +69,7 @@ requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in
 	done
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) .nats tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3
+	rm -rf $(VENV) .nats build dist *.egg-info tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'

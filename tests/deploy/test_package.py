@@ -43,7 +43,7 @@ def test_source_distribution__holds_licence_and_requirements(built: Path) -> Non
 
     # Then
     assert f"{name}/LICENSE" in members
-    assert {f"{name}/requirements/{s}.in" for s in ("base", "serve", "embedded")} < (
+    assert {f"{name}/requirements/{s}.in" for s in ("base", "serve", "postgres")} < (
         members
     )
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.deploy.proxies import free_port
 from tests.support.fresh import INSTALL_SECONDS, fresh_copy, fresh_variables
+from tests.support.processes import working_in
 from tests.support.waiting import eventually
 
 COMMANDS = ("make run", "make test")
@@ -90,8 +91,7 @@ def test_first_command__clean_copy__the_three_lines_work_and_ctrl_c_ends_it(
     text = output.read_text()
     assert "server.stopped" in text
     assert "Traceback" not in text
-    left = subprocess.run(["pgrep", "-f", str(clone)], capture_output=True, check=False)
-    assert left.stdout == b""
+    eventually(lambda: not working_in(clone), what="the end of all its processes")
 
 
 def test_second_command__clean_copy__its_quick_part_passes(clone: Path) -> None:
