@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -69,6 +70,7 @@ class RealtimeService:
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._draining: asyncio.Task[None] | None = None
+        self._served = asyncio.Event()
         self._died = False
         self._drained = False
 
@@ -82,6 +84,13 @@ class RealtimeService:
         if reason := self.bridge.not_ready:
             return Refusal("nats", reason)
         return None
+
+    async def await_ready(self, seconds: float) -> None:
+        """Wait until streams can be served for the first time; no longer than so many
+        seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._served.wait()
 
     def note_readiness(self) -> None:
         """Tell the metrics whether new streams are welcome."""
@@ -143,6 +152,7 @@ class RealtimeService:
             _, pending = await asyncio.wait(pending, timeout=STOP_RETRY_SECONDS)
 
     def _on_ready(self) -> None:
+        self._served.set()
         self.note_readiness()
         self.admission.review()
 

@@ -30,6 +30,11 @@ so that the one to close it is never the one that was just sent a request."""
 GRACE_SECONDS: Final = 3
 """After the drain: for what is still being answered."""
 
+HEAD_START_SECONDS: Final = 2.0
+"""For a worker to get ready before it listens: the one that it replaces takes the
+connections meanwhile, and would have answered what this one must still refuse. Longer
+than that it is NATS that is away, and `/readyz` is to say so."""
+
 LINGER_SECONDS: Final = 0.5
 """After the listener was handed over: for connections that were accepted already, and
 whose request is still to come. uvicorn would close them unanswered."""
@@ -85,6 +90,9 @@ class Server(uvicorn.Server):
         logger.info("server.stopped")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._lifeline is not None:
+            self._service.start()
+            await self._service.await_ready(HEAD_START_SECONDS)
         await super().startup(sockets)
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]
