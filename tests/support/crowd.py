@@ -15,7 +15,8 @@ WAIT_SECONDS = 20
 
 
 class Member:
-    """One subscriber; `status` is the response's, `received` all that was read."""
+    """One subscriber; `status` is the response's, `received` all that was read.
+    `receive_buffer` is the size of the kernel's, in bytes, where it matters."""
 
     def __init__(self, receive_buffer: int | None = None) -> None:
         self._client = socket.socket()
@@ -67,11 +68,9 @@ async def crowd(
     count: int,
     *,
     at_once: int = AT_ONCE,
-    receive_buffer: int | None = None,
 ) -> AsyncIterator[list[Member]]:
-    """`count` clients that have asked for the stream and got the head of a response;
-    `receive_buffer` is the size of the kernel's, in bytes, where it matters."""
-    members = [Member(receive_buffer) for _ in range(count)]
+    """`count` clients that have asked for the stream and got the head of a response."""
+    members = [Member() for _ in range(count)]
     try:
         turns = asyncio.Semaphore(at_once)
 

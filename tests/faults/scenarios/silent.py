@@ -1,7 +1,10 @@
 """Clients that do not read, or hardly."""
 
 import asyncio
+import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
@@ -14,8 +17,7 @@ from tests.faults.scenarios.surroundings import (
     socket_memory,
     surroundings,
 )
-from tests.support.crowd import Member, crowd
-from tests.support.service import TOKEN, Service
+from tests.support.service import ROOT, TOKEN, Service
 
 CLIENTS = 1000
 FILL_UPDATES = 60
@@ -26,7 +28,7 @@ FILL_INTERVAL = 0.1
 
 MEASURE_SECONDS = 15.0
 WORSE = 1.5
-NOISE_SECONDS = 0.01
+NOISE_SECONDS = 0.05
 """What a p99 of a few milliseconds may vary by on a busy machine."""
 
 MOST_MB = 400.0
@@ -45,12 +47,24 @@ def fill(service: Service) -> None:
             time.sleep(FILL_INTERVAL)
 
 
-async def trickle(member: Member, start: float) -> None:
-    """Read a byte a second for ever, from `start` seconds on."""
-    await asyncio.sleep(start)
-    while True:
-        assert await member.read(1), "the stream was ended"
-        await asyncio.sleep(1)
+@asynccontextmanager
+async def slow_readers(service: Service) -> AsyncIterator[None]:
+    """All of them, while they run."""
+    module = "tests.faults.scenarios.slow_readers"
+    readers = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, str(service.port), str(CLIENTS)),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert readers.stdout is not None
+        assert await readers.stdout.readline() == b"subscribed\n"
+        yield
+        assert readers.returncode is None, "they have ended"
+    finally:
+        if readers.returncode is None:
+            readers.kill()
+        await readers.wait()
 
 
 async def measure(folder: Path, rng: Random) -> Finding:
@@ -59,15 +73,7 @@ async def measure(folder: Path, rng: Random) -> Finding:
         _,
     ):
         before = await p99_of_others(service, MEASURE_SECONDS, rng)
-        async with (
-            crowd(service, "unread", CLIENTS, receive_buffer=2048),
-            crowd(service, "unread", CLIENTS, receive_buffer=2048) as slow,
-        ):
-            trickling = [
-                # Not all at once: that would delay the others here, not there.
-                asyncio.create_task(trickle(member, rng.random()))
-                for member in slow
-            ]
+        async with slow_readers(service):
             held, in_kernel = memory(service), socket_memory()
             began = time.monotonic()
             await asyncio.to_thread(fill, service)
@@ -76,9 +82,6 @@ async def measure(folder: Path, rng: Random) -> Finding:
             more = memory(service) - held
             more_in_kernel = socket_memory() - in_kernel
             during = await p99_of_others(service, MEASURE_SECONDS, rng)
-            for task in trickling:
-                task.cancel()
-            await asyncio.gather(*trickling, return_exceptions=True)
     return Finding(
         f"{FILL_UPDATES} updates for them in {filled:.0f} s: {lagging} backed up, "
         f"{more:.0f} MB in the process and {more_in_kernel:.0f} MB in the kernel; "
