@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench audit check unit integration set-up-tests docs dashboard \
-	picture screenshots image requirements clean
+.PHONY: help run test bench audit check unit integration faults faults-short set-up-tests \
+	docs dashboard picture screenshots image requirements clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -14,7 +14,7 @@ help: ## List the targets
 run: $(VENV)/embedded.done ## Run the service with a NATS of its own on http://localhost:8088
 	@SSE_ADMIN_ENABLED=$${SSE_ADMIN_ENABLED-true} exec $(BIN)/python manage.py serve --with-nats
 
-test: check unit integration ## Everything that CI runs
+test: check unit integration faults-short ## Everything that CI runs
 
 check: $(VENV)/dev.done ## Linters and types
 	$(BIN)/ruff check .
@@ -29,6 +29,12 @@ integration: set-up-tests ## Tests against real servers, brokers, SDKs, proxies 
 
 set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python packages
 	$(BIN)/python -m tests.set_up
+
+faults-short: set-up-tests ## Two minutes of faults under the ledger
+	$(BIN)/python -m tests.faults --short
+
+faults: set-up-tests ## Ten minutes of all faults; writes docs/reliability.md
+	$(BIN)/python -m tests.faults --minutes 10
 
 bench: set-up-tests ## Measure fan-out, publishing, memory; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
@@ -55,7 +61,7 @@ audit: $(VENV)/dev.done ## Ask PyPI about known vulnerabilities of all dependenc
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements/dev.txt
 
 requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
-	cd requirements && for set in base serve embedded dev; do \
+	cd requirements && for set in base serve postgres embedded dev; do \
 		inputs="$$inputs $$set.in"; \
 		CUSTOM_COMPILE_COMMAND="make requirements" ../$(BIN)/pip-compile --quiet --upgrade \
 			--strip-extras --no-annotate --no-emit-index-url --no-emit-find-links \
@@ -63,7 +69,7 @@ requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in
 	done
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) .nats tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3
+	rm -rf $(VENV) .nats build dist *.egg-info tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'

@@ -168,7 +168,7 @@ def _service(request: HttpRequest) -> RealtimeService | None:
 
 
 def _settings() -> RealtimeSettings:
-    return RealtimeSettings.from_django()
+    return RealtimeSettings.from_django(hosting=False)
 
 
 def _told(probe: Probe) -> str:

@@ -12,6 +12,8 @@ DEBIAN_PACKAGES = {
     "caddy": "caddy",
     "chromium": "chromium",
     "curl": "curl",
+    "faketime": "faketime",
+    "ip": "iproute2",
     "nginx": "nginx",
     "npm": "npm",
     "prometheus": "prometheus",

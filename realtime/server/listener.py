@@ -11,7 +11,7 @@ BACKLOG: Final = 4096
 """A short backlog makes thousands of clients that reconnect at once wait for seconds:
 ../shared/design.md, 5."""
 
-USER_TIMEOUT_MILLISECONDS: Final = 40_000
+USER_TIMEOUT_MILLISECONDS: Final = 30_000
 """How long what was sent may stay unconfirmed until the kernel gives the connection up:
 a peer that vanished without a word is gone this long after the next keep-alive, where
 Linux alone takes a quarter of an hour."""

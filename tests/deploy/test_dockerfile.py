@@ -79,7 +79,7 @@ def test_dockerfile__stages__pinned_and_the_last_runs_as_nobody() -> None:
     ("path", "expected"),
     [
         ("realtime/hub.py", True),
-        ("requirements/serve.txt", True),
+        ("requirements/postgres.txt", True),
         ("requirements/dev.txt", False),
         (".git/config", False),
         (".env", False),
@@ -141,6 +141,25 @@ def healthcheck(image: Image, port: int) -> int:
         stderr=subprocess.DEVNULL,
         check=False,
     ).returncode
+
+
+def test_image__admin_with_postgresql__finds_its_driver(image: Image) -> None:
+    # When
+    done = subprocess.run(
+        [*image.commands["ENTRYPOINT"], "check"],
+        cwd=image.path(image.workdir),
+        env=image.variables(
+            SSE_AUTHENTICATION_TOKEN="x",
+            SSE_ADMIN_ENABLED="true",
+            DATABASE_URL="postgres://user:password@127.0.0.1:1/name",
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    # Then
+    assert done.returncode == 0, done.stderr
 
 
 def test_image__daphne_instead__is_there(image: Image) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,30 @@ def test_source_distribution__holds_licence_and_requirements(built: Path) -> Non
 
     # Then
     assert f"{name}/LICENSE" in members
-    assert {f"{name}/requirements/{s}.in" for s in ("base", "serve", "embedded")} < (
+    assert {f"{name}/requirements/{s}.in" for s in ("base", "serve", "postgres")} < (
         members
     )
+
+
+def test_wheel__files_that_are_no_modules__are_in_it(built: Path) -> None:
+    # Given
+    [wheel] = built.glob("*.whl")
+    packages = [ROOT / "realtime", ROOT / "flagsmith_sse"]
+    needed = {
+        str(file.relative_to(ROOT))
+        for package in packages
+        for file in package.rglob("*")
+        if file.is_file() and file.suffix not in (".py", ".pyc")
+    }
+
+    # When
+    with zipfile.ZipFile(wheel) as archive:
+        members = set(archive.namelist())
+
+    # Then: templates, scripts, styles
+    assert needed
+    assert needed <= members
+    assert "realtime/migrations/0001_initial.py" in members
 
 
 @pytest.fixture(scope="module")

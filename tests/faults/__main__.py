@@ -81,6 +81,8 @@ def main() -> None:
     options = arguments()
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     names = options.names or (SHORT if options.short else NAMES)
+    if "vanished" in names and os.geteuid() != 0:
+        sys.exit("The fault 'vanished' makes a network namespace: run this as root.")
     seeds = range(options.seed, options.seed + options.rounds)
     verdicts: list[Verdict] = []
     findings: dict[str, Finding] = {}

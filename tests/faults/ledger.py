@@ -79,12 +79,15 @@ class Account:
 @dataclass(slots=True)
 class Incident:
     """One fault, from when it was `begun` until it was `over`: everybody was served
-    again. `healed` is when its cause was taken away, `destroyed` when it destroyed what
-    JetStream stored, if it did."""
+    again. `healed` is when its cause was taken away, `caught_up` when all were ready
+    and connected and had been given the time to see what was published meanwhile, while
+    nothing more was. `destroyed` is when it destroyed what JetStream stored, if it
+    did."""
 
     fault: str
     begun: float
     healed: float = inf
+    caught_up: float = inf
     over: float = inf
     destroyed: float | None = None
 
@@ -176,6 +179,20 @@ class Ledger:
             if update.status
         )
 
+    def behind(self) -> list[Account]:
+        """Who has not seen the last acknowledged update, nor one that may be later."""
+        return [account for account in self.accounts if self._is_behind(account)]
+
+    def _is_behind(self, account: Account) -> bool:
+        updates = self.published[account.environment]
+        seen = account.last_seen
+        last = max((u.number for u in updates if u.acknowledged), default=0)
+        return (
+            seen < last
+            and (not seen or updates[seen - 1].acknowledged)
+            and not any(i.excuses(updates[last - 1].answered) for i in self.incidents)
+        )
+
     @staticmethod
     def _invented(account: Account, updates: list[Published]) -> Iterator[Violation]:
         """Seen, but never published, or not yet."""
@@ -232,11 +249,14 @@ class Ledger:
             return None
         deadline = acknowledged + SLACK
         for incident in self.incidents:
-            if incident.begun <= deadline and acknowledged <= incident.over:
-                deadline = max(deadline, incident.over + SLACK)
+            if incident.begun <= deadline and acknowledged <= incident.caught_up:
+                # Not later: what is published from then on must not make up for it.
+                deadline = incident.caught_up
+                break
         for connection in account.connections:
             if connection.closed > deadline:
-                return max(deadline, connection.opened + SLACK)
+                late = connection.opened > deadline
+                return connection.opened + SLACK if late else deadline
         return deadline
 
     @staticmethod

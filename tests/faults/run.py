@@ -117,6 +117,8 @@ async def suffer(stand: Stand, turn: Turn) -> list[str]:
     except AssertionError as error:
         found.append(str(error))
     incident.healed = stand.now()
+    await stand.caught_up()
+    incident.caught_up = stand.now()
     await stand.served()
     incident.over = stand.now()
     ended = stand.ledger.ended(incident)

@@ -3,7 +3,7 @@ publishers and the subscribers, and the ledger."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 
@@ -23,6 +23,7 @@ BUSY, QUIET = 0.2, 8.0
 there no later update makes up for."""
 
 ENVIRONMENTS = 18
+CATCH_UP_SECONDS = 15.0
 GIVE_UP_SECONDS = 60.0
 
 
@@ -70,11 +71,13 @@ class Stand:
     def now(self) -> float:
         return self._loop.time()
 
-    async def until(self, probe: Callable[[], bool], what: str) -> None:
-        """Wait until `probe()` is true of this process; fails after a minute."""
-        deadline = self.now() + GIVE_UP_SECONDS
+    async def until(
+        self, probe: Callable[[], bool], what: str, seconds: float = GIVE_UP_SECONDS
+    ) -> None:
+        """Wait until `probe()` is true of this process; fails after `seconds`."""
+        deadline = self.now() + seconds
         while not probe():
-            assert self.now() < deadline, f"waited {GIVE_UP_SECONDS:.0f} s for {what}"
+            assert self.now() < deadline, f"waited {seconds:.0f} s for {what}"
             await asyncio.sleep(0.02)
 
     async def begin(self) -> None:
@@ -85,20 +88,38 @@ class Stand:
             self._before[instance] = await asyncio.to_thread(measure, instance)
         self.resume()
 
-    async def served(self) -> None:
-        """Wait until everything is ready, every subscriber connected, and an update of
-        every environment was acknowledged and seen by all of them."""
+    async def caught_up(self) -> None:
+        """Wait until everything is ready, every subscriber connected, and has seen the
+        last update that was acknowledged: while nothing is published, because a later
+        update would hide that one was lost.
+
+        What is lost is not waited for longer than a while: the ledger tells.
+        """
+        await self.ready()
+        await self.quiet()
+        with suppress(AssertionError):
+            await self.until(
+                lambda: not self.ledger.behind(), "what is lost", CATCH_UP_SECONDS
+            )
+        self.resume()
+
+    async def ready(self) -> None:
+        """Wait until everything is ready and every subscriber connected."""
         await asyncio.gather(
             *(
                 asyncio.to_thread(instance.service.await_ready, seconds=GIVE_UP_SECONDS)
                 for instance in self.instances
             )
         )
-        accounts = self.ledger.accounts
         await self.until(
-            lambda: all(account.connected for account in accounts),
+            lambda: all(account.connected for account in self.ledger.accounts),
             "all subscribers to be connected",
         )
+
+    async def served(self) -> None:
+        """Wait until everything is ready, every subscriber connected, and an update of
+        every environment was acknowledged and seen by all of them."""
+        await self.ready()
         began = self.now()
         for publisher in self.publishers.values():
             publisher.hurry()
@@ -114,7 +135,7 @@ class Stand:
                         self.publishers[environment].hurry()
                 elif all(
                     account.last_seen >= due.number
-                    for account in accounts
+                    for account in self.ledger.accounts
                     if account.environment == environment
                 ):
                     waiting.discard(environment)

@@ -107,3 +107,44 @@ def test_check__token__needed_only_where_the_setting_is_there(
     # Then
     assert (done.returncode == 0) is passes, done.stderr
     assert ("SSE_AUTHENTICATION_TOKEN" in done.stderr) is not passes
+
+
+LOOK = """
+import django
+django.setup()
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+
+call_command("migrate", verbosity=0)
+client = Client()
+client.force_login(User.objects.create_superuser("operator"))
+index = client.get("/admin/").content.decode()
+page = client.get("/admin/realtime/fleet/")
+assert "Real-time health" in index
+assert page.status_code == 200
+print(page.content.decode())
+"""
+
+
+def test_admin__of_a_project_that_serves_nothing__shows_the_fleet(
+    service: Service, shared_nats: EmbeddedNats
+) -> None:
+    # When
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK],
+        cwd=ROOT,
+        env=fresh_variables(
+            DJANGO_SETTINGS_MODULE="tests.flagsmith_like.with_admin",
+            PYTHONPATH=os.fspath(ROOT),
+            NATS_URL=shared_nats.url,
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    # Then
+    assert done.returncode == 0, done.stderr
+    [process, *_] = [*service.workers(), service.process.pid]
+    assert f"({process}" in done.stdout

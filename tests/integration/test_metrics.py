@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -360,23 +361,33 @@ def test_health__asked__healthchecks_counted(
 def test_health__connection_breaks_before_the_answers_are_read__errors(
     serving: str, shared_nats: EmbeddedNats, tmp_path: Path
 ) -> None:
-    # Given: more answers than the buffers between here and there can hold
-    with running_service(serving, shared_nats.url, tmp_path) as service:
+    # Given
+    with running_service(
+        serving, shared_nats.url, tmp_path, SSE_KEEPALIVE_SECONDS="0.5"
+    ) as service:
         watch = Watch(service)
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             linger = struct.pack("ii", 1, 0)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             client.connect(("127.0.0.1", service.port))
-            client.settimeout(2)
-            try:
-                while True:
-                    client.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
-            except TimeoutError:
-                pass
+            # More answers than the buffers between here and there hold.
+            for asked in range(10, 100_000, 10):
+                client.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 10)
+                if not answered_all(watch, asked):
+                    break
         # When: the block ended with a reset
         # Then
-        watch.await_grown(broken("healthcheck"))
+        watch.await_moved(broken("healthcheck"), 1)
+
+
+def answered_all(watch: Watch, asked: int) -> bool:
+    """Whether so many health checks are answered within a second."""
+    deadline = time.monotonic() + 1
+    while watch.moved(written("healthcheck")) < asked:
+        if time.monotonic() > deadline:
+            return False
+    return True
 
 
 async def test_connection__reset_while_quiet__error_of_the_keepalive(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.service import ROOT
 
-INSTALL_SECONDS = 240
+INSTALL_SECONDS = 600
 
 
 def fresh_copy(folder: Path) -> Path:

@@ -33,6 +33,18 @@ def was_started_with(pid: int, text: str) -> bool:
         return False
 
 
+def working_in(folder: Path) -> list[int]:
+    """The processes whose working directory is `folder`."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if link.readlink() == folder:
+                found.append(int(link.parent.name))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # gone meanwhile, or another user's
+    return found
+
+
 def file_limits(pid: int) -> tuple[str, str]:
     """Its soft and its hard limit of open files."""
     for line in Path(f"/proc/{pid}/limits").read_text().splitlines():

@@ -6,7 +6,6 @@ import pytest
 
 from tests.faults.ledger import (
     LATE_SECONDS,
-    SLACK,
     Account,
     Connection,
     Incident,
@@ -59,14 +58,14 @@ def test_violations__not_seen_for_too_long__lost() -> None:
 
 
 def test_violations__seen_late_but_soon_after_a_fault__none() -> None:
-    fault = Incident("kill", 20, healed=27, over=28)
-    seen = Connection(0, [(10.1, 1), (28.1, 2), (30.1, 3)])
+    fault = Incident("kill", 20, healed=27, caught_up=28, over=29)
+    seen = Connection(0, [(10.1, 1), (27.9, 2), (30.1, 3)])
     assert rules(ledger_of(THREE, seen, incidents=[fault]), 3) == []
 
 
-def test_violations__seen_too_late_after_a_fault__lost() -> None:
-    fault = Incident("kill", 19, healed=21, over=22)
-    seen = Connection(0, [(10.1, 1), (22 + SLACK + 1, 2), (30.1, 3)])
+def test_violations__made_up_for_by_a_later_one_after_a_fault__lost() -> None:
+    fault = Incident("kill", 19, healed=27, caught_up=29.9, over=31)
+    seen = Connection(0, [(10.1, 1), (30.1, 3)])
     assert rules(ledger_of(THREE, seen, incidents=[fault]), 3) == ["lost"]
 
 
@@ -87,7 +86,7 @@ def test_violations__not_told_on_reconnection__lost() -> None:
 def test_violations__store_destroyed__only_what_was_stored_just_before_is_excused(
     destroyed: float, found: list[str]
 ) -> None:
-    fault = Incident("empty", 20, healed=23, over=24, destroyed=destroyed)
+    fault = Incident("empty", 20, healed=23, caught_up=24, over=25, destroyed=destroyed)
     seen = Connection(0, [(10.1, 1), (30.1, 3)])
     assert rules(ledger_of(THREE, seen, incidents=[fault]), 3) == found
 
@@ -148,7 +147,9 @@ def test_violations__no_answer__unanswered_unless_there_is_a_fault(
 ) -> None:
     cut = Published(2, sent=20, answered=20.5)
     seen = Connection(0, [(10.1, 1)])
-    incidents = [Incident("kill", 19, healed=21, over=22)] if in_fault else []
+    incidents = (
+        [Incident("kill", 19, healed=21, caught_up=22, over=23)] if in_fault else []
+    )
     found = rules(ledger_of([update(1, 10), cut], seen, incidents=incidents), 1)
     assert found == ([] if in_fault else ["unanswered"])
 
@@ -156,20 +157,20 @@ def test_violations__no_answer__unanswered_unless_there_is_a_fault(
 def test_violations__answer_too_late__unanswered_whatever_there_is() -> None:
     late = Published(2, sent=20, answered=20 + LATE_SECONDS + 1, status=503)
     seen = Connection(0, [(10.1, 1)])
-    incidents = [Incident("kill", 19, healed=21, over=22)]
+    incidents = [Incident("kill", 19, healed=21, caught_up=22, over=23)]
     found = rules(ledger_of([update(1, 10), late], seen, incidents=incidents), 1)
     assert found == ["unanswered"]
 
 
 def test_ended__streams_that_ended_in_the_incident__only_those() -> None:
-    fault = Incident("kill", 20, healed=21, over=22)
+    fault = Incident("kill", 20, healed=21, caught_up=22, over=23)
     ended, later, still = (Connection(0, closed=at) for at in (21, 25, inf))
     ledger = ledger_of([], ended, later, still, incidents=[fault])
     assert ledger.ended(fault) == [ended]
 
 
 def test_outage__from_the_first_that_failed_to_the_answer_of_the_last() -> None:
-    fault = Incident("kill", 5, healed=35, over=40)
+    fault = Incident("kill", 5, healed=35, caught_up=40, over=41)
     published = [update(1, 10, 503), update(2, 20), update(3, 30, 503)]
     ledger = ledger_of(published, Connection(0), incidents=[fault])
     assert ledger.outage(fault) == pytest.approx(20.01)

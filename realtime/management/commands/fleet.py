@@ -34,7 +34,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        settings = RealtimeSettings.from_django()
+        settings = RealtimeSettings.from_django(hosting=False)
         try:
             while True:
                 report = asyncio.run(gather(settings))

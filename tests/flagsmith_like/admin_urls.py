@@ -1,0 +1,6 @@
+"""One line for the admin, the fleet's health included."""
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [path("admin/", admin.site.urls)]
