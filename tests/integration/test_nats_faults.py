@@ -91,8 +91,8 @@ async def test_nats_killed__restarted_with_an_empty_store__stream_made_again(
 
             # When
             nats.kill()
-            nats.start(empty=True)
             service.await_ready(False)
+            nats.start(empty=True)
             service.await_ready()
             async with Stream(service.stream_url(environment)) as late:
                 service.publish(environment, 9)
