@@ -24,6 +24,9 @@ from realtime.worker import BridgeWorker
 
 logger = structlog.get_logger("sse")
 
+LAST_WORDS_SECONDS: Final = 0.25
+"""For requests that were held to get their 503 before the server goes on stopping."""
+
 STOP_RETRY_SECONDS: Final = 1.0
 
 
@@ -139,7 +142,10 @@ class RealtimeService:
     async def _drain(self) -> None:
         await self.hub.end_all(self.settings.drain)
         self._drained = True
-        self.admission.review()
+        if self.admission.held:
+            self.admission.review()
+            # Daphne's shutdown cuts off whatever is not written yet.
+            await asyncio.sleep(LAST_WORDS_SECONDS)
         logger.info("drain.finished")
 
     async def stop(self) -> None:
