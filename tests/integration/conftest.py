@@ -15,3 +15,10 @@ def workers(shared_nats: EmbeddedNats, tmp_path: Path) -> Iterator[Service]:
     with running_service("workers", shared_nats.url, tmp_path) as service:
         service.await_logged("nats.connected", 2)
         yield service
+
+
+@pytest.fixture(params=["serve", "workers"])
+def serving(request: pytest.FixtureRequest) -> str:
+    """One worker, and two."""
+    name: str = request.param
+    return name
