@@ -169,7 +169,7 @@ def test_ended__streams_that_ended_in_the_incident__only_those() -> None:
     assert ledger.ended(fault) == [ended]
 
 
-def test_outage__from_the_first_that_failed_to_the_answer_of_the_last() -> None:
+def test_outage__publishes_failed__from_the_first_to_the_answer_of_the_last() -> None:
     fault = Incident("kill", 5, healed=35, caught_up=40, over=41)
     published = [update(1, 10, 503), update(2, 20), update(3, 30, 503)]
     ledger = ledger_of(published, Connection(0), incidents=[fault])
