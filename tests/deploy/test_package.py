@@ -35,7 +35,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "dist"
 
 
-def test_source_distribution__built__holds_licence_and_requirements(built: Path) -> None:
+def test_source_distribution__built__holds_licence_and_requirements(
+    built: Path,
+) -> None:
     # When
     name = f"flagsmith_sse-{realtime.__version__}"
     with tarfile.open(built / f"{name}.tar.gz") as archive:
