@@ -21,11 +21,13 @@ async def worker_killed(stand: Stand, incident: Incident, rng: Random) -> None:
     workers = instance(stand, "workers")
     workers.service.expected_errors.add("worker.died")
     victim = rng.choice(workers.pids())
-    started = len(workers.service.events("worker.started"))
+    connected = len(workers.service.events("nats.connected"))
     before = (await asyncio.to_thread(measure, workers)).subscribers
     os.kill(victim, signal.SIGKILL)
     [survivor] = [pid for pid in workers.pids() if pid != victim]
-    await asyncio.to_thread(workers.service.await_logged, "worker.started", started + 1)
+    await asyncio.to_thread(
+        workers.service.await_logged, "nats.connected", connected + 1
+    )
     assert survivor in workers.pids(), "another worker went too"
     ended = stand.ledger.ended(incident)
     assert len(ended) < before, "the other worker's streams ended too"

@@ -19,7 +19,7 @@ TITLES = {
 
 
 def fault_rows(verdicts: Sequence[Verdict]) -> dict[str, str]:
-    """A row for each fault, by its name: the median and the worst of all its times."""
+    """A row for each fault, by its name: the worst of all its times."""
     by_name: dict[str, list[Outcome]] = {}
     for verdict in verdicts:
         for outcome in verdict.outcomes:
@@ -27,8 +27,8 @@ def fault_rows(verdicts: Sequence[Verdict]) -> dict[str, str]:
     return {
         name: _row(
             *(FAULTS[name].title, FAULTS[name].expected, str(len(outcomes))),
-            _times([outcome.recovery for outcome in outcomes]),
-            _times([outcome.outage for outcome in outcomes]),
+            f"{max(outcome.recovery for outcome in outcomes):.1f} s",
+            f"{max(outcome.outage for outcome in outcomes):.1f} s",
             str(sum(outcome.lost for outcome in outcomes)),
             str(max(outcome.affected for outcome in outcomes)),
         )
@@ -61,11 +61,6 @@ def write(rows: dict[str, str], *, about: str | None) -> None:
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _times(seconds: list[float]) -> str:
-    middle = sorted(seconds)[len(seconds) // 2]
-    return f"{middle:.1f} s, worst {max(seconds):.1f} s"
 
 
 def _inside(text: str, part: str) -> str:
