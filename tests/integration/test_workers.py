@@ -202,7 +202,11 @@ async def test_worker__killed__its_clients_come_back_and_the_others_notice_nothi
     replacement, still_there = workers.workers()
     assert still_there == survivor
     assert replacement not in (victim, survivor)
-    assert len(sockets(replacement, workers.port).listening) == 1
+    await asyncio.to_thread(
+        eventually,
+        lambda: len(sockets(replacement, workers.port).listening) == 1,
+        what="the replacement to listen",
+    )
 
 
 async def test_worker__dies_again_and_again__restarted_after_longer_and_longer(
