@@ -192,9 +192,10 @@ def test_loadtest__plot__draws_a_picture(
     # Given
     picture = tmp_path / "latency.png"
 
-    # When
+    # When: for the first time on a machine, as far as matplotlib can tell
     options = (f"--environment={environment}", f"--plot={picture}", "--processes=auto")
-    done = load(served.url, "--subscribers=50", *options)
+    fonts = str(tmp_path / "matplotlib")
+    done = load(served.url, "--subscribers=50", *options, MPLCONFIGDIR=fonts)
 
     # Then
     assert done.returncode == 0, done
