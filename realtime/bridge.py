@@ -17,6 +17,7 @@ from nats.aio.client import Client
 from nats.js import api
 
 from realtime import metrics
+from realtime.batched_counter import BatchedCounter
 from realtime.conf import RealtimeSettings
 from realtime.connection import CLOSE_SECONDS, close, connect, describe
 from realtime.environments import ALL_SUBJECTS, environment_of, subject_of
@@ -86,6 +87,7 @@ class NatsBridge:
         self._session: _Session | None = None
         # The last message read: its sequence and its time (ns), which identify it.
         self._reached: tuple[int, int] | None = None
+        self._read = BatchedCounter(metrics.updates_total)
         self._seen: set[str] = set()
         self._connected_before = False
         self.was_ready = False
@@ -243,7 +245,7 @@ class NatsBridge:
             return
         if not session.caught_up:
             self._seen.add(environment)
-        metrics.updates_total.inc()
+        self._read.inc()
         stored = nanoseconds / NANOSECONDS
         latest = Latest(update, identity, session.expiry(stored))
         written = self._hub.broadcast(environment, latest)

@@ -1,12 +1,17 @@
 """Environment keys, and the NATS subjects they become."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 SUBJECT_PREFIX: Final = "flagsmith.environment."
 ALL_SUBJECTS: Final = SUBJECT_PREFIX + ">"
 MAX_KEY_LENGTH: Final = 100
 """The length of `Environment.api_key` in Flagsmith's database."""
+
+REMEMBERED: Final = 4096
+"""Subjects whose environments are kept; more are looked at again, at a microsecond
+each."""
 
 # `ser.XXXX` is a server-side key. Whatever NATS reads as a wildcard, an empty token or
 # white space, and whatever begins its own subjects (`$`), matches nothing here.
@@ -23,6 +28,7 @@ def subject_of(environment: str) -> str:
     return SUBJECT_PREFIX + environment
 
 
+@lru_cache(REMEMBERED)
 def environment_of(subject: str) -> str | None:
     """The environment whose updates are stored on `subject`; None if it is of none."""
     key = subject.removeprefix(SUBJECT_PREFIX)

@@ -27,7 +27,10 @@ def start_message(
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The first value of the header `name` (lower case); None if it was not sent."""
     headers: Iterable[Header] = scope["headers"]
-    return next((value for key, value in headers if key == name), None)
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
 
 
 @dataclass(frozen=True, slots=True)

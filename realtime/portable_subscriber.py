@@ -1,15 +1,14 @@
 """A subscriber over ASGI's `send`, for any server."""
 
 import asyncio
-import types
-from collections.abc import Coroutine, Generator
-from functools import partial
+from collections.abc import Coroutine
 from typing import Any, Final, cast
 
 import structlog
 
 from realtime import metrics
 from realtime.asgi import Send
+from realtime.stepping import resume
 from realtime.subscriber import Subscriber
 from realtime.updates import KEEPALIVE, Frame
 
@@ -90,7 +89,7 @@ class PortableSubscriber(Subscriber):
     async def _catch_up(self, sending: _Sending, awaited: object) -> None:
         """Finish a suspended `send()`, then send what came meanwhile."""
         try:
-            await _resume(sending, awaited)
+            await resume(sending, awaited)
             while (frame := self._waiting) is not None:
                 self._waiting = None
                 await self._send(
@@ -112,19 +111,3 @@ class PortableSubscriber(Subscriber):
         # Servers differ in how they say that a client has gone; the consumer hears of
         # it by `http.disconnect` and cleans up.
         logger.debug("stream.write_failed", error=repr(error))
-
-
-@types.coroutine
-def _resume(sending: _Sending, awaited: object) -> Generator[object, Any, None]:
-    """Go on with a coroutine that was stepped by hand and now waits for `awaited`."""
-    while True:
-        try:
-            sent = yield awaited
-        except BaseException as error:
-            step = partial(sending.throw, error)
-        else:
-            step = partial(sending.send, sent)
-        try:
-            awaited = step()
-        except StopIteration:
-            return
