@@ -1,5 +1,6 @@
 """An upgrade, rehearsed: a stream that an older deployment made, a hundred connected
-clients, updates all the time, and a new version that takes over. Nothing is lost."""
+clients, updates all the time, and a new version that takes over; and back. Nothing is
+lost."""
 
 import asyncio
 import itertools
@@ -18,7 +19,7 @@ from realtime import __version__
 from tests.support.followers import Subscriber, acknowledged
 from tests.support.fresh import fresh_copy
 from tests.support.nats import NatsServer
-from tests.support.service import Service, running_service
+from tests.support.service import ROOT, Service, running_service
 from tests.support.waiting import eventually
 
 CLIENTS = 100
@@ -172,26 +173,37 @@ async def test_sighup__new_version_installed_over_the_old__nothing_lost(
     assert config["duplicate_window"] == 120 * 10**9
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(__version__, NEW_VERSION), (NEW_VERSION, __version__)],
+    ids=["upgrade", "rollback"],
+)
 async def test_side_by_side__instances_replaced_one_by_one__nothing_lost(
-    old_stream: NatsServer, tmp_path: Path, environment: str
+    old_stream: NatsServer, tmp_path: Path, environment: str, before: str, after: str
 ) -> None:
-    # Given: two old instances, each with half of the clients
+    # Given: two instances of the version before, each with half of the clients
     new = old_version(tmp_path)
     upgrade(new)
+    installed = {__version__: str(ROOT), NEW_VERSION: str(new)}
     async with AsyncExitStack() as stack, rehearsal(environment) as clients:
         old = [
-            stack.enter_context(running_service("serve", old_stream.url, tmp_path))
+            stack.enter_context(
+                running_service(
+                    "serve", old_stream.url, tmp_path, cwd=installed[before]
+                )
+            )
             for _ in range(2)
         ]
         for service in old:
             service.await_ready()
+            assert versions(service) == {before}
         clients.connect(*old)
         await clients.publish_all_the_time(old[0])
 
         for service in reversed(old):
             # When
             replacement = stack.enter_context(
-                running_service("serve", old_stream.url, tmp_path, cwd=str(new))
+                running_service("serve", old_stream.url, tmp_path, cwd=installed[after])
             )
             replacement.await_ready()
             clients.publish_to = replacement
@@ -201,7 +213,7 @@ async def test_side_by_side__instances_replaced_one_by_one__nothing_lost(
 
             # Then
             await clients.everyone_informed()
-            assert versions(replacement) == {NEW_VERSION}
+            assert versions(replacement) == {after}
         assert clients.refused == 0
         assert all(s.connections == 2 for s in clients.subscribers)
         assert all(s.in_order for s in clients.subscribers)
