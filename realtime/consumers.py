@@ -98,6 +98,8 @@ class EnvironmentStreamConsumer(AsyncConsumer):
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
+        # A browser sends a dozen, which would be kept for as long as the stream.
+        scope["headers"] = ()
         connection = connection_in(scope)
         subscriber = (
             DirectSubscriber(send, connection)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from realtime.asgi import CONNECTION
+from realtime.server.compact import CompactEvent, CompactFlowControl, CompactPipeline
 from realtime.server.request_limits import LimitedProtocol
 
 if TYPE_CHECKING:
@@ -20,8 +21,19 @@ class StreamProtocol(LimitedProtocol):
     """Offers the connection to the application, and serves HTTP/1.0 clients a stream
     that they understand."""
 
-    broke = False
-    """Whether the connection ended in an error, not by the client's closing it."""
+    __slots__ = ("broke",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.broke = False
+        """Whether the connection ended in an error, not by the client's closing it."""
+        self.pipeline: Any = CompactPipeline()
+
+    def connection_made(  # type: ignore[override]  # as in uvicorn itself
+        self, transport: asyncio.Transport
+    ) -> None:
+        super().connection_made(transport)
+        self.flow = CompactFlowControl(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.broke = exc is not None
@@ -30,6 +42,9 @@ class StreamProtocol(LimitedProtocol):
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         # The application's task has not run yet.
+        self.cycle.message_event = CompactEvent()
+        # The scope has them, for as long as the application wants them.
+        self.headers = []
         if self.scope["method"] != "HEAD":
             self.cycle.transport = _HeadKeeper(self.cycle)
         if self.scope["http_version"] == "1.0":

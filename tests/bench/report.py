@@ -22,7 +22,7 @@ def table(results: list[Result]) -> str:
 
 def row(result: Result) -> str:
     measured, must, aim = (
-        f"{value:,.{decimals(value)}f} {result.unit}"
+        "" if value is None else f"{value:,.{decimals(value)}f} {result.unit}"
         for value in (result.value, result.must, result.aim)
     )
     return f"| {result.scenario} | **{measured}** | {must} | {aim} | {result.verdict} |"
