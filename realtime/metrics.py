@@ -23,8 +23,12 @@ from realtime import __version__
 WORKER_NUMBER: Final = "REALTIME_WORKER_NUMBER"
 """The environment variable that tells a worker its number among those that live."""
 
-WORKER_RESTARTED: Final = "REALTIME_WORKER_RESTARTED"
-"""The environment variable that tells a worker that the one before it died."""
+WORKERS: Final = "REALTIME_WORKERS"
+"""The environment variable that tells a worker how many there should be."""
+
+WORKER_DEATHS: Final = "REALTIME_WORKER_DEATHS"
+"""The environment variable that tells a worker how many died in its place, one after
+the other, that none has counted yet."""
 
 INSTANCE_STARTED: Final = "REALTIME_INSTANCE_STARTED"
 """The environment variable that tells a worker when its instance was started, in Unix
@@ -173,6 +177,12 @@ bridge_restarts_total = Counter(
 
 ready = _gauge("flagsmith_sse_ready", "Workers that are ready")
 workers = _gauge("flagsmith_sse_workers", "Workers that run")
+workers_configured = _gauge(
+    "flagsmith_sse_workers_configured",
+    "Workers that there should be",
+    # What the dead told, too: there is somebody to miss them all.
+    mode="max",
+)
 worker_restarts_total = Counter(
     "flagsmith_sse_worker_restarts_total", "Workers that were started for one that died"
 )

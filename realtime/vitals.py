@@ -32,8 +32,7 @@ class Vitals:
     async def watch(self) -> None:
         """Watch for ever."""
         metrics.workers.set(1)
-        if metrics.WORKER_RESTARTED in os.environ:
-            metrics.worker_restarts_total.inc()
+        metrics.workers_configured.set(int(os.environ.get(metrics.WORKERS, 1)))
         loop = asyncio.get_running_loop()
         before = 0.0
         while True:
