@@ -160,10 +160,11 @@ nats_errors = _counters(
     ),
 )
 nats_connected = _gauge(
-    "flagsmith_sse_nats_connected", "Workers that are connected to NATS"
+    "flagsmith_sse_nats_connected",
+    "Workers that are connected to NATS and read from it",
 )
 nats_reconnects_total = Counter(
-    "flagsmith_sse_nats_reconnects_total", "Connections to NATS after the first"
+    "flagsmith_sse_nats_reconnects_total", "Working connections to NATS after the first"
 )
 consumer_lag = _gauge(
     "flagsmith_sse_consumer_lag", "Updates stored in JetStream and not read yet"

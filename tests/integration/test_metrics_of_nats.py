@@ -104,7 +104,7 @@ async def test_stream__incompatible__create_jetstream(
         )
 
 
-async def test_stream__no_more_consumers_allowed__create_consumer(
+async def test_stream__no_more_consumers_allowed__create_consumer_and_not_connected(
     serving: str, nats: NatsServer, tmp_path: Path
 ) -> None:
     # Given
@@ -122,9 +122,12 @@ async def test_stream__no_more_consumers_allowed__create_consumer(
     with running_service(serving, nats.url, tmp_path) as service:
         # Then
         eventually(
-            lambda: service.metric(nats_error("create_consumer")) > 0,
-            what="the refusal to be counted",
+            lambda: service.metric(nats_error("create_consumer")) > 4,
+            what="the refusals to be counted",
         )
+        found = service.metrics()
+        assert found["flagsmith_sse_nats_connected"] == 0
+        assert found["flagsmith_sse_nats_reconnects_total"] == 0
 
 
 async def test_consumer__deleted__pull(
