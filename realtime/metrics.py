@@ -133,6 +133,12 @@ event_loop_lag_seconds = _gauge(
     "workers the worst",
     mode="livemax",
 )
+event_loop_seen_timestamp_seconds = _gauge(
+    "flagsmith_sse_event_loop_seen_timestamp_seconds",
+    "When the event loop last told that it runs, in Unix seconds; of several workers "
+    "the one that has been silent for longest",
+    mode="livemin",
+)
 
 # Publishing and NATS
 

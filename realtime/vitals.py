@@ -48,6 +48,7 @@ class Vitals:
 
     def _sample(self) -> None:
         self._service.note_readiness()
+        metrics.event_loop_seen_timestamp_seconds.set_to_current_time()
         if self._worker is not None:
             self._worker.sample()
 
