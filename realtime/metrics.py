@@ -18,8 +18,6 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from realtime import __version__
-
 WORKER_NUMBER: Final = "REALTIME_WORKER_NUMBER"
 """The environment variable that tells a worker its number among those that live."""
 
@@ -195,8 +193,7 @@ worker_restarts_total = Counter(
 )
 build_info = Gauge(
     "flagsmith_sse_build_info",
-    "Always 1",
+    "1 where the service runs",
     ["version"],
     multiprocess_mode="livemax",
 )
-build_info.labels(__version__).set(1)
