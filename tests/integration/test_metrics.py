@@ -214,7 +214,7 @@ def test_workers__all_dead__still_missed(
 ) -> None:
     # Given
     with socket.create_server(("127.0.0.1", 0)) as free:
-        address = "127.0.0.1:%d" % free.getsockname()[1]
+        address = f"127.0.0.1:{free.getsockname()[1]}"
     with running_service(
         "workers", shared_nats.url, tmp_path, METRICS_ADDR=address
     ) as service:

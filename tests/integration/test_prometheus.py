@@ -182,7 +182,7 @@ def test_alerts__one_of_two_workers_hangs__event_loop_lag(
 ) -> None:
     # Given
     with socket.create_server(("127.0.0.1", 0)) as free:
-        address = "127.0.0.1:%d" % free.getsockname()[1]
+        address = f"127.0.0.1:{free.getsockname()[1]}"
     with monitoring(tmp_path, ["workers"], METRICS_ADDR=address) as monitored:
         hanging = monitored.services[0].workers()[0]
 
