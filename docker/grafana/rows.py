@@ -74,6 +74,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
             "More than one version is right only while one replaces another.",
             {"{{version}}": f"count by (version) (flagsmith_sse_build_info{OURS})"},
             COUNT,
+            named=True,
         ),
     ],
     "Subscribers": [
