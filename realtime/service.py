@@ -167,6 +167,7 @@ class RealtimeService:
     def _on_done(self, task: asyncio.Task[None]) -> None:
         """None of the tasks returns by itself."""
         self._died = True
+        self.note_readiness()
         if not task.cancelled() and (error := task.exception()):
             logger.critical("task.died", task=task.get_name(), exc_info=error)
 
