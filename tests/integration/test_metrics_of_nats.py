@@ -185,6 +185,27 @@ async def test_acknowledgement__forbidden__ack(
             assert service.events("nats.ack_refused")
 
 
+async def test_session__fails_unexpectedly__bridge_restarts(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    # Given: somebody who sees where the bridge reads, and sends what is no message
+    async with await nats_py.connect(nats.url) as client:
+        pulls = await client.subscribe("$JS.API.CONSUMER.MSG.NEXT.>")
+        await client.flush()
+        with running_service("serve", nats.url, tmp_path) as service:
+            service.await_ready()
+            pull = await pulls.next_msg(10)
+            watch = Watch(service)
+            # When
+            await client.publish(pull.reply, reply="nonsense")
+            await client.flush()
+            # Then
+            watch.await_moved("flagsmith_sse_bridge_restarts_total", 1)
+            assert service.events("bridge.failed")
+            service.await_ready()
+            service.kill()  # its log has a traceback
+
+
 async def test_consumer__behind__lag_until_it_has_caught_up(
     nats: NatsServer, tmp_path: Path, environment: str
 ) -> None:

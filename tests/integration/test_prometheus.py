@@ -209,6 +209,14 @@ def test_alerts__worker_killed__restarts(
 
         # Then
         await_alerts(monitored, "FlagsmithSseRestarts")
+        counters = monitored.prometheus.query(
+            'count by (__name__) ({__name__=~".+_(total|count|sum|bucket)"})'
+        )
+        names = [counter.labels["__name__"] for counter in counters]
+        assert "flagsmith_sse_updates_total" in names
+        ours = [name for name in names if name.startswith(("flagsmith_", "process_"))]
+        for name in ours:
+            assert monitored.prometheus.query(f"resets({name}[10m]) > 0") == []
 
 
 def test_metrics__as_exposed__promtool_has_nothing_to_complain(
