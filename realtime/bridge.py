@@ -148,10 +148,6 @@ class NatsBridge:
             )
             self._session = session
             self._seen.clear()
-            metrics.nats_connected.set(1)
-            if self._connected_before:
-                metrics.nats_reconnects_total.inc()
-            self._connected_before = True
             logger.info(
                 "nats.connected",
                 server=self.server,
@@ -267,6 +263,10 @@ class NatsBridge:
             self._hub.forget(lambda environment, _: environment not in self._seen)
         session.caught_up = True
         self.was_ready = True
+        metrics.nats_connected.set(1)
+        if self._connected_before:
+            metrics.nats_reconnects_total.inc()
+        self._connected_before = True
         metrics.consumer_lag.set(0)
         self._on_ready()
 

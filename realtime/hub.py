@@ -149,7 +149,9 @@ class Hub:
         self._schedule(subscriber, now + self._keepalive)
         latest = self._latest.get(environment)
         if latest is None or latest.expires_at <= now:
+            subscriber.commented_at = now
             return None
+        subscriber.commented_at = float("-inf")
         metrics.http_writes["data"].inc()
         return latest.frame
 
@@ -171,9 +173,8 @@ class Hub:
         self._note_counts()
         metrics.disconnects[reason].inc()
         if reason in _BROKEN:
-            last = (
-                "data" if entry.last_broadcast > subscriber.quiet_since else "keepalive"
-            )
+            updated = entry.last_broadcast > subscriber.commented_at
+            last = "data" if updated else "keepalive"
             metrics.http_errors[last].inc()
 
     def _note_counts(self) -> None:
@@ -279,6 +280,7 @@ class Hub:
             subscriber.keepalive()
             subscriber.quiet_since = quiet_since = now
             if lagging_since is None:
+                subscriber.commented_at = now
                 metrics.http_writes["keepalive"].inc()
         self._schedule(subscriber, quiet_since + self._keepalive)
 

@@ -18,13 +18,15 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from realtime import __version__
-
 WORKER_NUMBER: Final = "REALTIME_WORKER_NUMBER"
 """The environment variable that tells a worker its number among those that live."""
 
-WORKER_RESTARTED: Final = "REALTIME_WORKER_RESTARTED"
-"""The environment variable that tells a worker that the one before it died."""
+WORKERS: Final = "REALTIME_WORKERS"
+"""The environment variable that tells a worker how many there should be."""
+
+WORKER_DEATHS: Final = "REALTIME_WORKER_DEATHS"
+"""The environment variable that tells a worker how many died in its place, one after
+the other, that none has counted yet."""
 
 INSTANCE_STARTED: Final = "REALTIME_INSTANCE_STARTED"
 """The environment variable that tells a worker when its instance was started, in Unix
@@ -129,6 +131,12 @@ event_loop_lag_seconds = _gauge(
     "workers the worst",
     mode="livemax",
 )
+event_loop_seen_timestamp_seconds = _gauge(
+    "flagsmith_sse_event_loop_seen_timestamp_seconds",
+    "When the event loop last told that it runs, in Unix seconds; of several workers "
+    "the one that has been silent for longest",
+    mode="livemin",
+)
 
 # Publishing and NATS
 
@@ -156,10 +164,11 @@ nats_errors = _counters(
     ),
 )
 nats_connected = _gauge(
-    "flagsmith_sse_nats_connected", "Workers that are connected to NATS"
+    "flagsmith_sse_nats_connected",
+    "Workers that are connected to NATS and read from it",
 )
 nats_reconnects_total = Counter(
-    "flagsmith_sse_nats_reconnects_total", "Connections to NATS after the first"
+    "flagsmith_sse_nats_reconnects_total", "Working connections to NATS after the first"
 )
 consumer_lag = _gauge(
     "flagsmith_sse_consumer_lag", "Updates stored in JetStream and not read yet"
@@ -173,13 +182,18 @@ bridge_restarts_total = Counter(
 
 ready = _gauge("flagsmith_sse_ready", "Workers that are ready")
 workers = _gauge("flagsmith_sse_workers", "Workers that run")
+workers_configured = _gauge(
+    "flagsmith_sse_workers_configured",
+    "Workers that there should be",
+    # What the dead told, too: there is somebody to miss them all.
+    mode="max",
+)
 worker_restarts_total = Counter(
     "flagsmith_sse_worker_restarts_total", "Workers that were started for one that died"
 )
 build_info = Gauge(
     "flagsmith_sse_build_info",
-    "Always 1",
+    "1 where the service runs",
     ["version"],
     multiprocess_mode="livemax",
 )
-build_info.labels(__version__).set(1)

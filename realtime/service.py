@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 from channels.layers import get_channel_layer
 
-from realtime import metrics
+from realtime import __version__, metrics
 from realtime.admission import Admission, Refusal
 from realtime.bridge import NatsBridge
 from realtime.conf import RealtimeSettings
@@ -108,6 +108,8 @@ class RealtimeService:
         """Start in the background, on the running event loop; again does nothing."""
         if self._tasks:
             return
+        # Not where the app is only installed, to publish.
+        metrics.build_info.labels(__version__).set(1)
         metrics.subscribers_limit.set(self.settings.max_subscribers)
         loop = asyncio.get_running_loop()
         worker = BridgeWorker(self.bridge)
@@ -165,6 +167,7 @@ class RealtimeService:
     def _on_done(self, task: asyncio.Task[None]) -> None:
         """None of the tasks returns by itself."""
         self._died = True
+        self.note_readiness()
         if not task.cancelled() and (error := task.exception()):
             logger.critical("task.died", task=task.get_name(), exc_info=error)
 

@@ -13,12 +13,17 @@ class Subscriber(ABC):
     an environment's newest update.
     """
 
-    __slots__ = ("due", "ends_at", "environment", "lagging_since", "quiet_since")
+    __slots__ = (
+        *("commented_at", "due", "ends_at", "environment"),
+        *("lagging_since", "quiet_since"),
+    )
 
     def __init__(self) -> None:
         # The hub's own book-keeping; see there.
         self.environment: str | None = None
         self.quiet_since = 0.0
+        self.commented_at = 0.0
+        """When the last comment was sent; what was sent later is an update."""
         self.ends_at = 0.0
         self.due = 0
         self.lagging_since: float | None = None

@@ -8,6 +8,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.common import (
     BigValueGraphMode,
+    BigValueTextMode,
     LegendDisplayMode,
     LegendPlacement,
     StackingMode,
@@ -40,8 +41,10 @@ def number(
     unit: str,
     *,
     red_from: float | None = None,
+    named: bool = False,
 ) -> stat.Panel:
-    """The latest value, and its course behind it."""
+    """The latest value, and its course behind it; `named` if its legend tells something
+    even where it is the only one."""
     steps = [Threshold(color="green")]
     if red_from is not None:
         steps.append(Threshold(color="red", value=red_from))
@@ -53,6 +56,7 @@ def number(
         .unit(unit)
         .thresholds(ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
         .graph_mode(BigValueGraphMode.AREA)
+        .text_mode(BigValueTextMode.VALUE_AND_NAME if named else BigValueTextMode.AUTO)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .span(4)
         .height(4)

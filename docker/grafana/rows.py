@@ -74,6 +74,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
             "More than one version is right only while one replaces another.",
             {"{{version}}": f"count by (version) (flagsmith_sse_build_info{OURS})"},
             COUNT,
+            named=True,
         ),
     ],
     "Subscribers": [
@@ -86,7 +87,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         graph(
             "Streams opened and closed",
-            "Both high at the same time: clients that reconnect again and again.",
+            "Both high at the same time: clients that reconnect again and again. The "
+            "streams of a worker that was killed are not among the closed.",
             {
                 "opened": f"sum({rate('flagsmith_sse_subscribers_total')})",
                 "closed": f"sum({rate('flagsmith_sse_disconnects_total')})",
@@ -95,7 +97,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         graph(
             "Environments",
-            "With at least one subscriber on that instance.",
+            "With at least one subscriber on that instance; one that has some on two "
+            "workers counts twice.",
             by("instance", f"flagsmith_sse_environments{OURS}"),
             COUNT,
         ),

@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 import uvicorn
 
+from realtime import metrics
 from realtime.server import garbage
 from realtime.server.lifeline import WorkerLifeline
 from realtime.server.listener import BACKLOG
@@ -107,6 +108,9 @@ class Server(uvicorn.Server):
         if self._lifeline is not None:
             self._lifeline.when_cut(self._begin_stop)
             self._service.leave = self._lifeline.leave
+            # At once after one another: what is not counted is passed to the next.
+            deaths = int(os.environ.get(metrics.WORKER_DEATHS, 0))
+            metrics.worker_restarts_total.inc(deaths)
             self._lifeline.listening()
 
     @contextmanager

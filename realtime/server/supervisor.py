@@ -15,7 +15,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from realtime.conf import jittered
 from realtime.exposition import FOLDER
-from realtime.metrics import INSTANCE_STARTED, WORKER_NUMBER, WORKER_RESTARTED
+from realtime.metrics import INSTANCE_STARTED, WORKER_DEATHS, WORKER_NUMBER, WORKERS
 from realtime.server.lifeline import VARIABLE
 from realtime.server.listener import bind
 from realtime.server.worker_process import WorkerProcess
@@ -85,18 +85,19 @@ class Supervisor:
     async def _keep(self, slot: int) -> None:
         """Keep a worker in `slot` until everything stops."""
         delay = FIRST_DELAY
-        died = False
+        deaths = 0
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             worker = self._workers[slot]
             if worker is None:
-                worker = self._workers[slot] = await self._start(slot, died=died)
+                worker = self._workers[slot] = await self._start(slot, deaths=deaths)
             born = loop.time()
             code = await self._end_of(worker)
             if self._workers[slot] is not worker or self._stopping.is_set():
                 continue  # replaced, or asked to go
             self._workers[slot] = None
-            died = True
+            # One that has listened has counted those before it.
+            deaths = 1 if worker.has_listened else deaths + 1
             # What waits in its backlog is lost, but the others get what comes now.
             worker.listener.close()
             if loop.time() - born >= MAX_DELAY:
@@ -115,10 +116,10 @@ class Supervisor:
                 delay = min(delay * 2, MAX_DELAY)
 
     async def _start(
-        self, slot: int, listener: socket.socket | None = None, *, died: bool = False
+        self, slot: int, listener: socket.socket | None = None, *, deaths: int = 0
     ) -> WorkerProcess:
-        """Start a worker for `slot`, on `listener` or on a new socket; `died` says that
-        the one before it did."""
+        """Start a worker for `slot`, on `listener` or on a new socket, which counts so
+        many `deaths`."""
         number = next(n for n in itertools.count() if n not in self._numbers)
         self._numbers.add(number)
         listener = listener or bind(self._address, shared=True)
@@ -133,8 +134,9 @@ class Supervisor:
                     VARIABLE: ",".join(str(descriptor) for descriptor in descriptors),
                     FOLDER: self._metrics_folder,
                     WORKER_NUMBER: str(number),
+                    WORKERS: str(self._count),
+                    WORKER_DEATHS: str(deaths),
                     INSTANCE_STARTED: str(self._started),
-                    **({WORKER_RESTARTED: "1"} if died else {}),
                 },
                 pass_fds=descriptors,
                 stdin=asyncio.subprocess.DEVNULL,

@@ -38,6 +38,11 @@ class WorkerProcess:
         done, _ = await asyncio.wait([self._listens], timeout=START_SECONDS)
         return bool(done) and self._listens.result()
 
+    @property
+    def has_listened(self) -> bool:
+        """Whether it has ever accepted connections."""
+        return self._listens.done() and self._listens.result()
+
     def close(self) -> None:
         """Its process has ended."""
         self._loop.remove_reader(self._lifeline)

@@ -11,6 +11,7 @@ import yaml
 
 from tests.deploy.schemas import violations
 from tests.deploy.variables import unknown
+from tests.support.nats_exporter import RELEASE
 from tests.support.service import ROOT
 
 FOLDER = ROOT / "docker"
@@ -64,6 +65,13 @@ def test_compose__service__variables_known_and_nothing_writable(compose: Any) ->
     assert service["cap_drop"] == ["ALL"]
     assert int(service["stop_grace_period"].removesuffix("s")) >= 20
     assert (FOLDER / service["build"]["context"]).resolve() == ROOT
+
+
+def test_compose__nats_exporter__of_the_release_that_the_dashboard_is_tried_with(
+    compose: Any,
+) -> None:
+    image = compose["services"]["nats-exporter"]["image"]
+    assert image == f"natsio/prometheus-nats-exporter:{RELEASE}"
 
 
 def test_compose__flagsmith__publishes_to_the_service(compose: Any) -> None:

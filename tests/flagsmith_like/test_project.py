@@ -106,6 +106,34 @@ def test_check__token__needed_only_where_the_setting_is_there(
     assert ("SSE_AUTHENTICATION_TOKEN" in done.stderr) is not passes
 
 
+EXPOSE = """
+import django
+django.setup()
+from realtime.exposition import exposition
+
+print(exposition().decode())
+"""
+
+
+def test_metrics__of_a_project_that_serves_nothing__tell_of_no_instance() -> None:
+    # When
+    done = subprocess.run(
+        [sys.executable, "-c", EXPOSE],
+        cwd=ROOT,
+        env=fresh_variables(
+            DJANGO_SETTINGS_MODULE=SETTINGS, PYTHONPATH=os.fspath(ROOT)
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    # Then
+    assert done.returncode == 0, done.stderr
+    assert "\nflagsmith_sse_workers 0.0\n" in done.stdout
+    assert "flagsmith_sse_build_info{" not in done.stdout
+
+
 LOOK = """
 import django
 django.setup()

@@ -8,16 +8,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from prometheus_client.parser import text_string_to_metric_families
 
 from realtime.server.embedded_nats import EmbeddedNats
-from tests.support.metrics import (
-    MESSAGES,
-    OPERATIONS,
-    broken,
-    nats_error,
-    written,
-)
+from tests.support.metrics import labelled_samples, written
 from tests.support.raw_http import ask
 from tests.support.service import Service, running_service
 from tests.support.streams import Stream
@@ -68,9 +61,7 @@ def test_scrape__nothing_has_happened__every_label_value_is_there_at_0(
         found = service.metrics()
         # Then
         expected = [
-            *map(written, MESSAGES[:2]),
-            *map(broken, MESSAGES),
-            *map(nats_error, OPERATIONS),
+            *labelled_samples(),
             "flagsmith_sse_subscribers",
             "flagsmith_sse_subscribers_total",
         ]
@@ -85,11 +76,6 @@ def test_scrape__environments_in_use__no_key_in_it(
     ask(service, "GET", f"/{environment}")
     # When / Then
     assert environment not in requests.get(f"{service.url}/metricsz", timeout=5).text
-
-
-def test_scrape__parsed_by_prometheus_client__accepted(service: Service) -> None:
-    text = requests.get(f"{service.url}/metricsz", timeout=5).text
-    assert list(text_string_to_metric_families(text))
 
 
 @pytest.mark.parametrize("request_line", ["GET /metricsz", "HEAD /metricsz"])
@@ -146,6 +132,7 @@ def test_process__running__its_use_of_the_machine_and_version_told(
         # Then
         workers = 2 if serving == "workers" else 1
         assert found["flagsmith_sse_workers"] == workers
+        assert found["flagsmith_sse_workers_configured"] == workers
         assert found["flagsmith_sse_ready"] == workers
         assert found['flagsmith_sse_build_info{version="0.1.0"}'] == 1
         assert found["process_cpu_seconds_total"] > 0.1
@@ -172,8 +159,8 @@ async def test_worker__killed__its_gauges_go_and_no_counter_falls(
     os.kill(victim, signal.SIGKILL)
     workers.await_logged("worker.died")
     alone = workers.metrics()
-    workers.await_logged("worker.started", 3)
-    eventually(lambda: workers.metric("flagsmith_sse_ready") == 2, what="another")
+    restarts = "flagsmith_sse_worker_restarts_total"
+    eventually(lambda: workers.metric(restarts) == 1, what="another")
     after = workers.metrics()
 
     # Then
@@ -183,9 +170,53 @@ async def test_worker__killed__its_gauges_go_and_no_counter_falls(
         if name.partition("{")[0].endswith(("_total", "_count", "_sum", "_bucket")):
             assert value <= alone[name] <= after[name], name
     assert after["flagsmith_sse_subscribers_total"] == 20
-    assert after["flagsmith_sse_worker_restarts_total"] == 1
+    assert after["flagsmith_sse_workers"] == 2
     for stream in streams:
         await stream.__aexit__(None, None, None)
+
+
+def test_worker__dies_before_it_listens__missed_and_its_restart_counted(
+    workers: Service,
+) -> None:
+    # Given
+    workers.expected_errors = {"worker.died"}
+    os.kill(workers.workers()[0], signal.SIGKILL)
+
+    # When
+    workers.await_logged("worker.started", 3)
+    os.kill(workers.workers()[0], signal.SIGKILL)
+    workers.await_logged("worker.died", 2)
+
+    # Then
+    missed = workers.metrics()
+    assert missed["flagsmith_sse_workers"] == 1
+    assert missed["flagsmith_sse_workers_configured"] == 2
+    restarts = "flagsmith_sse_worker_restarts_total"
+    eventually(lambda: workers.metric(restarts) == 2, what="both to be counted")
+
+
+def test_workers__all_dead__still_missed(
+    shared_nats: EmbeddedNats, tmp_path: Path
+) -> None:
+    # Given
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with running_service(
+        "workers", shared_nats.url, tmp_path, METRICS_ADDR=address
+    ) as service:
+        service.await_ready()
+        service.expected_errors = {"worker.died"}
+
+        # When
+        for worker in service.workers():
+            os.kill(worker, signal.SIGKILL)
+        service.await_logged("worker.died", 2)
+
+        # Then
+        told = requests.get(f"http://{address}/metricsz", timeout=5).text
+        assert "\nflagsmith_sse_workers_configured 2.0\n" in told
+        assert "\nflagsmith_sse_workers " not in told
+        service.await_ready()
 
 
 async def test_scrape__either_worker_asked__the_same_for_all(

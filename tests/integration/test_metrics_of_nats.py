@@ -104,7 +104,7 @@ async def test_stream__incompatible__create_jetstream(
         )
 
 
-async def test_stream__no_more_consumers_allowed__create_consumer(
+async def test_stream__no_more_consumers_allowed__create_consumer_and_not_connected(
     serving: str, nats: NatsServer, tmp_path: Path
 ) -> None:
     # Given
@@ -122,9 +122,12 @@ async def test_stream__no_more_consumers_allowed__create_consumer(
     with running_service(serving, nats.url, tmp_path) as service:
         # Then
         eventually(
-            lambda: service.metric(nats_error("create_consumer")) > 0,
-            what="the refusal to be counted",
+            lambda: service.metric(nats_error("create_consumer")) > 4,
+            what="the refusals to be counted",
         )
+        found = service.metrics()
+        assert found["flagsmith_sse_nats_connected"] == 0
+        assert found["flagsmith_sse_nats_reconnects_total"] == 0
 
 
 async def test_consumer__deleted__pull(
@@ -180,6 +183,27 @@ async def test_acknowledgement__forbidden__ack(
             # Then
             watch.await_grown(nats_error("ack"))
             assert service.events("nats.ack_refused")
+
+
+async def test_session__fails_unexpectedly__bridge_restarts(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    # Given: somebody who sees where the bridge reads, and sends what is no message
+    async with await nats_py.connect(nats.url) as client:
+        pulls = await client.subscribe("$JS.API.CONSUMER.MSG.NEXT.>")
+        await client.flush()
+        with running_service("serve", nats.url, tmp_path) as service:
+            service.await_ready()
+            pull = await pulls.next_msg(10)
+            watch = Watch(service)
+            # When
+            await client.publish(pull.reply, reply="nonsense")
+            await client.flush()
+            # Then
+            watch.await_moved("flagsmith_sse_bridge_restarts_total", 1)
+            assert service.events("bridge.failed")
+            service.await_ready()
+            service.kill()  # its log has a traceback
 
 
 async def test_consumer__behind__lag_until_it_has_caught_up(

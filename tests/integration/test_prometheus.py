@@ -4,6 +4,7 @@ every alert is asked of it, and finds what it asks for."""
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -176,6 +177,25 @@ async def test_alerts__instance_stopped_for_a_while__busy_and_late(
             )
 
 
+def test_alerts__one_of_two_workers_hangs__event_loop_lag(
+    tmp_path: Path, alerts: dict[str, str]
+) -> None:
+    # Given
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with monitoring(tmp_path, ["workers"], METRICS_ADDR=address) as monitored:
+        hanging = monitored.services[0].workers()[0]
+
+        # When
+        os.kill(hanging, signal.SIGSTOP)
+        try:
+            # Then: for as long as no lag was measured
+            hangs = f"({alerts['FlagsmithSseEventLoopLag']}) > 15"
+            monitored.await_data({"hangs": hangs})
+        finally:
+            os.kill(hanging, signal.SIGCONT)
+
+
 def test_alerts__worker_killed__restarts(
     tmp_path: Path, await_alerts: Callable[..., None]
 ) -> None:
@@ -189,6 +209,14 @@ def test_alerts__worker_killed__restarts(
 
         # Then
         await_alerts(monitored, "FlagsmithSseRestarts")
+        counters = monitored.prometheus.query(
+            'count by (__name__) ({__name__=~".+_(total|count|sum|bucket)"})'
+        )
+        names = [counter.labels["__name__"] for counter in counters]
+        assert "flagsmith_sse_updates_total" in names
+        ours = [name for name in names if name.startswith(("flagsmith_", "process_"))]
+        for name in ours:
+            assert monitored.prometheus.query(f"resets({name}[10m]) > 0") == []
 
 
 def test_metrics__as_exposed__promtool_has_nothing_to_complain(

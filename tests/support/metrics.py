@@ -1,13 +1,22 @@
 """The service's metrics in tests: the names of its samples, and how far they moved."""
 
+from prometheus_client import Counter
+
+from realtime import metrics
 from tests.support.service import Service
 from tests.support.waiting import eventually
 
-MESSAGES = ("keepalive", "data", "healthcheck")
-OPERATIONS = (
-    *("connect", "publish", "create_jetstream", "create_consumer"),
-    *("pull", "read", "ack"),
-)
+
+def labelled_samples() -> list[str]:
+    """All that there are of the app's counters with a label."""
+    return [
+        f'{counter._name}_total{{{label}="{value}"}}'
+        for family in vars(metrics).values()
+        if isinstance(family, dict)
+        for counter in family.values()
+        if isinstance(counter, Counter)
+        for label, value in zip(counter._labelnames, counter._labelvalues, strict=True)
+    ]
 
 
 def nats_error(operation: str) -> str:

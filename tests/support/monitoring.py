@@ -51,7 +51,8 @@ def monitoring(
     **environment: str,
 ) -> Iterator[Monitored]:
     """An instance on each of `servers`, with `arguments` to `serve` and `environment`
-    among its variables, that Prometheus has read when they were ready."""
+    among its variables, that Prometheus has read when they were ready; of more than one
+    none has a `METRICS_ADDR`."""
     nats = NatsServer(folder / "nats")
     nats.start()
     with ExitStack() as stack:
@@ -67,7 +68,10 @@ def monitoring(
         for service in services:
             service.await_ready()
         exporter = stack.enter_context(nats_exporter(lambda: nats.monitoring_url))
-        instances = [f"127.0.0.1:{service.port}" for service in services]
+        instances = [
+            environment.get("METRICS_ADDR", f"127.0.0.1:{service.port}")
+            for service in services
+        ]
         jobs = {"flagsmith-sse": instances, "nats": [exporter]}
         prometheus = stack.enter_context(running_prometheus(folder, jobs))
         monitored = Monitored(services, nats, prometheus, time.time())

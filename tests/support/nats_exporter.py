@@ -1,9 +1,9 @@
 """Stands in for prometheus-nats-exporter, which no package registry has: what it tells
 of a nats-server.
 
-Names and labels are those of its release 0.20.2 with `-varz -jsz=streams`: each number
-in `/varz` is a gauge called `gnatsd_varz_` and its key, and each stream's state is a
-few gauges called `jetstream_stream_…`. All numbers are the nats-server's own.
+Names and labels are those of its `RELEASE` with `-varz -jsz=streams`: each number in
+`/varz` is a gauge called `gnatsd_varz_` and its key, and each stream's state is a few
+gauges called `jetstream_stream_…`. All numbers are the nats-server's own.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+RELEASE = "0.20.2"
 SERVER_ID = "nats-1"
 STREAM_STATE = {
     # the exporter's name: the key in `/jsz`

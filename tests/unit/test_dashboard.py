@@ -1,5 +1,7 @@
 """Grafana's dashboard is what its source makes, and each panel can be read."""
 
+import json
+
 from docker.grafana.dashboard import FILE, as_json
 from tests.support.dashboard import panels
 
@@ -20,6 +22,17 @@ def test_dashboard__every_panel__has_a_title_of_its_own_and_queries() -> None:
     assert len(set(titles)) == len(titles)
     assert all(panel.targets for panel in shown)
     assert all(len({t.legend for t in p.targets}) == len(p.targets) for p in shown)
+
+
+def test_dashboard__number_with_one_legend_that_varies__shows_it() -> None:
+    # Given
+    numbers = [p for p in json.loads(as_json())["panels"] if p["type"] == "stat"]
+
+    # Then
+    for panel in numbers:
+        legends = [target["legendFormat"] for target in panel["targets"]]
+        mode = "value_and_name" if "{{" in legends[0] else "auto"
+        assert panel["options"]["textMode"] == mode, panel["title"]
 
 
 def test_dashboard__every_query_of_ours__is_of_the_chosen_job_and_instances() -> None:

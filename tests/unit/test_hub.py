@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client.values import MutexValue
 
+from realtime import metrics
 from realtime.hub import Hub, Latest
 from realtime.subscriber import Subscriber
 from realtime.updates import KEEPALIVE, Frame, Update
@@ -350,3 +351,46 @@ def test_latest__updated_again__newest_first(hub: Hub) -> None:
     # When / Then
     assert [environment for environment, _ in hub.latest(2)] == ["a", "c"]
     assert hub.latest(1)[0][1].identity == latest(ONE, 3).identity
+
+
+@pytest.mark.parametrize(
+    ("latest_known", "quiet_for", "kind"),
+    [(False, 0, "keepalive"), (True, 0, "data"), (True, 15.5, "keepalive")],
+)
+async def test_unsubscribe__connection_broke__error_of_what_was_written_last(
+    hub: Hub, clock: Clock, latest_known: bool, quiet_for: float, kind: str
+) -> None:
+    # Given
+    if latest_known:
+        hub.broadcast("x", latest(ONE))
+    subscriber = Recorder()
+    hub.subscribe("x", subscriber)
+    clock.now += quiet_for
+    await hub.turn()
+    before = metrics.http_errors[kind]._value.get()
+
+    # When
+    hub.unsubscribe(subscriber, "error")
+
+    # Then
+    assert metrics.http_errors[kind]._value.get() == before + 1
+
+
+async def test_unsubscribe__backed_up__error_of_the_data_that_waits(
+    hub: Hub, clock: Clock
+) -> None:
+    # Given: its keep-alives are not sent
+    subscriber = Recorder()
+    hub.subscribe("x", subscriber)
+    clock.now += 1
+    hub.broadcast("x", latest(ONE))
+    subscriber.lagging_since = clock.now
+    clock.now += 16
+    await hub.turn()
+    before = metrics.http_errors["data"]._value.get()
+
+    # When
+    hub.unsubscribe(subscriber, "stalled")
+
+    # Then
+    assert metrics.http_errors["data"]._value.get() == before + 1

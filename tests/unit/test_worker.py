@@ -5,8 +5,11 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
+from realtime import metrics
+from realtime.asgi import SERVICE, Message
 from realtime.bridge import NatsBridge
 from realtime.conf import RealtimeSettings
+from realtime.consumers import EnvironmentStreamConsumer
 from realtime.exceptions import NatsUnavailable
 from realtime.hub import Hub
 from realtime.metrics import bridge_restarts_total
@@ -46,6 +49,25 @@ async def run_until_lasting(bridge: ScriptedBridge) -> None:
         await bridge.lasting.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def status_of_a_stream(service: RealtimeService) -> int:
+    """What a client gets that asks for one and waits."""
+    sent: list[Message] = []
+
+    nothing: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        SERVICE: service,
+        "url_route": {"kwargs": {"environment": "x"}},
+        **{"method": "GET", "path": "/", "headers": []},
+    }
+    await EnvironmentStreamConsumer.as_asgi()(scope, lambda: nothing, send)
+    status: int = sent[0]["status"]
+    return status
 
 
 async def test_handle__unexpected_exception__logged_counted_and_restarted() -> None:
@@ -96,11 +118,14 @@ async def test_handle__one_failure_after_another__waits_longer() -> None:
     assert all(wait < 0.3 * 1.5 + 0.2 for wait in waits)
 
 
-async def test_service__background_work_died__not_ready() -> None:
+async def test_service__background_work_died__not_ready_and_streams_rejected() -> None:
     # Given
-    service = RealtimeService(RealtimeSettings(authentication_tokens=("t",)))
+    settings = RealtimeSettings(authentication_tokens=("t",), reject_delay=0)
+    service = RealtimeService(settings)
     service.start()
     service.start()
+    metrics.ready.set(1)
+    before = metrics.rejections["failed"]._value.get()
 
     # When
     with capture_logs():
@@ -111,4 +136,7 @@ async def test_service__background_work_died__not_ready() -> None:
     # Then
     assert service.not_ready is not None
     assert service.not_ready.detail == "The background work of this instance has died."
+    assert metrics.ready._value.get() == 0
+    assert await status_of_a_stream(service) == 503
+    assert metrics.rejections["failed"]._value.get() == before + 1
     await service.stop()
