@@ -46,7 +46,7 @@ class RealtimeSettings:
         Raises `ImproperlyConfigured` if `SSE_AUTHENTICATION_TOKEN`, which hosting
         needs, is missing or could not be sent in a header.
         """
-        token = getattr(django_settings, "SSE_AUTHENTICATION_TOKEN", None) or ""
+        token = configured_token()
         if hosting and (reason := token_fault(token)):
             raise ImproperlyConfigured(f"SSE_AUTHENTICATION_TOKEN {reason}")
         given = {
@@ -85,6 +85,11 @@ _FIELDS = {
     "NATS_TLS_CERT_FILE": "nats_tls_cert_file",
     "NATS_TLS_KEY_FILE": "nats_tls_key_file",
 }
+
+
+def configured_token() -> str:
+    """`SSE_AUTHENTICATION_TOKEN`; empty where the project has none."""
+    return getattr(django_settings, "SSE_AUTHENTICATION_TOKEN", None) or ""
 
 
 def tokens_in(value: str) -> tuple[str, ...]:
