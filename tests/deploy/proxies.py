@@ -69,13 +69,13 @@ def caddy(upstreams: list[str], folder: Path) -> Iterator[Proxy]:
 def nginx(upstreams: list[str], folder: Path) -> Iterator[Proxy]:
     certificates = make_certificates(folder)
     port = free_port()
-    servers = "".join(f"server {upstream};\n" for upstream in upstreams)
+    servers = "".join(f"server {upstream} max_fails=0;\n" for upstream in upstreams)
     example = (DOCKER / "nginx" / "nginx.conf").read_text()
     file = folder / "nginx.conf"
     file.write_text(
         replaced(
             example,
-            ("server flagsmith-sse:8088;\n", servers),
+            ("server flagsmith-sse:8088 max_fails=0;\n", servers),
             ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
             ("/etc/nginx/tls/tls.crt", str(certificates.certificate)),
             ("/etc/nginx/tls/tls.key", str(certificates.key)),
