@@ -112,8 +112,40 @@ async def test_stream__updates__the_latest_first_then_each_as_it_comes(
         for number in range(2, 5):
             # When
             way.service.publish(environment, number)
-            # Then
+            # Then: in one piece, because the Swift SDK loses a line that is split
             assert await stream.next_event() == event(str(number))
+            assert stream.pieces[-1] == event(str(number))
+
+
+@pytest.mark.parametrize("query", ["", "?lastEventId=7"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "*/*",
+        "application/json, text/event-stream",
+        "text/event-stream, application/json; charset=utf-8",
+    ],
+)
+async def test_stream__query_string_and_accept_header__no_matter(
+    way: Way, client: httpx.AsyncClient, environment: str, query: str, accept: str
+) -> None:
+    # Given
+    url, headers = way.stream_url(environment) + query, {"Accept": accept}
+    async with open_stream(client, url, headers) as stream:
+        # When
+        way.service.publish(environment, 7.5)
+        # Then
+        assert await stream.next_event() == event("7.5")
+
+
+async def test_stream__head__headers_of_get_without_a_body(
+    way: Way, client: httpx.AsyncClient, environment: str
+) -> None:
+    # When
+    answer = await client.head(way.stream_url(environment))
+    # Then
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == "text/event-stream"
 
 
 async def test_stream__quiet__keep_alives_are_passed_on(
