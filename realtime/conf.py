@@ -51,7 +51,7 @@ class RealtimeSettings:
             raise ImproperlyConfigured(f"SSE_AUTHENTICATION_TOKEN {reason}")
         given = {
             field: getattr(django_settings, name)
-            for name, field in _FIELDS.items()
+            for name, field in SETTINGS.items()
             if hasattr(django_settings, name)
         }
         servers = getattr(django_settings, "NATS_URL", ())
@@ -68,7 +68,7 @@ class RealtimeSettings:
         )
 
 
-_FIELDS = {
+SETTINGS = {
     "SSE_KEEPALIVE_SECONDS": "keepalive",
     "SSE_MAX_STREAM_AGE_SECONDS": "max_stream_age",
     "SSE_RETRY_MILLISECONDS": "retry_milliseconds",
