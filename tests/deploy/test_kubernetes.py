@@ -102,7 +102,10 @@ def test_flagsmith_values__service__as_this_version_needs_it() -> None:
     assert sse["deploymentStrategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
-def test_flagsmith_values__pod__valid_by_the_kubernetes_schema() -> None:
+@pytest.mark.parametrize("replicas", [{}, {"replicas": 2}], ids=["null", "2"])
+def test_flagsmith_values__pod__valid_by_the_kubernetes_schema(
+    replicas: dict[str, int],
+) -> None:
     # Given: the Deployment that the chart makes of what it copies from the values
     sse = values("sse")["sse"]
     labels = {"app.kubernetes.io/component": "sse"}
@@ -127,7 +130,7 @@ def test_flagsmith_values__pod__valid_by_the_kubernetes_schema() -> None:
         "kind": "Deployment",
         "metadata": {"name": "flagsmith-sse"},
         "spec": {
-            "replicas": sse["replicaCount"],
+            **replicas,  # the chart leaves it out where `replicaCount` is null
             "strategy": sse["deploymentStrategy"],
             "selector": {"matchLabels": labels},
             "template": {
