@@ -61,7 +61,7 @@ audit: $(VENV)/dev.done ## Ask PyPI about known vulnerabilities of all dependenc
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements/dev.txt
 
 requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
-	cd requirements && for set in base serve postgres embedded dev; do \
+	cd requirements && inputs=app.in && for set in base serve postgres embedded dev; do \
 		inputs="$$inputs $$set.in"; \
 		CUSTOM_COMPILE_COMMAND="make requirements" ../$(BIN)/pip-compile --quiet --upgrade \
 			--strip-extras --no-annotate --no-emit-index-url --no-emit-find-links \

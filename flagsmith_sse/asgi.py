@@ -35,7 +35,7 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
     if WORKER_NUMBER not in os.environ:
         # Of several workers the supervisor answers for all.
         start_metrics_server(exposition)
-    return service, host(service, get_asgi_application())
+    return service, host(service, get_asgi_application(), probes=True)
 
 
 try:

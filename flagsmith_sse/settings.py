@@ -63,7 +63,7 @@ def seconds(name: str, default: float, *, above: float = -1, least: float = 0) -
     return read(
         name,
         default,
-        f"a number of seconds, {bound}, at most {MOST_SECONDS}",
+        f"a number of seconds, {bound}",
         env.float,
         lambda value: _require(least <= value <= MOST_SECONDS and value > above),
     )
@@ -264,7 +264,8 @@ DATABASE_URL = text(
     f"sqlite:///{BASE_DIR / 'db.sqlite3'}",
     "a database URL such as postgres://user:password@host/name",
 )
-"""Django's; the real-time endpoints use no database."""
+"""Django's, for the admin: the real-time endpoints use no database. The default is a
+file beside the code, wherever that is installed."""
 
 try:
     env.seal()

@@ -1,7 +1,7 @@
 """ASGI's types, as plain as servers and Channels hand them over, and what this app
 keeps in a scope."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ CONNECTION = "realtime.connection"
 """The name of the ASGI extension by which `realtime.server` offers the connection."""
 
 
-def service_in(scope: Scope) -> "RealtimeService":
+def service_in(scope: Mapping[str, Any]) -> "RealtimeService":
     """The service of this process, put there by `realtime.hosting`."""
     return cast("RealtimeService", scope[SERVICE])
 

@@ -46,12 +46,12 @@ class RealtimeSettings:
         Raises `ImproperlyConfigured` if `SSE_AUTHENTICATION_TOKEN`, which hosting
         needs, is missing or could not be sent in a header.
         """
-        token = getattr(django_settings, "SSE_AUTHENTICATION_TOKEN", None) or ""
+        token = configured_token()
         if hosting and (reason := token_fault(token)):
             raise ImproperlyConfigured(f"SSE_AUTHENTICATION_TOKEN {reason}")
         given = {
             field: getattr(django_settings, name)
-            for name, field in _FIELDS.items()
+            for name, field in SETTINGS.items()
             if hasattr(django_settings, name)
         }
         servers = getattr(django_settings, "NATS_URL", ())
@@ -68,7 +68,7 @@ class RealtimeSettings:
         )
 
 
-_FIELDS = {
+SETTINGS = {
     "SSE_KEEPALIVE_SECONDS": "keepalive",
     "SSE_MAX_STREAM_AGE_SECONDS": "max_stream_age",
     "SSE_RETRY_MILLISECONDS": "retry_milliseconds",
@@ -85,6 +85,11 @@ _FIELDS = {
     "NATS_TLS_CERT_FILE": "nats_tls_cert_file",
     "NATS_TLS_KEY_FILE": "nats_tls_key_file",
 }
+
+
+def configured_token() -> str:
+    """`SSE_AUTHENTICATION_TOKEN`; empty where the project has none."""
+    return getattr(django_settings, "SSE_AUTHENTICATION_TOKEN", None) or ""
 
 
 def tokens_in(value: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from realtime.asgi import SERVICE, Receive, Scope, Send
 from realtime.routing import (
     FlatProtocolTypeRouter,
     FlatURLRouter,
+    probe_urlpatterns,
     realtime_urlpatterns,
     route,
 )
@@ -26,15 +27,21 @@ def host(
     service: RealtimeService,
     django_application: Any,
     websocket: Any = refuse_websocket,
+    *,
+    probes: bool = False,
 ) -> FlatProtocolTypeRouter:
     """The application of a server: the real-time endpoints, `django_application` for
-    every other path, and `websocket` for WebSockets.
+    every other path, and `websocket` for WebSockets. `probes` says whether `/livez`,
+    `/readyz` and the paths of the Helm chart are ours too, or the project's own.
 
     To be called while the server imports its application, by any project's `asgi.py`.
     """
     if "daphne.server" in sys.modules:
         host_on_daphne(service)
-    routes = [*realtime_urlpatterns(), route("", django_application)]
+    routes = realtime_urlpatterns()
+    if probes:
+        routes += probe_urlpatterns()
+    routes.append(route("", django_application))
     return FlatProtocolTypeRouter(
         {
             "http": ServiceMiddleware(service, FlatURLRouter(routes)),

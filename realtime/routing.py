@@ -72,16 +72,22 @@ def route(pattern: str, application: Any) -> Any:
 
 
 def realtime_urlpatterns() -> list[Any]:
-    """The documented endpoints, each with or without a trailing slash: a redirect would
-    lose a POST. A key is matched whatever it holds, even a decoded `/`, so that a bad
-    one gets these endpoints' own 404."""
+    """The documented endpoints below `/sse/`, each with or without a trailing slash: a
+    redirect would lose a POST. A key is matched whatever it holds, even a decoded `/`,
+    so that a bad one gets these endpoints' own 404."""
     queue_change, stream = QueueChangeView(), EnvironmentStreamConsumer.as_asgi()
-    livez, readyz = LivenessView(), ReadinessView()
     key = r"^sse/environments/(?P<environment>[\s\S]*)"
     return [
         route(key + r"/stream/?\Z", stream),
         route(key + r"/queue-change/?\Z", queue_change),
         route(r"^sse(/|\Z)", NotFound()),
+    ]
+
+
+def probe_urlpatterns() -> list[Any]:
+    """Liveness and readiness of a server that does nothing else."""
+    livez, readyz = LivenessView(), ReadinessView()
+    return [
         route(r"^livez/?\Z", livez),
         route(r"^readyz/?\Z", readyz),
         # The stock Flagsmith Helm chart's paths.

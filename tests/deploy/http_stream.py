@@ -12,11 +12,13 @@ WAIT_SECONDS = 10
 
 
 class HttpStream:
-    """A stream that is open; `ended` once the response came to its proper end."""
+    """A stream that is open; `ended` once the response came to its proper end.
+    `pieces` are what came so far, as it came."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
         self.ended = False
+        self.pieces: list[str] = []
         self._bytes = response.aiter_bytes()
         self._text = ""
 
@@ -26,10 +28,11 @@ class HttpStream:
         async with asyncio.timeout(WAIT_SECONDS):
             while "\n\n" not in self._text:
                 try:
-                    self._text += (await anext(self._bytes)).decode()
+                    self.pieces.append((await anext(self._bytes)).decode())
                 except StopAsyncIteration:
                     self.ended = True
                     raise EOFError from None
+                self._text += self.pieces[-1]
         block, _, self._text = self._text.partition("\n\n")
         return block + "\n\n"
 
@@ -57,6 +60,8 @@ async def http_client(
 
 
 @asynccontextmanager
-async def open_stream(client: httpx.AsyncClient, url: str) -> AsyncIterator[HttpStream]:
-    async with client.stream("GET", url) as response:
+async def open_stream(
+    client: httpx.AsyncClient, url: str, headers: dict[str, str] | None = None
+) -> AsyncIterator[HttpStream]:
+    async with client.stream("GET", url, headers=headers) as response:
         yield HttpStream(response)

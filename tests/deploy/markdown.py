@@ -33,11 +33,14 @@ _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 def blocks(language: str) -> list[Block]:
     """All code blocks of all documents in `language`."""
+    return [block for block in all_blocks() if block.language == language]
+
+
+def all_blocks() -> list[Block]:
     return [
         Block(document, match["language"], match["text"], match["comment"] or "")
         for document in DOCUMENTS
         for match in _BLOCK.finditer(document.read_text())
-        if match["language"] == language
     ]
 
 

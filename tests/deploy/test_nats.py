@@ -1,6 +1,7 @@
 """NATS as docker/ and the guides configure it, really run."""
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import nats
 
+from realtime.conf import RealtimeSettings
+from realtime.process_publisher import ProcessPublisher
 from realtime.server.embedded_nats import embedded_nats
+from realtime.updates import parse_update
 from tests.deploy.proxies import free_port, replaced
 from tests.support.service import ROOT, running_service
 from tests.support.streams import Stream, event
@@ -20,24 +24,30 @@ FOLDER = ROOT / "docker" / "nats"
 HOSTS = ("nats", "nats-2", "nats-3")
 
 
-def documented_permissions() -> list[str]:
-    """The subjects that docs/operations.md says the account needs."""
-    text = (ROOT / "docs" / "operations.md").read_text()
-    [sentence] = re.findall(r"The account in NATS needs .*", text)
+def documented(name: str, beginning: str) -> list[str]:
+    """The subjects in the sentence of docs/`name` that begins like this."""
+    text = (ROOT / "docs" / name).read_text()
+    [sentence] = re.findall(f"{beginning}.*", text)
     return re.findall(r"`([^`]+)`", sentence)
+
+
+def user(name: str, publish: list[str], subscribe: list[str]) -> str:
+    """A user of nats-server's configuration who may do just this."""
+    return (
+        f"{{ user: {name}, password: secret, permissions: "
+        f"{json.dumps({'publish': publish, 'subscribe': subscribe})} }}"
+    )
 
 
 async def test_permissions__as_documented__are_enough(
     tmp_path: Path, environment: str
 ) -> None:
     # Given
-    subjects = documented_permissions()
-    allowed = ", ".join(f'"{subject}"' for subject in subjects)
+    subjects = documented("operations.md", "The account in NATS needs ")
+    subject, inbox = documented("deployment.md", "a process that only publishes needs ")
+    users = [user("sse", subjects, subjects), user("api", [subject], [inbox])]
     config = tmp_path / "nats.conf"
-    config.write_text(
-        "authorization { users: [ { user: sse, password: secret, permissions: {"
-        f" publish: [{allowed}], subscribe: [{allowed}] }} }} ] }}"
-    )
+    config.write_text(f"authorization {{ users: [ {', '.join(users)} ] }}")
     with embedded_nats(
         tmp_path / "store", arguments=["--config", str(config)]
     ) as server:
@@ -48,11 +58,19 @@ async def test_permissions__as_documented__are_enough(
             service.await_ready()
             async with Stream(service.stream_url(environment)) as stream:
                 answer = service.publish(environment, 12.5)
-                received = await stream.next_event()
+                received = [await stream.next_event()]
+                publisher = ProcessPublisher(
+                    RealtimeSettings(nats_servers=(url.replace("sse:", "api:"),))
+                )
+                update = parse_update(b'{"updated_at":13.5}')
+                publishing = publisher.publish(environment, update, seconds=10)
+                await asyncio.wrap_future(publishing)
+                received.append(await stream.next_event())
+                publisher.close()
 
             # Then
             assert answer.status_code == 202
-            assert received == event("12.5")
+            assert received == [event("12.5"), event("13.5")]
         log = (tmp_path / "store" / "nats-server.log").read_text()
     assert len(subjects) == 4
     assert "Permissions Violation" not in log

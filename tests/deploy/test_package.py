@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import realtime
+from realtime.server.embedded_nats import EmbeddedNats
 from tests.support.fresh import (
     INSTALL_SECONDS,
     fresh_copy,
@@ -45,9 +46,8 @@ def test_source_distribution__built__holds_licence_and_requirements(
 
     # Then
     assert f"{name}/LICENSE" in members
-    assert {f"{name}/requirements/{s}.in" for s in ("base", "serve", "postgres")} < (
-        members
-    )
+    sets = ("app", "base", "serve", "postgres", "embedded")
+    assert {f"{name}/requirements/{s}.in" for s in sets} < members
 
 
 def test_wheel__files_that_are_no_modules__are_in_it(built: Path) -> None:
@@ -71,22 +71,28 @@ def test_wheel__files_that_are_no_modules__are_in_it(built: Path) -> None:
     assert "realtime/migrations/0001_initial.py" in members
 
 
-@pytest.fixture(scope="module")
-def scripts(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `bin` folder of an environment that holds the wheel and what it needs."""
-    scripts = fresh_environment(tmp_path_factory.mktemp("installed"))
-    [wheel] = built.glob("*.whl")
+def install(wheel: Path, extras: str, constraints: Path, folder: Path) -> Path:
+    """The `bin` folder of a new environment in `folder` that holds the wheel with its
+    `extras` and what they need, of the versions in `constraints`."""
+    scripts = fresh_environment(folder)
     subprocess.run(
         [
-            *(scripts / "pip", "install", "--quiet"),
-            *("--constraint", ROOT / "requirements" / "embedded.txt"),
-            f"{wheel}[embedded]",
+            *(scripts / "pip", "install", "--quiet", "--constraint", constraints),
+            f"{wheel}{extras}",
         ],
         env=fresh_variables(),
         check=True,
         timeout=INSTALL_SECONDS,
     )
     return scripts
+
+
+@pytest.fixture(scope="module")
+def scripts(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` folder of an environment that holds the wheel and what it needs."""
+    [wheel] = built.glob("*.whl")
+    tested = ROOT / "requirements" / "embedded.txt"
+    return install(wheel, "[embedded]", tested, tmp_path_factory.mktemp("installed"))
 
 
 def output_of(*command: object, cwd: Path) -> str:
@@ -131,3 +137,45 @@ async def test_wheel__installed__runs_the_service(
     # Then
     assert published.status_code == 202
     assert received == event("12.5")
+
+
+PUBLISH = """
+import sys
+import django
+from django.conf import settings
+
+_, url, key = sys.argv
+settings.configure(INSTALLED_APPS=["realtime"], NATS_URL=url)
+django.setup()
+from django.core.management import call_command
+from realtime.publisher import publish_environment_update
+
+call_command("check")
+publish_environment_update(key, 12.5, timeout=10)
+"""
+
+
+@pytest.fixture(scope="module")
+def python_of_the_api(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that holds the wheel beside what the Flagsmith API
+    pins."""
+    [wheel] = built.glob("*.whl")
+    pins = ROOT / "tests" / "deploy" / "flagsmith-api.txt"
+    return install(wheel, "", pins, tmp_path_factory.mktemp("api")) / "python"
+
+
+async def test_wheel__installed_beside_what_the_flagsmith_api_pins__publishes(
+    python_of_the_api: Path, shared_nats: EmbeddedNats, environment: str, tmp_path: Path
+) -> None:
+    # Given
+    with running_service("serve", shared_nats.url, tmp_path) as service:
+        service.await_ready()
+        async with Stream(service.stream_url(environment)) as stream:
+            # When
+            output_of(
+                *(python_of_the_api, "-c", PUBLISH, shared_nats.url, environment),
+                cwd=tmp_path,
+            )
+
+            # Then
+            assert await stream.next_event() == event("12.5")

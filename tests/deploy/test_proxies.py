@@ -4,19 +4,25 @@ and without them, because what is asked of both is the same."""
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import (
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+import requests
 
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.deploy.http_stream import http_client, open_stream
-from tests.deploy.proxies import caddy, nginx
+from tests.deploy.proxies import Proxy, caddy, nginx
 from tests.support.nats import NatsServer
 from tests.support.service import TOKEN, Service, running_service
-from tests.support.streams import event
+from tests.support.streams import Stream, event
 
 WAYS = ["bare-1.1", "caddy-1.1", "caddy-2", "nginx-1.1", "nginx-2"]
 """What is in front, and the version of HTTP."""
@@ -24,6 +30,7 @@ WAYS = ["bare-1.1", "caddy-1.1", "caddy-2", "nginx-1.1", "nginx-2"]
 PROXIES = {"caddy": caddy, "nginx": nginx}
 KEEPALIVE_SECONDS = 0.5
 STREAMS = 100
+MANY = 500
 ORIGIN = "https://app.example.com"
 
 
@@ -105,8 +112,40 @@ async def test_stream__updates__the_latest_first_then_each_as_it_comes(
         for number in range(2, 5):
             # When
             way.service.publish(environment, number)
-            # Then
+            # Then: in one piece, because the Swift SDK loses a line that is split
             assert await stream.next_event() == event(str(number))
+            assert stream.pieces[-1] == event(str(number))
+
+
+@pytest.mark.parametrize("query", ["", "?lastEventId=7"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "*/*",
+        "application/json, text/event-stream",
+        "text/event-stream, application/json; charset=utf-8",
+    ],
+)
+async def test_stream__query_string_and_accept_header__no_matter(
+    way: Way, client: httpx.AsyncClient, environment: str, query: str, accept: str
+) -> None:
+    # Given
+    url, headers = way.stream_url(environment) + query, {"Accept": accept}
+    async with open_stream(client, url, headers) as stream:
+        # When
+        way.service.publish(environment, 7.5)
+        # Then
+        assert await stream.next_event() == event("7.5")
+
+
+async def test_stream__head__headers_of_get_without_a_body(
+    way: Way, client: httpx.AsyncClient, environment: str
+) -> None:
+    # When
+    answer = await client.head(way.stream_url(environment))
+    # Then
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == "text/event-stream"
 
 
 async def test_stream__quiet__keep_alives_are_passed_on(
@@ -220,3 +259,88 @@ async def test_nats_away__new_stream__turned_away_slowly(
         # Then: an SDK that comes back at once does so at a pace
         assert answer.status_code == 503
         assert time.monotonic() - began >= 0.9
+
+
+@asynccontextmanager
+async def draining(service: Service, environment: str) -> AsyncIterator[None]:
+    """`service` drains, for as long as it takes to end `MANY` streams: 100 a second."""
+    async with AsyncExitStack() as stack:
+        for _ in range(MANY):
+            await stack.enter_async_context(Stream(service.stream_url(environment)))
+        stopping = asyncio.create_task(asyncio.to_thread(service.stop))
+        await asyncio.to_thread(service.await_ready, False)
+        yield
+        assert await asyncio.to_thread(requests.get, f"{service.url}/livez")
+        assert await stopping == 0
+
+
+async def statuses(client: httpx.AsyncClient, url: str) -> list[int]:
+    """Those of some new streams, opened at once and closed again."""
+
+    async def status() -> int:
+        async with open_stream(client, url) as stream:
+            return stream.response.status_code
+
+    return await asyncio.gather(*(status() for _ in range(10)))
+
+
+@contextmanager
+def two_instances(
+    front: str, nats_url: str, folder: Path, **variables: str
+) -> Iterator[tuple[list[Service], Proxy]]:
+    """Two services behind one proxy, all ready."""
+    with ExitStack() as stack:
+        services = [
+            stack.enter_context(running_service("serve", nats_url, folder, **variables))
+            for _ in range(2)
+        ]
+        for service in services:
+            service.await_ready()
+        upstreams = [f"127.0.0.1:{service.port}" for service in services]
+        yield services, stack.enter_context(PROXIES[front](upstreams, folder))
+
+
+@pytest.mark.parametrize("front", PROXIES)
+async def test_two_instances__one_drains__new_streams_go_to_the_other(
+    front: str, shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with two_instances(
+        *(front, shared_nats.url, tmp_path),
+        SSE_DRAIN_SECONDS=str(MANY / 100),
+        SSE_REJECT_DELAY_SECONDS="0.1",
+    ) as (services, proxy):
+        url = f"{proxy.url}/sse/environments/{environment}/stream"
+        async with (
+            http_client(proxy.authority, http2=True) as client,
+            # When
+            draining(services[0], environment),
+        ):
+            answers = await statuses(client, url)
+            # Caddy hears of it when it asks the next time.
+            while front == "caddy" and set(answers) != {200}:
+                answers = await statuses(client, url)
+
+            # Then
+            assert answers == [200] * 10
+
+
+@pytest.mark.parametrize("front", PROXIES)
+async def test_two_instances__nats_away__new_streams_turned_away_slowly(
+    front: str, nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with two_instances(front, nats.url, tmp_path) as (services, proxy):
+        nats.kill()
+        for service in services:
+            await asyncio.to_thread(service.await_ready, False)
+        url = f"{proxy.url}/sse/environments/{environment}/stream"
+        async with http_client(proxy.authority, http2=True) as client:
+            for _ in range(2):
+                # When
+                began = time.monotonic()
+                answers = await statuses(client, url)
+
+                # Then: the second time no faster than the first
+                assert answers == [503] * 10
+                assert time.monotonic() - began >= 0.9

@@ -13,7 +13,7 @@ import requests
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.flagsmith_like.websocket import WebSocket
 from tests.support.fresh import fresh_variables
-from tests.support.service import ROOT, Service, running_service
+from tests.support.service import ROOT, TOKEN, Service, running_service
 from tests.support.streams import Stream, event
 
 SETTINGS = "tests.flagsmith_like.settings"
@@ -80,6 +80,59 @@ async def test_channel_layer__configured__group_of_the_environment_is_told(
         assert await stream.next_event() == event("1735229888.76")
 
 
+def test_metrics_view__in_the_urls_of_the_project__documented_metrics(
+    project: Service, environment: str
+) -> None:
+    # When
+    project.publish(environment, 1)
+    # Then
+    assert project.metric("flagsmith_sse_nats_connected") == 1
+    assert project.metric('flagsmith_sse_publish_requests_total{status="202"}') >= 1
+
+
+def test_host__probes_of_the_project__left_to_it(project: Service) -> None:
+    # When
+    answers = {
+        path: requests.get(project.url + path, timeout=5)
+        for path in ("/health/liveness/", "/readyz", "/livez")
+    }
+    # Then
+    assert answers["/health/liveness/"].text == "the project lives"
+    assert answers["/readyz"].text == ""
+    assert answers["/livez"].status_code == 404
+
+
+def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The project's `manage.py`, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "django", *arguments],
+        cwd=ROOT,
+        env=fresh_variables(
+            DJANGO_SETTINGS_MODULE=SETTINGS, PYTHONPATH=os.fspath(ROOT), **variables
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_commands__of_a_project__serve_says_why_not_and_the_others_work(
+    project: Service, environment: str
+) -> None:
+    # Given
+    there = {"SSE_AUTHENTICATION_TOKEN": TOKEN}
+
+    # When
+    serve = manage("serve", **there)
+    tokenless = manage("publish_update", environment)
+    published = manage("publish_update", environment, "--url", project.url, **there)
+
+    # Then
+    assert serve.stderr.startswith("CommandError: serve is for the project")
+    assert "SSE_AUTHENTICATION_TOKEN is not set" in tokenless.stderr
+    assert published.stdout.startswith("Published")
+
+
 @pytest.mark.parametrize(
     ("token", "passes"), [(None, True), ("secret", True), ("", False), ("a b", False)]
 )
@@ -90,16 +143,7 @@ def test_check__token__needed_only_where_the_setting_is_there(
     variables = {} if token is None else {"SSE_AUTHENTICATION_TOKEN": token}
 
     # When
-    done = subprocess.run(
-        [sys.executable, "-m", "django", "check"],
-        cwd=ROOT,
-        env=fresh_variables(
-            DJANGO_SETTINGS_MODULE=SETTINGS, PYTHONPATH=os.fspath(ROOT), **variables
-        ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = manage("check", **variables)
 
     # Then
     assert (done.returncode == 0) is passes, done.stderr

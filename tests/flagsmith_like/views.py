@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
 
+from realtime.asgi import service_in
 from realtime.exceptions import NatsUnavailable, PublishFailed
 from realtime.publisher import apublish_environment_update
 from tests.flagsmith_like.tasks import send_environment_update_message
@@ -22,3 +24,13 @@ async def apublish(request: HttpRequest, environment: str) -> HttpResponse:
         environment, datetime.fromisoformat(request.body.decode())
     )
     return HttpResponse(status=202)
+
+
+def liveness(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("the project lives")
+
+
+def readiness(request: ASGIRequest) -> HttpResponse:
+    """Of the project and of its real-time updates."""
+    ready = service_in(request.scope).not_ready is None
+    return HttpResponse(status=200 if ready else 503)

@@ -8,6 +8,7 @@ import sys
 import venv
 from pathlib import Path
 
+from flagsmith_sse import settings
 from tests.support.service import ROOT
 
 INSTALL_SECONDS = 600
@@ -39,8 +40,8 @@ def fresh_environment(folder: Path) -> Path:
 def fresh_variables(**variables: str) -> dict[str, str]:
     """This process's environment variables without those that lead to this
     repository's virtual environment or that configure the service."""
-    own = ("SSE_", "NATS_", "DJANGO_", "LOG_", "LISTEN_", "DATABASE_", "VIRTUAL_ENV")
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(own)}
+    own = settings.variables.keys() | {"DJANGO_SETTINGS_MODULE", "VIRTUAL_ENV"}
+    inherited = {k: v for k, v in os.environ.items() if k not in own}
     here = str(Path(sys.executable).parent)
     path = [f for f in os.environ["PATH"].split(os.pathsep) if f != here]
     return {**inherited, "PATH": os.pathsep.join(path), **variables}

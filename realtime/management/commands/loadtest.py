@@ -9,10 +9,9 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from realtime.conf import token_fault, tokens_in
+from realtime.conf import configured_token, token_fault, tokens_in
 from realtime.loadtest.plot import check_plot, plot
 from realtime.loadtest.report import progress_line, summary, text
 from realtime.loadtest.results import Results
@@ -129,9 +128,10 @@ class Command(BaseCommand):
 
     @staticmethod
     def _scenario(options: dict[str, Any]) -> Scenario:
-        if fault := token_fault(settings.SSE_AUTHENTICATION_TOKEN):
+        configured = configured_token()
+        if fault := token_fault(configured):
             raise CommandError(f"SSE_AUTHENTICATION_TOKEN {fault}")
-        token = tokens_in(settings.SSE_AUTHENTICATION_TOKEN)[0]
+        token = tokens_in(configured)[0]
 
         def target(name: str) -> Target:
             return Target.of(endpoint(options["url"], options["environment"], name))

@@ -7,10 +7,9 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from realtime.conf import token_fault, tokens_in
+from realtime.conf import configured_token, token_fault, tokens_in
 from realtime.management.base_url import add_url_argument, endpoint
 
 TIMEOUT_SECONDS: Final = 2
@@ -37,9 +36,10 @@ class Command(BaseCommand):
         add_url_argument(parser)
 
     def handle(self, **options: Any) -> None:
-        if fault := token_fault(settings.SSE_AUTHENTICATION_TOKEN):
+        configured = configured_token()
+        if fault := token_fault(configured):
             raise CommandError(f"SSE_AUTHENTICATION_TOKEN {fault}")
-        token = tokens_in(settings.SSE_AUTHENTICATION_TOKEN)[0]
+        token = tokens_in(configured)[0]
         body = self._body(options["updated_at"])
         url = endpoint(options["url"], options["environment"], "queue-change")
         request = urllib.request.Request(  # noqa: S310  the setting takes http(s) only

@@ -88,6 +88,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        if not hasattr(settings, "LISTEN_ADDR"):
+            raise CommandError(
+                "serve is for the project flagsmith_sse alone: here Daphne runs what "
+                "realtime.hosting.host composes (docs/deployment.md)."
+            )
         try:
             # Here, because the app does not need them otherwise.
             import uvicorn  # noqa: F401
