@@ -14,6 +14,12 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"error: {error}")
+    except ModuleNotFoundError as error:
+        # The package alone is the app `realtime`, for other projects.
+        sys.exit(
+            f"error: there is no module {error.name}: pip install "
+            "'flagsmith-sse[serve]' brings what the service needs"
+        )
 
 
 if __name__ == "__main__":

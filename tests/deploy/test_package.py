@@ -164,6 +164,24 @@ def python_of_the_api(built: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return install(wheel, "", pins, tmp_path_factory.mktemp("api")) / "python"
 
 
+def test_command__installed_without_extras__says_what_to_install(
+    python_of_the_api: Path, tmp_path: Path
+) -> None:
+    # When
+    done = subprocess.run(
+        [python_of_the_api, "-m", "flagsmith_sse", "serve"],
+        cwd=tmp_path,
+        env=fresh_variables(SSE_AUTHENTICATION_TOKEN="x"),
+        capture_output=True,
+        text=True,
+    )
+
+    # Then
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert "pip install 'flagsmith-sse[serve]'" in line
+
+
 async def test_wheel__installed_beside_what_the_flagsmith_api_pins__publishes(
     python_of_the_api: Path, shared_nats: EmbeddedNats, environment: str, tmp_path: Path
 ) -> None:
