@@ -112,7 +112,9 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
         )
     entry = log_action(request, environment, "Test update")
     try:
-        probe = async_to_sync(send_test_update)(_settings(), environment)
+        probe = async_to_sync(send_test_update)(
+            _settings(), environment, _service(request)
+        )
         level, outcome = messages.SUCCESS, _told(probe)
         if len(probe.reached) < max(probe.instances, 1):
             level = messages.WARNING
@@ -131,7 +133,9 @@ def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
     """Asks for confirmation, then drains the instance."""
     error = "It does not answer."
     try:
-        report = async_to_sync(find_instance)(_settings(), instance)
+        report = async_to_sync(find_instance)(
+            _settings(), instance, _service(request)
+        )
     except NatsUnavailable as unavailable:
         report, error = None, str(unavailable)
     if report is None or request.method != "POST":
@@ -147,7 +151,9 @@ def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
         )
     entry = log_action(request, report.name, "Drain")
     try:
-        agreed = async_to_sync(drain_instance)(_settings(), instance)
+        agreed = async_to_sync(drain_instance)(
+            _settings(), instance, _service(request)
+        )
     except NatsUnavailable as unavailable:
         agreed, error = False, str(unavailable)
     outcome = "It ends its streams one after the other and stops." if agreed else error

@@ -135,11 +135,11 @@ async def ask_everybody(client: Client, roll: Roll) -> list[Answer]:
 
 
 async def find_instance(
-    settings: RealtimeSettings, instance: str
+    settings: RealtimeSettings, instance: str, service: RealtimeService | None = None
 ) -> InstanceReport | None:
-    """The report of `instance`; None if it does not answer. Raises
-    `NatsUnavailable`."""
-    async with nats_client(settings) as client, inquiry(client) as question:
+    """The report of `instance`; None if it does not answer. `service` is this process's
+    own, if it runs one. Raises `NatsUnavailable`."""
+    async with nats_client(settings, service) as client, inquiry(client) as question:
         await question.ask(f"{REPORT}.{instance}")
         answers = await question.collect(Answer, bool, ANSWER_SECONDS)
     return answers[0].report if answers else None

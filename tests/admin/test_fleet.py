@@ -4,19 +4,24 @@ make of answers that nobody should have given."""
 import asyncio
 import json
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import nats as nats_py
+import pytest
 from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
+from realtime.exceptions import NatsUnavailable
 from realtime.fleet import gather
+from realtime.inquiry import CONNECT_SECONDS, nats_client
 from realtime.probe import send_test_update
-from realtime.report import REPORT, encode
+from realtime.report import EXPECT, REPORT, encode
 from realtime.server.embedded_nats import embedded_nats
 from tests.admin.fleet import Fleet
 from tests.integration.test_commands import ctrl_c, manage, running
@@ -177,6 +182,28 @@ async def test_report__reply_subject_of_jetstream_s_interface__not_answered(
         await client.close()
 
 
+async def test_nats_client__servers_that_accept_and_hang__another_one_is_used(
+    nats: NatsServer,
+) -> None:
+    # Given
+    with ExitStack() as listeners:
+        hanging = [
+            listeners.enter_context(socket.create_server(("127.0.0.1", 0)))
+            for _ in range(3)
+        ]
+        urls = [f"nats://127.0.0.1:{one.getsockname()[1]}" for one in hanging]
+        settings = RealtimeSettings(nats_servers=(*urls, nats.url))
+
+        # When
+        began = time.monotonic()
+        async with nats_client(settings) as client:
+            took = time.monotonic() - began
+
+            # Then
+            assert client.is_connected
+    assert took < CONNECT_SECONDS
+
+
 async def test_gather__nats_hangs__said_within_two_seconds(fleet: Fleet) -> None:
     # Given
     fleet.nats.signal(signal.SIGSTOP)
@@ -219,6 +246,25 @@ async def test_gather__all_the_time_during_broadcasts__streams_are_not_slower(
 
     # Then
     assert statistics.median(busy) < 1.5 * statistics.median(quiet) + 0.02
+
+
+async def test_test_update__nats_killed_before_it_is_sent__unavailable(
+    nats: NatsServer, environment: str
+) -> None:
+    # Given: somebody who is asked, like every instance
+    settings = RealtimeSettings(nats_servers=(nats.url,))
+    asked = await nats_py.connect(nats.url, allow_reconnect=False)
+
+    async def kill(message: Msg) -> None:
+        nats.kill()
+
+    await asked.subscribe(EXPECT, cb=kill)
+    await asked.flush()
+
+    # When / Then
+    with pytest.raises(NatsUnavailable, match="Cannot publish"):
+        await send_test_update(settings, environment)
+    await asked.close()
 
 
 async def deliver(settings: RealtimeSettings, environment: str) -> float:

@@ -1,0 +1,62 @@
+"""Asking the fleet from a process that runs a service itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from unittest.mock import Mock
+
+from realtime.conf import RealtimeSettings
+from realtime.drain import drain_instance
+from realtime.fleet import find_instance
+from realtime.probe import send_test_update
+from realtime.service import RealtimeService
+from tests.support.nats import NatsServer
+
+START_SECONDS = 20
+NOWHERE = RealtimeSettings(nats_servers=("nats://127.0.0.1:1",))
+
+
+@asynccontextmanager
+async def hosted(nats_url: str) -> AsyncIterator[RealtimeService]:
+    """A service in this process that is ready, and does not end it."""
+    service = RealtimeService(RealtimeSettings(nats_servers=(nats_url,)))
+    service.leave = Mock()
+    service.start()
+    await service.await_ready(START_SECONDS)
+    assert service.not_ready is None
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+async def subscriptions(service: RealtimeService, nats: NatsServer) -> int:
+    """How many the only connection to `nats` has."""
+    assert service.responder.client is not None
+    await service.responder.client.flush()
+    [connection] = await asyncio.to_thread(nats.connections)
+    found: int = connection["subscriptions"]
+    return found
+
+
+async def test_actions__process_with_a_bridge__use_its_connection(
+    nats: NatsServer, environment: str
+) -> None:
+    # Given
+    async with hosted(nats.url) as service:
+        me = service.reporter.me().instance
+        before = await subscriptions(service, nats)
+
+        # When: no other connection can be made
+        found = await find_instance(NOWHERE, me, service)
+        probe = await send_test_update(NOWHERE, environment, service)
+        agreed = await drain_instance(NOWHERE, me, service)
+        after = await subscriptions(service, nats)
+
+        # Then
+        assert found is not None
+        assert found.instance == me
+        assert [one.subscribers for one in probe.reached] == [0]
+        assert agreed
+        service.leave.assert_called_once_with()
+        assert after == before
