@@ -133,9 +133,7 @@ def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
     """Asks for confirmation, then drains the instance."""
     error = "It does not answer."
     try:
-        report = async_to_sync(find_instance)(
-            _settings(), instance, _service(request)
-        )
+        report = async_to_sync(find_instance)(_settings(), instance, _service(request))
     except NatsUnavailable as unavailable:
         report, error = None, str(unavailable)
     if report is None or request.method != "POST":
@@ -151,9 +149,7 @@ def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
         )
     entry = log_action(request, report.name, "Drain")
     try:
-        agreed = async_to_sync(drain_instance)(
-            _settings(), instance, _service(request)
-        )
+        agreed = async_to_sync(drain_instance)(_settings(), instance, _service(request))
     except NatsUnavailable as unavailable:
         agreed, error = False, str(unavailable)
     outcome = "It ends its streams one after the other and stops." if agreed else error

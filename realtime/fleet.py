@@ -28,6 +28,9 @@ from realtime.verdict import Verdict, judge
 SHOWN: Final = 10
 """The latest updates and the busiest environments."""
 
+LOOK_SECONDS: Final = 1.9
+"""For all that NATS is asked: it must be known within 2 s that it is down."""
+
 _roll = Roll()
 """Who has answered lately, where no service remembers it."""
 
@@ -71,12 +74,19 @@ async def gather(
     stream: StreamHealth | None = None
     nats_error = stream_error = None
     try:
-        async with nats_client(settings, service) as client:
+        async with (
+            asyncio.timeout(LOOK_SECONDS),
+            nats_client(settings, service) as client,
+        ):
             answers, (stream, stream_error) = await asyncio.gather(
                 ask_everybody(client, roll), _look(client, settings)
             )
     except NatsUnavailable as error:
         nats_error = str(error)
+    except TimeoutError:
+        # Or it was the end of the connection that hung: what was told, was told.
+        if not stream and not stream_error:
+            nats_error = "NATS does not answer in time."
     instances = {answer.report.instance: answer.report for answer in answers}
     if service is not None:
         own = service.reporter.report()

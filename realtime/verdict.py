@@ -79,7 +79,9 @@ def _degraded(
     if stream is None:
         return
     known = {instance.instance: instance.name for instance in instances}
-    for consumer in stream.consumers:
+    if stream.consumers is None:
+        yield "JetStream does not list its consumers: an instance may be behind."
+    for consumer in stream.consumers or ():
         if consumer.name in known and consumer.pending > BEHIND:
             yield f"{known[consumer.name]}: {consumer.pending} updates behind."
     for setting in stream.differences:

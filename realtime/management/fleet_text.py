@@ -23,10 +23,15 @@ def fleet_text(report: FleetReport) -> str:
         rows.append((one.name, "missing", *[""] * 9, seen))
     lines += _table(rows)
     if stream := report.stream:
+        consumers = (
+            "consumers: no answer"
+            if stream.consumers is None
+            else f"{len(stream.consumers)} consumers"
+        )
         lines += [
             "",
             f"{stream.name}: {stream.messages:,} updates ({size(stream.bytes)}), last "
-            f"sequence {stream.last_sequence:,}, {len(stream.consumers)} consumers",
+            f"sequence {stream.last_sequence:,}, {consumers}",
         ]
     for update in report.latest:
         age = duration(report.at - update.stored_at)

@@ -87,6 +87,7 @@ async def test_gather__real_instances__tells_what_they_did(
     assert report.stream is not None
     assert report.stream.differences == []
     assert report.stream.last_sequence == 3
+    assert report.stream.consumers is not None
     names = {consumer.name for consumer in report.stream.consumers}
     assert names == {one.instance for one in report.instances}
 

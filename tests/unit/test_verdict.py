@@ -81,6 +81,11 @@ CASES: dict[str, tuple[dict[str, object], str, list[str]]] = {
         "well",
         ["2 instances serve"],
     ),
+    "no word of the consumers": (
+        {"stream": stream(consumers=None)},
+        "degraded",
+        ["JetStream does not list its consumers"],
+    ),
     "other configuration": (
         {"stream": stream(settings=(Setting("storage", '"file"', '"memory"'),))},
         "degraded",
