@@ -70,6 +70,7 @@ async def gather(
     at most, and raises nothing for what NATS does."""
     began = time.monotonic()
     roll = service.responder.roll if service else _roll
+    me = service.reporter.me().instance if service else None
     answers: list[Answer] = []
     stream: StreamHealth | None = None
     nats_error = stream_error = None
@@ -79,7 +80,7 @@ async def gather(
             nats_client(settings, service) as client,
         ):
             answers, (stream, stream_error) = await asyncio.gather(
-                ask_everybody(client, roll), _look(client, settings)
+                ask_everybody(client, roll, me), _look(client, settings)
             )
     except NatsUnavailable as error:
         nats_error = str(error)
@@ -88,11 +89,13 @@ async def gather(
         if not stream and not stream_error:
             nats_error = "NATS does not answer in time."
     instances = {answer.report.instance: answer.report for answer in answers}
-    if service is not None:
+    unheard = False
+    if service is not None and me not in instances:
         own = service.reporter.report()
-        instances.setdefault(own.instance, own)
-        if stream_error and not answers and service.responder.client:
-            # It is connected, and does not even hear itself.
+        instances[own.instance] = own
+        # It is connected, and does not even hear itself.
+        unheard = service.responder.client is not None
+        if unheard and stream_error and not answers:
             nats_error = nats_error or "NATS does not answer."
     for answer in answers:
         roll.note(answer.report.sighting)
@@ -105,6 +108,7 @@ async def gather(
         stream=stream,
         instances=present,
         missing=missing,
+        unheard=unheard,
     )
     return FleetReport(
         verdict=verdict,
@@ -129,19 +133,19 @@ def as_json(report: FleetReport) -> bytes:
     return encoded
 
 
-async def ask_everybody(client: Client, roll: Roll) -> list[Answer]:
+async def ask_everybody(client: Client, roll: Roll, me: str | None) -> list[Answer]:
     """Every instance's answer. Waits until as many have answered as `roll` or any of
-    them knows to be alive, and no longer than `ANSWER_SECONDS`. Raises
-    `NatsUnavailable`."""
+    them knows to be alive, and `me` if given, and no longer than `ANSWER_SECONDS`.
+    Raises `NatsUnavailable`."""
+
+    def enough(answers: list[Answer]) -> bool:
+        alive = max(roll.alive(), *(answer.alive for answer in answers))
+        heard = me is None or any(answer.report.instance == me for answer in answers)
+        return heard and len(answers) >= alive
+
     async with inquiry(client) as question:
         await question.ask(REPORT)
-        return await question.collect(
-            Answer,
-            lambda answers: (
-                len(answers) >= max(roll.alive(), *(a.alive for a in answers))
-            ),
-            ANSWER_SECONDS,
-        )
+        return await question.collect(Answer, enough, ANSWER_SECONDS)
 
 
 async def find_instance(

@@ -35,13 +35,17 @@ def judge(
     stream: StreamHealth | None,
     instances: Sequence[InstanceReport],
     missing: Sequence[Sighting],
+    unheard: bool,
 ) -> Verdict:
-    """The verdict on what was found. Down: nobody can subscribe or publish. Degraded:
-    some cannot, or what should stand by does not."""
+    """The verdict on what was found; `unheard` if this process is an instance and its
+    own answer is lacking. Down: nobody can subscribe or publish. Degraded: some cannot,
+    or what should stand by does not."""
     if nats_error:
         return Verdict("down", (nats_error,))
     down = list(_down(stream_error, instances))
     degraded = list(_degraded(stream, instances, missing))
+    if unheard:
+        degraded.append(_unheard(instances))
     if down:
         return Verdict("down", (*down, *degraded))
     if degraded:
@@ -96,6 +100,13 @@ def _degraded(
             yield f"The stream's replica on {replica.name} is not up to date."
     if stream.replicas and not any(replica.leads for replica in stream.replicas):
         yield "The stream has no leader."
+
+
+def _unheard(instances: Sequence[InstanceReport]) -> str:
+    who = "This instance does not hear the question"
+    if len(instances) == 1:
+        who = "No instance answers, not even this one"
+    return f"{who}: may NATS's user use flagsmith.fleet.>?"
 
 
 def is_full(instance: InstanceReport) -> bool:

@@ -22,7 +22,6 @@ from realtime.fleet import gather
 from realtime.inquiry import CONNECT_SECONDS, nats_client
 from realtime.probe import send_test_update
 from realtime.report import EXPECT, REPORT, encode
-from realtime.server.embedded_nats import embedded_nats
 from tests.admin.fleet import Fleet
 from tests.integration.test_commands import ctrl_c, manage, running
 from tests.support.crowd import crowd
@@ -390,32 +389,20 @@ def test_other_project__realtime_installed__has_the_page_without_flagsmith_sse(
 
 
 def test_service__fleet_s_subjects_forbidden__works_as_ever(
-    tmp_path: Path, environment: str
+    url_without_fleet: str, tmp_path: Path, environment: str
 ) -> None:
-    # Given: permissions from before there was a fleet to ask
-    config = tmp_path / "nats.conf"
-    config.write_text(
-        'authorization { users = [{ user: "sse", password: "secret", permissions: {'
-        ' publish: { deny: "flagsmith.fleet.>" },'
-        ' subscribe: { deny: "flagsmith.fleet.>" } } }] }'
-    )
-    with embedded_nats(tmp_path / "nats", arguments=[f"--config={config}"]) as nats:
-        url = nats.url.replace("nats://", "nats://sse:secret@")
-        with running_service("serve", url, tmp_path) as service:
-            service.await_ready()
+    # Given
+    with running_service("serve", url_without_fleet, tmp_path) as service:
+        service.await_ready()
 
-            # When
-            answer = service.publish(environment, 1)
-            settings = RealtimeSettings(
-                authentication_tokens=("t",), nats_servers=(url,)
-            )
-            report = asyncio.run(gather(settings))
+        # When
+        answer = service.publish(environment, 1)
+        settings = RealtimeSettings(nats_servers=(url_without_fleet,))
+        report = asyncio.run(gather(settings))
 
-            # Then
-            assert answer.status_code == 202
-            assert service.is_ready()
-            assert report.verdict.reasons == (
-                "NATS is there, but no instance answers.",
-            )
-            assert report.stream is not None
-            assert len(service.events("nats.connected")) == 1
+        # Then
+        assert answer.status_code == 202
+        assert service.is_ready()
+        assert report.verdict.reasons == ("NATS is there, but no instance answers.",)
+        assert report.stream is not None
+        assert len(service.events("nats.connected")) == 1

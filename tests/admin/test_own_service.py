@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from realtime.conf import RealtimeSettings
 from realtime.drain import drain_instance
-from realtime.fleet import find_instance
+from realtime.fleet import find_instance, gather
 from realtime.probe import send_test_update
 from realtime.service import RealtimeService
 from tests.support.nats import NatsServer
@@ -60,3 +60,31 @@ async def test_actions__process_with_a_bridge__use_its_connection(
         assert agreed
         assert left == [me]
         assert after == before
+
+
+async def test_gather__process_that_hears_itself__well(nats: NatsServer) -> None:
+    # Given
+    async with hosted(nats.url) as service:
+        # When
+        report = await gather(service.settings, service)
+
+    # Then
+    assert report.verdict.level == "well"
+    assert len(report.instances) == 1
+
+
+async def test_gather__fleet_s_subjects_forbidden__degraded_and_said_why(
+    url_without_fleet: str,
+) -> None:
+    # Given
+    async with hosted(url_without_fleet) as service:
+        # When
+        report = await gather(service.settings, service)
+
+    # Then
+    assert report.verdict.level == "degraded"
+    assert report.verdict.reasons == (
+        "No instance answers, not even this one: may NATS's user use "
+        "flagsmith.fleet.>?",
+    )
+    assert len(report.instances) == 1

@@ -48,28 +48,28 @@ def simulated_fleet(
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    started: list[tuple[Responder, FastClient]] = []
     try:
-        starting = _start(settings, reports, started)
-        asyncio.run_coroutine_threadsafe(starting, loop).result(START_SECONDS)
-        eventually(
-            lambda: all(r.roll.alive() == len(reports) for r, _ in started),
-            what="all to have heard of all",
-        )
-        yield
+        starting = asyncio.run_coroutine_threadsafe(_start(settings, reports), loop)
+        started = starting.result(START_SECONDS)
+        try:
+            eventually(
+                lambda: all(r.roll.alive() == len(reports) for r, _ in started),
+                what="all to have heard of all",
+            )
+            yield
+        finally:
+            stopping = asyncio.run_coroutine_threadsafe(_stop(started), loop)
+            stopping.result(START_SECONDS)
     finally:
-        stopping = asyncio.run_coroutine_threadsafe(_stop(started), loop)
-        stopping.result(START_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
 async def _start(
-    settings: RealtimeSettings,
-    reports: tuple[InstanceReport, ...],
-    started: list[tuple[Responder, FastClient]],
-) -> None:
+    settings: RealtimeSettings, reports: tuple[InstanceReport, ...]
+) -> list[tuple[Responder, FastClient]]:
+    started = []
     for report in reports:
         client = await connect(settings, on_closed=_on_closed)
         responder = Responder(
@@ -77,8 +77,9 @@ async def _start(
             report=lambda report=report: report,  # type: ignore[misc]
             drain=lambda: None,
         )
-        started.append((responder, client))
         await responder.join(client)
+        started.append((responder, client))
+    return started
 
 
 async def _stop(started: list[tuple[Responder, FastClient]]) -> None:

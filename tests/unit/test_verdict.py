@@ -35,6 +35,7 @@ WELL = {
     "stream": STREAM,
     "instances": [ONE, TWO],
     "missing": [],
+    "unheard": False,
 }
 
 CASES: dict[str, tuple[dict[str, object], str, list[str]]] = {
@@ -105,6 +106,16 @@ CASES: dict[str, tuple[dict[str, object], str, list[str]]] = {
         {"stream": stream(replicas=(Replica("b", False, True, False, 0),))},
         "degraded",
         ["The stream has no leader."],
+    ),
+    "nobody heard": (
+        {"instances": [ONE], "unheard": True},
+        "degraded",
+        ["No instance answers, not even this one: may NATS's user use"],
+    ),
+    "only others heard": (
+        {"unheard": True},
+        "degraded",
+        ["This instance does not hear the question: may NATS's user use"],
     ),
     "nobody ready": (
         {"instances": [made_up(1, **UNREADY)]},
