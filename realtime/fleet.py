@@ -1,6 +1,7 @@
 """The whole fleet at one moment: one request over NATS gathers every instance."""
 
 import asyncio
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -102,6 +103,8 @@ async def gather(
     overdue = [sighting for answer in answers for sighting in answer.overdue]
     missing = _missing([*roll.seen(), *overdue], instances)
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
+    if stream is not None:
+        stream = _as_wanted(stream, settings, present)
     verdict = judge(
         nats_error=nats_error,
         stream_error=stream_error,
@@ -166,6 +169,31 @@ async def _look(
         return await look_at_stream(client, settings, ANSWER_SECONDS), None
     except NatsUnavailable as error:
         return None, str(error)
+
+
+def _as_wanted(
+    stream: StreamHealth,
+    settings: RealtimeSettings,
+    instances: Iterable[InstanceReport],
+) -> StreamHealth:
+    """`stream` by what the instances want of it, where they say so: this process may
+    have other settings. If they differ, by the first that it does not satisfy."""
+    wanted = dict.fromkeys(
+        one.stream for one in instances if one.stream and not one.draining
+    )
+    compared = [
+        stream.compared_with(
+            dataclasses.replace(
+                settings,
+                stream_storage=one.storage,
+                stream_replicas=one.replicas,
+                stream_max_age=one.max_age,
+            )
+        )
+        for one in wanted
+    ]
+    differing = [one for one in compared if one.differences]
+    return [*differing, *compared, stream][0]
 
 
 def _missing(

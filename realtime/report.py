@@ -47,6 +47,15 @@ class LatestUpdate(Struct, frozen=True):
     stored_at: float
 
 
+class StreamSettings(Struct, frozen=True):
+    """What an instance wants of the stream, of all that settings decide; `max_age` is
+    in seconds, and JetStream knows no more than that."""
+
+    storage: Text
+    replicas: Count
+    max_age: Annotated[float, Meta(ge=0, le=9e9)]
+
+
 class Quantiles(Struct, frozen=True):
     """Seconds within which half, 95 % and 99 % were done, of so many."""
 
@@ -62,6 +71,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
 
     `worker` is its number among the workers of one `serve`; None: it is a process of
     its own. `not_ready` says why no stream should come here; None: all is well.
+    `stream` is None in a report of an older version.
     """
 
     instance: InstanceName
@@ -78,6 +88,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     last_error: Text | None = None
     last_error_at: float | None = None
     sequence: Count = 0
+    stream: StreamSettings | None = None
     subscribers: Count = 0
     subscribers_limit: Count = 0
     lagging: Count = 0

@@ -14,6 +14,7 @@ from realtime.report import (
     InstanceReport,
     LatestUpdate,
     Sighting,
+    StreamSettings,
     shortened,
 )
 from realtime.stream import NANOSECONDS
@@ -76,6 +77,11 @@ class Reporter:
             last_error=error and error[:LONGEST_TEXT],
             last_error_at=error_at,
             sequence=bridge.sequence,
+            stream=StreamSettings(
+                storage=service.settings.stream_storage,
+                replicas=service.settings.stream_replicas,
+                max_age=service.settings.stream_max_age,
+            ),
             subscribers=hub.subscribers,
             subscribers_limit=service.settings.max_subscribers,
             lagging=_total(metrics.lagging_subscribers),

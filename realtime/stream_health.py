@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import nats.js.errors
 from msgspec import Struct
+from msgspec.structs import replace
 from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
@@ -63,6 +64,15 @@ class StreamHealth(Struct, frozen=True):
     @property
     def differences(self) -> list[Setting]:
         return [setting for setting in self.settings if setting.differs]
+
+    def compared_with(self, settings: RealtimeSettings) -> "StreamHealth":
+        """The same, where `settings` say what is expected."""
+        expected = expected_config(settings)
+        compared = tuple(
+            replace(setting, expected=json.dumps(expected[setting.name]))
+            for setting in self.settings
+        )
+        return replace(self, settings=compared)
 
 
 async def look_at_stream(

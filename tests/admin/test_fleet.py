@@ -21,7 +21,7 @@ from realtime.exceptions import NatsUnavailable
 from realtime.fleet import gather
 from realtime.inquiry import CONNECT_SECONDS, nats_client
 from realtime.probe import send_test_update
-from realtime.report import EXPECT, REPORT, encode
+from realtime.report import EXPECT, REPORT, StreamSettings, encode
 from tests.admin.fleet import Fleet
 from tests.integration.test_commands import ctrl_c, manage, running
 from tests.support.crowd import crowd
@@ -113,6 +113,38 @@ async def test_gather__connection_lost_and_back__error_and_reconnect_told(
     assert "NATS" in one.last_error
     assert one.last_error_at is not None
     assert 0 <= one.now - one.last_error_at < 60
+
+
+async def test_gather__process_with_other_settings__judged_by_the_instances_settings(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    # Given
+    asking = RealtimeSettings(nats_servers=(nats.url,))
+    with running_service(
+        *("serve", nats.url, tmp_path),
+        SSE_STREAM_STORAGE="memory",
+        SSE_STREAM_MAX_AGE_SECONDS="60",
+    ) as service:
+        service.await_ready()
+
+        # When
+        report = await gather(asking)
+
+        # Then
+        assert report.verdict.level == "well"
+        assert report.stream is not None
+        assert report.stream.differences == []
+
+        # When: one more instance, which wants something else
+        other = StreamSettings(storage="memory", replicas=1, max_age=90)
+        with simulated_fleet(asking, made_up(stream=other), others=1):
+            report = await gather(asking)
+
+    # Then
+    assert report.verdict.level == "degraded"
+    assert report.verdict.reasons[0] == (
+        "The stream's max_age is 60000000000 instead of 90000000000."
+    )
 
 
 async def test_gather__incompatible_stream__down_and_said_why(
