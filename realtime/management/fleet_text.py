@@ -40,9 +40,9 @@ def fleet_text(report: FleetReport) -> str:
 
 
 def _row(one: InstanceReport) -> Sequence[str]:
-    error = ""
-    if one.last_error and one.last_error_at:
-        error = f"{one.last_error} ({duration(one.now - one.last_error_at)} ago)"
+    error = one.last_error or ""
+    if error and one.last_error_at is not None:
+        error += f" ({duration(one.now - one.last_error_at)} ago)"
     return (
         one.name,
         state_of(one),

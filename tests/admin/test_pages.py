@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from realtime.conf import RealtimeSettings
-from realtime.report import Busy, LatestUpdate
+from realtime.report import Busy, LatestUpdate, StreamSettings
 from tests.support.nats import NatsServer
 from tests.support.simulated_fleet import made_up, simulated_fleet
 
@@ -142,8 +142,9 @@ def test_page__any__strict_content_security_policy(
     assert "no-store" in answer["Cache-Control"]
 
 
+@pytest.mark.parametrize("last_error_at", [1.0, None])
 def test_page__hostile_reports__shown_as_text(
-    operator: Client, nats_settings: RealtimeSettings
+    operator: Client, nats_settings: RealtimeSettings, last_error_at: float | None
 ) -> None:
     # Given: whoever may publish on NATS may answer
     hostile = made_up(
@@ -152,7 +153,8 @@ def test_page__hostile_reports__shown_as_text(
         not_ready=HOSTILE,
         nats_server=HOSTILE,
         last_error=HOSTILE,
-        last_error_at=1.0,
+        last_error_at=last_error_at,
+        stream=StreamSettings(storage=HOSTILE, replicas=2**63 - 1, max_age=9e9),
         busiest=(Busy(HOSTILE, 1),),
         latest=(LatestUpdate(HOSTILE, HOSTILE, 1, time.time()),),
     )
