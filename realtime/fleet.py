@@ -63,6 +63,11 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     nats_error: str | None
     stream_error: str | None
 
+    @property
+    def missed(self) -> int:
+        """How many of the `missing` have not left on purpose."""
+        return sum(one.missed for one in self.missing)
+
 
 async def gather(
     settings: RealtimeSettings, service: RealtimeService | None = None

@@ -135,6 +135,11 @@ class Sighting(Struct, frozen=True, kw_only=True):
     ago: float = 0
 
     @property
+    def missed(self) -> bool:
+        """Whether it is a fault if it does not answer: not if it was shutting down."""
+        return not self.draining
+
+    @property
     def name(self) -> str:
         """What people call it."""
         worker = "" if self.worker is None else f", worker {self.worker}"

@@ -71,8 +71,7 @@ def _degraded(
     instances: Sequence[InstanceReport],
     missing: Sequence[Sighting],
 ) -> Iterable[str]:
-    # One that was shutting down is not missed.
-    if lost := [one.name for one in missing if not one.draining]:
+    if lost := [one.name for one in missing if one.missed]:
         yield f"{_named(lost)} {'does' if len(lost) == 1 else 'do'} not answer."
     waiting = [one for one in instances if one.not_ready and not one.draining]
     if waiting and len(waiting) < len(instances):

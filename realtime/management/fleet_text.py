@@ -18,9 +18,11 @@ def fleet_text(report: FleetReport) -> str:
     lines = [report.verdict.title, *(f"  {r}" for r in report.verdict.reasons), ""]
     rows = [_HEADINGS, *(_row(instance) for instance in report.instances)]
     for one in report.missing:
-        reason = "shut down" if one.draining else "does not answer"
+        state, reason = (
+            ("missing", "does not answer") if one.missed else ("left", "shut down")
+        )
         seen = f"{reason}, last seen {duration(one.ago)} ago"
-        rows.append((one.name, "missing", *[""] * 9, seen))
+        rows.append((one.name, state, *[""] * 9, seen))
     lines += _table(rows)
     if stream := report.stream:
         consumers = (

@@ -12,6 +12,7 @@ from pytest_django.fixtures import Settings
 
 from realtime.drain import drain_instance
 from realtime.fleet import FleetReport, gather
+from realtime.management.fleet_text import fleet_text
 from tests.admin.fleet import Fleet
 from tests.support.crowd import crowd
 from tests.support.waiting import eventually
@@ -68,9 +69,13 @@ def test_drain__worker__replaced_before_it_leaves(fleet: Fleet, api: Client) -> 
 
     assert entry.object_repr in api.get("/admin/").content.decode()
 
-    # Then: who left is missing, but not missed
+    # Then: who left is told of, but not missed
     report = look(fleet)
     assert report.verdict.level == "well"
+    assert [one.pid for one in report.missing] == [leaving]
+    assert report.missed == 0
+    [row] = [line for line in fleet_text(report).splitlines() if f"({leaving}," in line]
+    assert " left " in row
     assert {one.pid for one in report.instances} == {
         *(replacement, staying),
         fleet.daphne.process.pid,

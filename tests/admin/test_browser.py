@@ -77,10 +77,11 @@ async def test_overview__fleet_that_changes__shown_without_reloading(
     # When
     await asyncio.to_thread(fleet.daphne.stop)
 
-    # Then: asked to go, so it is missing but not missed
+    # Then: asked to go, so it is not missed
     lone = page.locator(".instances tr", has_text=f"({fleet.daphne.process.pid})")
-    await expect(lone.locator(".state")).to_have_text("missing", timeout=SOON)
+    await expect(lone.locator(".state.left")).to_have_text("left", timeout=SOON)
     await expect(lone).to_contain_text("it was shutting down")
+    await expect(page.locator("#total-instances")).to_have_text("2")
     await expect(page.locator("#verdict")).to_have_text("All well")
 
     # When
