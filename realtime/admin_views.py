@@ -152,7 +152,14 @@ def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
         agreed = async_to_sync(drain_instance)(_settings(), instance, _service(request))
     except NatsUnavailable as unavailable:
         agreed, error = False, str(unavailable)
-    outcome = "It ends its streams one after the other and stops." if agreed else error
+    if agreed:
+        outcome = (
+            "It ends its streams one after the other and stops."
+            if report.worker is None
+            else "Its supervisor replaces it."
+        )
+    else:
+        outcome = error
     log_outcome(entry, outcome)
     level = messages.SUCCESS if agreed else messages.ERROR
     messages.add_message(request, level, f"Drain of {report.name}: {outcome}")

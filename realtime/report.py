@@ -70,7 +70,8 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     showed `now`; what was counted was counted since it started.
 
     `worker` is its number among the workers of one `serve`; None: it is a process of
-    its own. `not_ready` says why no stream should come here; None: all is well.
+    its own. `not_ready` says why no stream should come here; None: all is well. If it
+    is `leaving` it was told to drain, for which a worker waits until it is replaced.
     `stream` is None in a report of an older version.
     """
 
@@ -83,6 +84,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     worker: Count | None = None
     not_ready: Text | None = None
     draining: bool = False
+    leaving: bool = False
     nats_server: Text | None = None
     nats_reconnects: Count = 0
     last_error: Text | None = None

@@ -72,6 +72,7 @@ class Reporter:
             started_at=self._started_at,
             not_ready=not_ready.detail if not_ready else None,
             draining=me.draining,
+            leaving=service.leaving,
             nats_server=bridge.server,
             nats_reconnects=self._reconnects.count(),
             last_error=error and error[:LONGEST_TEXT],

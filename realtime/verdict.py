@@ -113,9 +113,12 @@ def is_full(instance: InstanceReport) -> bool:
 
 
 def state_of(instance: InstanceReport) -> str:
-    """`ready`, `unready`, `full` or `draining`; also the name of a CSS class."""
+    """`ready`, `unready`, `full`, `leaving` or `draining`; also the name of a CSS
+    class."""
     if instance.draining:
         return "draining"
+    if instance.leaving:
+        return "leaving"
     if instance.not_ready:
         return "unready"
     return "full" if is_full(instance) else "ready"

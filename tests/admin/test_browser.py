@@ -92,6 +92,7 @@ async def test_overview__fleet_that_changes__shown_without_reloading(
     await expect(page.locator(".verdict")).to_contain_text("Cannot connect to NATS")
     await expect(page.locator("#announcement")).to_have_text("Down")
     await expect(page.locator(".state.unready")).to_have_count(1)
+    await expect(page.locator(".action a")).to_have_count(0)
     assert await page.evaluate("window.neverReloaded")
 
 

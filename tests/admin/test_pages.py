@@ -175,6 +175,19 @@ def test_page__hostile_reports__shown_as_text(
     assert json.loads(report.content)["instances"][0]["host"] == HOSTILE
 
 
+@pytest.mark.parametrize("fields", [{"leaving": True}, {"draining": True}])
+def test_overview__instance_that_leaves__not_offered_to_drain(
+    operator: Client, nats_settings: RealtimeSettings, fields: dict[str, bool]
+) -> None:
+    # When
+    with simulated_fleet(nats_settings, made_up(0, **fields), made_up(1)):
+        overview = operator.get(FLEET).content.decode()
+
+    # Then
+    assert f"{FLEET}drain/{made_up(0).instance}/" not in overview
+    assert f"{FLEET}drain/{made_up(1).instance}/" in overview
+
+
 @pytest.mark.parametrize("page", ["test-update/", "playground/"])
 def test_page__hostile_environment_in_the_address__shown_as_text(
     operator: Client, page: str

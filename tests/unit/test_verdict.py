@@ -162,7 +162,8 @@ def test_judge__every_finding__word_and_reasons(case: str) -> None:
         ({}, "ready"),
         (UNREADY, "unready"),
         ({"subscribers": 1000}, "full"),
-        ({"draining": True, **UNREADY}, "draining"),
+        ({"leaving": True}, "leaving"),
+        ({"leaving": True, "draining": True, **UNREADY}, "draining"),
     ],
 )
 def test_state_of__instance__one_word(fields: dict[str, Any], state: str) -> None:
