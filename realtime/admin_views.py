@@ -98,8 +98,14 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
     """Asks for an environment, asks for confirmation, sends. The playground's script,
     which asks by itself, gets the outcome as JSON."""
     posted = request.method == "POST"
+    by_script = request.headers.get("Accept") == "application/json"
     given = request.POST if posted else request.GET
     environment = given.get("environment", "").strip()
+    if posted and by_script and not is_environment_key(environment):
+        return JsonResponse(
+            {"outcome": f"Not sent. {environment} cannot be an environment key."},
+            status=HTTPStatus.BAD_REQUEST,
+        )
     if not posted or not is_environment_key(environment):
         return _render(
             request,
@@ -111,18 +117,21 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
             status=HTTPStatus.BAD_REQUEST if posted else HTTPStatus.OK,
         )
     entry = log_action(request, environment, "Test update")
+    updated_at = None
     try:
         probe = async_to_sync(send_test_update)(
             _settings(), environment, _service(request)
         )
-        level, outcome = messages.SUCCESS, _told(probe)
+        level, outcome, updated_at = messages.SUCCESS, _told(probe), probe.updated_at
         if len(probe.reached) < max(probe.instances, 1):
             level = messages.WARNING
-    except (NatsUnavailable, PublishFailed) as error:
+    except NatsUnavailable as error:
         level, outcome = messages.ERROR, f"Not sent. {error}"
+    except PublishFailed as error:
+        level, outcome = messages.ERROR, f"Not confirmed. {error}"
     log_outcome(entry, outcome)
-    if request.headers.get("Accept") == "application/json":
-        return JsonResponse({"sent": level != messages.ERROR, "outcome": outcome})
+    if by_script:
+        return JsonResponse({"outcome": outcome, "updated_at": updated_at})
     messages.add_message(request, level, f"Test update of {environment}: {outcome}")
     query = urlencode({"environment": environment})
     return _redirect(site, "test_update", query)

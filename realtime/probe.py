@@ -12,7 +12,7 @@ from msgspec import Struct
 from realtime.conf import RealtimeSettings
 from realtime.connection import describe
 from realtime.environments import subject_of
-from realtime.exceptions import NatsUnavailable
+from realtime.exceptions import NatsUnavailable, PublishFailed
 from realtime.inquiry import ANSWER_SECONDS, Inquiry, inquiry, nats_client
 from realtime.jetstream_publisher import Publisher
 from realtime.nats_client import FastClient
@@ -35,9 +35,11 @@ class Reached(Struct, frozen=True):
 
 
 class Probe(Struct, frozen=True):
-    """What became of a test update, where as many `instances` are alive as any of them
-    knows. `silent` wanted to tell of its delivery and did not, by name."""
+    """What became of a test update, dated `updated_at` (Unix seconds), where as many
+    `instances` are alive as any of them knows. `silent` wanted to tell of its delivery
+    and did not, by name."""
 
+    updated_at: float
     instances: int
     reached: tuple[Reached, ...]
     silent: tuple[str, ...]
@@ -59,7 +61,7 @@ async def send_test_update(
     instance has delivered it. `service` is this process's own, if it runs one: it
     publishes as it does for the task processor.
 
-    Raises `NatsUnavailable` or `PublishFailed`.
+    Raises `NatsUnavailable` if it was not sent, `PublishFailed` if nothing is known.
     """
     async with nats_client(settings, service) as client, inquiry(client) as question:
         update = Update(f"{time.time():.6f}")
@@ -78,10 +80,14 @@ async def send_test_update(
         try:
             await publish(environment, update, deadline)
             reached = await telling
+        except NatsUnavailable as error:
+            # The connection may have been lost after it was stored.
+            raise PublishFailed(str(error)) from error
         finally:
             telling.cancel()
     silent = [name for key, name in names.items() if key not in reached]
     return Probe(
+        updated_at=float(update.updated_at),
         instances=max((one.alive for one in expecting), default=0),
         reached=tuple(reached.values()),
         silent=tuple(silent),

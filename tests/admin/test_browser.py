@@ -197,6 +197,30 @@ async def test_overview__without_javascript__a_plain_page_that_can_act(
     assert len(log_entries(admin_database, environment)) == 1
 
 
+async def test_drain__confirmed__told_and_logged(
+    fleet: Fleet, page: Page, admin_database: Path
+) -> None:
+    # Given
+    await log_in(page, fleet.workers)
+    lone = page.locator(".instances tr", has_text=f"({fleet.daphne.process.pid})")
+    instance = await lone.get_attribute("data-instance")
+    await lone.get_by_role("link", name="Drain").click()
+
+    # When
+    await page.get_by_role("button", name="Yes, drain it").click()
+
+    # Then
+    told = page.locator(".messagelist .success")
+    await expect(told).to_contain_text("It ends its streams one after the other")
+    await expect(lone.locator(".state.left")).to_be_visible(timeout=SOON)
+    assert await asyncio.to_thread(fleet.daphne.process.wait, 10) == 0
+    assert instance is not None
+    name = await lone.locator("th").text_content()
+    [(user, message)] = log_entries(admin_database, name or "")
+    assert user == "operator"
+    assert message.startswith("Drain: It ends its streams")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_overview__phone__fits_and_follows_the_colour_scheme(
     fleet: Fleet, browser: Browser, scheme: str
@@ -286,11 +310,68 @@ async def test_playground__published_from_the_button__arrives_with_its_latency(
         "operator"
     ]
 
+    # When: somebody else's update
+    await asyncio.to_thread(fleet.workers.publish, environment, 1)
+
+    # Then
+    await expect(page.locator("#events tbody tr")).to_have_count(2)
+    await expect(cells.nth(2)).to_have_text("–")
+
     # When
     await page.click("#unsubscribe")
 
     # Then
     await expect(page.locator("#state")).to_have_text("not subscribed")
+
+    # When: published while nobody here listens, and replayed afterwards
+    await page.click("#publish")
+    await expect(outcome).to_contain_text("told 0 subscribers")
+    await page.click("#subscribe")
+
+    # Then
+    await expect(page.locator("#events tbody tr")).to_have_count(3)
+    await expect(cells.nth(2)).to_have_text("–")
+
+    # When
+    await page.fill("#environment", f"{environment}2")
+
+    # Then: what was confirmed was about another one
+    assert not await page.is_checked("#confirmed")
+
+
+async def test_playground__cannot_publish__said_why(
+    fleet: Fleet, browser: Browser, environment: str, admin_database: Path
+) -> None:
+    # Given: errors on the console are what this is about
+    page = await browser.new_page()
+    await log_in(page, fleet.daphne)
+    await page.goto(admin_url(fleet.daphne, "realtime/fleet/playground/"))
+    outcome = page.locator("#outcome")
+
+    # When
+    await page.fill("#environment", "no key")
+    await page.check("#confirmed")
+    await page.click("#publish")
+
+    # Then
+    await expect(outcome).to_have_text("Not sent. no key cannot be an environment key.")
+
+    # When
+    await page.fill("#environment", environment)
+    await page.check("#confirmed")
+    await page.context.clear_cookies()
+    await page.click("#publish")
+
+    # Then
+    await expect(outcome).to_contain_text("Not sent: you are not logged in any more")
+
+    # When
+    await asyncio.to_thread(fleet.daphne.stop)
+    await page.click("#publish")
+
+    # Then
+    await expect(outcome).to_have_text("Not confirmed: the server cannot be reached.")
+    assert not log_entries(admin_database, environment)
 
 
 async def test_playground__no_environment_key__refused_and_text(
