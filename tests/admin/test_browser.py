@@ -15,6 +15,7 @@ from tests.support.browser import chromium, note_errors
 from tests.support.streams import Stream
 
 STREAMS = 6
+DASH = "\u2013"
 PHONE: ViewportSize = {"width": 390, "height": 844}
 SOON = 10_000
 """Milliseconds in which a page that updates itself every two seconds has done so, on a
@@ -129,7 +130,11 @@ async def test_overview__server_gone__says_that_it_is_stale(
     # Then
     stale = page.locator("#staleness")
     await expect(stale).to_be_visible(timeout=SOON)
-    await expect(stale).to_contain_text("s old: the server cannot be reached.")
+    alert = stale.get_by_role("alert")
+    await expect(alert).to_have_text(
+        "This is not up to date: the server cannot be reached."
+    )
+    await expect(stale).to_contain_text("s old.")
     await expect(page.locator("#verdict")).to_have_text("All well")
 
 
@@ -146,6 +151,46 @@ async def test_overview__logged_out_elsewhere__says_so(
     # Then
     stale = page.locator("#staleness")
     await expect(stale).to_contain_text("not logged in any more", timeout=SOON)
+
+
+async def test_overview__text_selected__kept_until_it_is_not(
+    fleet: Fleet, page: Page
+) -> None:
+    # Given
+    await log_in(page, fleet.daphne)
+    name = page.locator(".instances th[scope=row]").first
+    await name.select_text()
+    selected = await page.evaluate("getSelection().toString()")
+    shown = await page.text_content("#as-of") or ""
+
+    # When
+    await expect(page.locator("#staleness")).to_be_visible(timeout=SOON)
+
+    # Then
+    await expect(page.locator("#staleness")).to_contain_text("text in it is selected")
+    assert selected
+    assert await page.evaluate("getSelection().toString()") == selected
+    await expect(page.locator("#as-of")).to_have_text(shown)
+
+    # When
+    await page.evaluate("getSelection().removeAllRanges()")
+
+    # Then
+    await expect(page.locator("#as-of")).not_to_have_text(shown, timeout=SOON)
+    await expect(page.locator("#staleness")).to_be_hidden()
+
+
+async def test_overview__something_else_answers__kept(fleet: Fleet, page: Page) -> None:
+    # Given
+    await log_in(page, fleet.daphne)
+
+    # When: as a proxy in between may
+    await page.route("**/live/", lambda route: route.fulfill(body="<p>Hello</p>"))
+
+    # Then
+    stale = page.locator("#staleness")
+    await expect(stale).to_contain_text("answers with something else", timeout=SOON)
+    await expect(page.locator("#verdict")).to_have_text("All well")
 
 
 async def test_overview__keyboard_only__focus_survives_updates_and_enter_goes_on(
@@ -315,7 +360,7 @@ async def test_playground__published_from_the_button__arrives_with_its_latency(
 
     # Then
     await expect(page.locator("#events tbody tr")).to_have_count(2)
-    await expect(cells.nth(2)).to_have_text("–")
+    await expect(cells.nth(2)).to_have_text(DASH)
 
     # When
     await page.click("#unsubscribe")
@@ -330,7 +375,7 @@ async def test_playground__published_from_the_button__arrives_with_its_latency(
 
     # Then
     await expect(page.locator("#events tbody tr")).to_have_count(3)
-    await expect(cells.nth(2)).to_have_text("–")
+    await expect(cells.nth(2)).to_have_text(DASH)
 
     # When
     await page.fill("#environment", f"{environment}2")
