@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
+from realtime.report import Quantiles
 from tests.admin.fleet import Fleet, admin_url, log_in
 from tests.support.browser import chromium, note_errors
+from tests.support.simulated_fleet import made_up, simulated_fleet
 from tests.support.streams import Stream
 
 STREAMS = 6
@@ -289,6 +291,38 @@ async def test_overview__phone__fits_and_follows_the_colour_scheme(
     )
     red, green, blue = (int(part) for part in background[4:-1].split(","))
     assert (red + green + blue > 3 * 128) is (scheme == "light")
+
+
+@pytest.mark.parametrize("width", [PHONE["width"], 768, 1100, 1280, 1440, 1920])
+async def test_overview__long_names__fits_any_window(
+    fleet: Fleet, browser: Browser, width: int
+) -> None:
+    # Given: as Kubernetes and NATS have them, and numbers as they grow
+    long = made_up(
+        host="flagsmith-realtime-production-7c9f8d6b54-x2lqv",
+        worker=12,
+        nats_server="nats-production-2.nats-production-headless.messaging.svc:4222",
+        not_ready="The latest updates have not been read yet.",
+        last_error="Cannot connect to NATS: no answer in time",
+        last_error_at=1.0,
+        subscribers=123_456,
+        subscribers_limit=1_048_320,
+        environments=12_345,
+        updates_read=123_456_789,
+        updates_delivered=12_345_678_901,
+        publish_seconds=Quantiles(p50=0.123, p95=0.4, p99=0.567, count=1),
+        delivery_seconds=Quantiles(p50=0.123, p95=0.4, p99=0.567, count=1),
+    )
+    page = await browser.new_page(viewport={"width": width, "height": 900})
+    with simulated_fleet(fleet.settings, long, others=3):
+        # When
+        await log_in(page, fleet.daphne)
+        await expect(page.locator("[data-instance]")).to_have_count(4)
+        await page.locator("#stream-summary").click()
+
+        # Then
+        found = await page.evaluate("document.documentElement.scrollWidth")
+        assert found <= width
 
 
 async def test_test_update__confirmed__arrives_in_the_playground_and_is_logged(
