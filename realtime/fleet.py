@@ -105,8 +105,11 @@ async def gather(
             nats_error = nats_error or "NATS does not answer."
     for answer in answers:
         roll.note(answer.report.sighting)
+    # Who was heard of since may have started after the question.
+    took = time.monotonic() - began
+    seen = [sighting for sighting in roll.seen() if sighting.ago >= took]
     overdue = [sighting for answer in answers for sighting in answer.overdue]
-    missing = _missing([*roll.seen(), *overdue], instances)
+    missing = _missing([*seen, *overdue], instances)
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
     if stream is not None:
         stream = _as_wanted(stream, settings, present)
@@ -121,7 +124,7 @@ async def gather(
     return FleetReport(
         verdict=verdict,
         at=time.time(),
-        took=time.monotonic() - began,
+        took=took,
         totals=_totals(present),
         instances=tuple(present),
         missing=tuple(missing),

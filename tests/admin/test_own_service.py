@@ -4,12 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import nats as nats_py
+from nats.aio.msg import Msg
+
 from realtime.conf import RealtimeSettings
 from realtime.drain import drain_instance
 from realtime.fleet import find_instance, gather
 from realtime.probe import send_test_update
+from realtime.report import ALIVE, REPORT, Sighting, encode
 from realtime.service import RealtimeService
 from tests.support.nats import NatsServer
+from tests.support.waiting import eventually
 
 START_SECONDS = 20
 NOWHERE = RealtimeSettings(nats_servers=("nats://127.0.0.1:1",))
@@ -71,6 +76,33 @@ async def test_gather__process_that_hears_itself__well(nats: NatsServer) -> None
     # Then
     assert report.verdict.level == "well"
     assert len(report.instances) == 1
+
+
+async def test_gather__instance_that_starts_after_the_question__not_missing(
+    nats: NatsServer,
+) -> None:
+    # Given: a look that waits for one that is gone
+    gone = Sighting(instance="sse-gone", host="gone", pid=1)
+    new = Sighting(instance="sse-new", host="new", pid=2)
+    async with hosted(nats.url) as service:
+        client = await nats_py.connect(nats.url)
+        await client.publish(ALIVE, encode(gone))
+
+        async def start(message: Msg) -> None:
+            await client.publish(ALIVE, encode(new))
+
+        await client.subscribe(REPORT, cb=start)
+        await client.flush()
+        roll = service.responder.roll
+        await asyncio.to_thread(eventually, lambda: roll.alive() == 2, what="both")
+
+        # When
+        report = await gather(service.settings, service)
+        await client.close()
+
+    # Then
+    assert roll.alive() == 3
+    assert [one.instance for one in report.missing] == ["sse-gone"]
 
 
 async def test_gather__fleet_s_subjects_forbidden__degraded_and_said_why(
