@@ -98,8 +98,14 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
     """Asks for an environment, asks for confirmation, sends. The playground's script,
     which asks by itself, gets the outcome as JSON."""
     posted = request.method == "POST"
+    by_script = request.headers.get("Accept") == "application/json"
     given = request.POST if posted else request.GET
     environment = given.get("environment", "").strip()
+    if posted and by_script and not is_environment_key(environment):
+        return JsonResponse(
+            {"outcome": f"Not sent. {environment} cannot be an environment key."},
+            status=HTTPStatus.BAD_REQUEST,
+        )
     if not posted or not is_environment_key(environment):
         return _render(
             request,
@@ -111,16 +117,21 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
             status=HTTPStatus.BAD_REQUEST if posted else HTTPStatus.OK,
         )
     entry = log_action(request, environment, "Test update")
+    updated_at = None
     try:
-        probe = async_to_sync(send_test_update)(_settings(), environment)
-        level, outcome = messages.SUCCESS, _told(probe)
+        probe = async_to_sync(send_test_update)(
+            _settings(), environment, _service(request)
+        )
+        level, outcome, updated_at = messages.SUCCESS, _told(probe), probe.updated_at
         if len(probe.reached) < max(probe.instances, 1):
             level = messages.WARNING
-    except (NatsUnavailable, PublishFailed) as error:
+    except NatsUnavailable as error:
         level, outcome = messages.ERROR, f"Not sent. {error}"
+    except PublishFailed as error:
+        level, outcome = messages.ERROR, f"Not confirmed. {error}"
     log_outcome(entry, outcome)
-    if request.headers.get("Accept") == "application/json":
-        return JsonResponse({"sent": level != messages.ERROR, "outcome": outcome})
+    if by_script:
+        return JsonResponse({"outcome": outcome, "updated_at": updated_at})
     messages.add_message(request, level, f"Test update of {environment}: {outcome}")
     query = urlencode({"environment": environment})
     return _redirect(site, "test_update", query)
@@ -131,7 +142,7 @@ def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
     """Asks for confirmation, then drains the instance."""
     error = "It does not answer."
     try:
-        report = async_to_sync(find_instance)(_settings(), instance)
+        report = async_to_sync(find_instance)(_settings(), instance, _service(request))
     except NatsUnavailable as unavailable:
         report, error = None, str(unavailable)
     if report is None or request.method != "POST":
@@ -147,10 +158,17 @@ def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
         )
     entry = log_action(request, report.name, "Drain")
     try:
-        agreed = async_to_sync(drain_instance)(_settings(), instance)
+        agreed = async_to_sync(drain_instance)(_settings(), instance, _service(request))
     except NatsUnavailable as unavailable:
         agreed, error = False, str(unavailable)
-    outcome = "It ends its streams one after the other and stops." if agreed else error
+    if agreed:
+        outcome = (
+            "It ends its streams one after the other and stops."
+            if report.worker is None
+            else "Its supervisor replaces it."
+        )
+    else:
+        outcome = error
     log_outcome(entry, outcome)
     level = messages.SUCCESS if agreed else messages.ERROR
     messages.add_message(request, level, f"Drain of {report.name}: {outcome}")

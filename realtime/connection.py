@@ -1,6 +1,7 @@
 """A connection to NATS, as the settings ask for it."""
 
 import asyncio
+import random
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -32,14 +33,38 @@ async def connect(
     on_closed: Callable[[], Awaitable[None]],
     seconds: float | None = None,
 ) -> FastClient:
-    """One attempt at each server, all within `seconds` if given; whoever calls decides
-    about the next one.
+    """One attempt at each server, in any order, all within `seconds` if given; whoever
+    calls decides about the next one.
 
     nats-py's own reconnection is off: it would hold publishes back to send them later,
-    long after they were answered, and knows no jitter.
+    long after they were answered, and knows no jitter. Nor does it choose the server:
+    it would look no further than one that accepts connections and then hangs.
 
     Raises `NatsUnavailable` with the reason, without the URL, which may hold a secret.
     """
+    servers = random.sample(settings.nats_servers, len(settings.nats_servers))
+    error = NatsUnavailable("There is no server to connect to.")
+    for server in servers:
+        try:
+            return await _connect(
+                settings,
+                server,
+                on_closed=on_closed,
+                # nats-py tries it twice.
+                seconds=seconds / len(servers) if seconds else 2 * CONNECT_SECONDS,
+            )
+        except NatsUnavailable as unavailable:
+            error = unavailable
+    raise error
+
+
+async def _connect(
+    settings: RealtimeSettings,
+    server: str,
+    *,
+    on_closed: Callable[[], Awaitable[None]],
+    seconds: float,
+) -> FastClient:
     client = FastClient()
     last_error: Exception | None = None
 
@@ -56,11 +81,10 @@ async def connect(
         options["user_credentials"] = settings.nats_credentials_file
     if tls := _tls_context(settings):
         options["tls"] = tls
-    attempts = 2 * len(settings.nats_servers)  # nats-py tries each of them twice
     try:
-        async with asyncio.timeout(seconds or attempts * CONNECT_SECONDS):
+        async with asyncio.timeout(seconds):
             await client.connect(
-                list(settings.nats_servers),
+                server,
                 name="flagsmith-sse",
                 allow_reconnect=False,
                 connect_timeout=CONNECT_SECONDS,

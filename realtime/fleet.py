@@ -1,6 +1,7 @@
 """The whole fleet at one moment: one request over NATS gathers every instance."""
 
 import asyncio
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +28,9 @@ from realtime.verdict import Verdict, judge
 
 SHOWN: Final = 10
 """The latest updates and the busiest environments."""
+
+LOOK_SECONDS: Final = 1.9
+"""For all that NATS is asked: it must be known within 2 s that it is down."""
 
 _roll = Roll()
 """Who has answered lately, where no service remembers it."""
@@ -59,6 +63,11 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     nats_error: str | None
     stream_error: str | None
 
+    @property
+    def missed(self) -> int:
+        """How many of the `missing` have not left on purpose."""
+        return sum(one.missed for one in self.missing)
+
 
 async def gather(
     settings: RealtimeSettings, service: RealtimeService | None = None
@@ -67,39 +76,55 @@ async def gather(
     at most, and raises nothing for what NATS does."""
     began = time.monotonic()
     roll = service.responder.roll if service else _roll
+    me = service.reporter.me().instance if service else None
     answers: list[Answer] = []
     stream: StreamHealth | None = None
     nats_error = stream_error = None
     try:
-        async with nats_client(settings, service) as client:
+        async with (
+            asyncio.timeout(LOOK_SECONDS),
+            nats_client(settings, service) as client,
+        ):
             answers, (stream, stream_error) = await asyncio.gather(
-                ask_everybody(client, roll), _look(client, settings)
+                ask_everybody(client, roll, me), _look(client, settings)
             )
     except NatsUnavailable as error:
         nats_error = str(error)
+    except TimeoutError:
+        # Or it was the end of the connection that hung: what was told, was told.
+        if not stream and not stream_error:
+            nats_error = "NATS does not answer in time."
     instances = {answer.report.instance: answer.report for answer in answers}
-    if service is not None:
+    unheard = False
+    if service is not None and me not in instances:
         own = service.reporter.report()
-        instances.setdefault(own.instance, own)
-        if stream_error and not answers and service.responder.client:
-            # It is connected, and does not even hear itself.
+        instances[own.instance] = own
+        # It is connected, and does not even hear itself.
+        unheard = service.responder.client is not None
+        if unheard and stream_error and not answers:
             nats_error = nats_error or "NATS does not answer."
     for answer in answers:
         roll.note(answer.report.sighting)
+    # Who was heard of since may have started after the question.
+    took = time.monotonic() - began
+    seen = [sighting for sighting in roll.seen() if sighting.ago >= took]
     overdue = [sighting for answer in answers for sighting in answer.overdue]
-    missing = _missing([*roll.seen(), *overdue], instances)
+    missing = _missing([*seen, *overdue], instances)
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
+    if stream is not None:
+        stream = _as_wanted(stream, settings, present)
     verdict = judge(
         nats_error=nats_error,
         stream_error=stream_error,
         stream=stream,
         instances=present,
         missing=missing,
+        unheard=unheard,
     )
     return FleetReport(
         verdict=verdict,
         at=time.time(),
-        took=time.monotonic() - began,
+        took=took,
         totals=_totals(present),
         instances=tuple(present),
         missing=tuple(missing),
@@ -119,27 +144,27 @@ def as_json(report: FleetReport) -> bytes:
     return encoded
 
 
-async def ask_everybody(client: Client, roll: Roll) -> list[Answer]:
+async def ask_everybody(client: Client, roll: Roll, me: str | None) -> list[Answer]:
     """Every instance's answer. Waits until as many have answered as `roll` or any of
-    them knows to be alive, and no longer than `ANSWER_SECONDS`. Raises
-    `NatsUnavailable`."""
+    them knows to be alive, and `me` if given, and no longer than `ANSWER_SECONDS`.
+    Raises `NatsUnavailable`."""
+
+    def enough(answers: list[Answer]) -> bool:
+        alive = max(roll.alive(), *(answer.alive for answer in answers))
+        heard = me is None or any(answer.report.instance == me for answer in answers)
+        return heard and len(answers) >= alive
+
     async with inquiry(client) as question:
         await question.ask(REPORT)
-        return await question.collect(
-            Answer,
-            lambda answers: (
-                len(answers) >= max(roll.alive(), *(a.alive for a in answers))
-            ),
-            ANSWER_SECONDS,
-        )
+        return await question.collect(Answer, enough, ANSWER_SECONDS)
 
 
 async def find_instance(
-    settings: RealtimeSettings, instance: str
+    settings: RealtimeSettings, instance: str, service: RealtimeService | None = None
 ) -> InstanceReport | None:
-    """The report of `instance`; None if it does not answer. Raises
-    `NatsUnavailable`."""
-    async with nats_client(settings) as client, inquiry(client) as question:
+    """The report of `instance`; None if it does not answer. `service` is this process's
+    own, if it runs one. Raises `NatsUnavailable`."""
+    async with nats_client(settings, service) as client, inquiry(client) as question:
         await question.ask(f"{REPORT}.{instance}")
         answers = await question.collect(Answer, bool, ANSWER_SECONDS)
     return answers[0].report if answers else None
@@ -152,6 +177,31 @@ async def _look(
         return await look_at_stream(client, settings, ANSWER_SECONDS), None
     except NatsUnavailable as error:
         return None, str(error)
+
+
+def _as_wanted(
+    stream: StreamHealth,
+    settings: RealtimeSettings,
+    instances: Iterable[InstanceReport],
+) -> StreamHealth:
+    """`stream` by what the instances want of it, where they say so: this process may
+    have other settings. If they differ, by the first that it does not satisfy."""
+    wanted = dict.fromkeys(
+        one.stream for one in instances if one.stream and not one.draining
+    )
+    compared = [
+        stream.compared_with(
+            dataclasses.replace(
+                settings,
+                stream_storage=one.storage,
+                stream_replicas=one.replicas,
+                stream_max_age=one.max_age,
+            )
+        )
+        for one in wanted
+    ]
+    differing = [one for one in compared if one.differences]
+    return [*differing, *compared, stream][0]
 
 
 def _missing(

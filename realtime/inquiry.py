@@ -20,7 +20,7 @@ from realtime.service import RealtimeService
 
 CONNECT_SECONDS: Final = 0.8
 ANSWER_SECONDS: Final = 1.0
-"""Together less than the 2 s within which it must be known that NATS is down."""
+"""Together less than the time within which it must be known that NATS is down."""
 
 MAX_ANSWERS: Final = 1000
 

@@ -47,6 +47,15 @@ class LatestUpdate(Struct, frozen=True):
     stored_at: float
 
 
+class StreamSettings(Struct, frozen=True):
+    """What an instance wants of the stream, of all that settings decide; `max_age` is
+    in seconds, and JetStream knows no more than that."""
+
+    storage: Text
+    replicas: Count
+    max_age: Annotated[float, Meta(ge=0, le=9e9)]
+
+
 class Quantiles(Struct, frozen=True):
     """Seconds within which half, 95 % and 99 % were done, of so many."""
 
@@ -61,7 +70,9 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     showed `now`; what was counted was counted since it started.
 
     `worker` is its number among the workers of one `serve`; None: it is a process of
-    its own. `not_ready` says why no stream should come here; None: all is well.
+    its own. `not_ready` says why no stream should come here; None: all is well. If it
+    is `leaving` it was told to drain, for which a worker waits until it is replaced.
+    `stream` is None in a report of an older version.
     """
 
     instance: InstanceName
@@ -73,11 +84,13 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     worker: Count | None = None
     not_ready: Text | None = None
     draining: bool = False
+    leaving: bool = False
     nats_server: Text | None = None
     nats_reconnects: Count = 0
     last_error: Text | None = None
     last_error_at: float | None = None
     sequence: Count = 0
+    stream: StreamSettings | None = None
     subscribers: Count = 0
     subscribers_limit: Count = 0
     lagging: Count = 0
@@ -122,6 +135,11 @@ class Sighting(Struct, frozen=True, kw_only=True):
     draining: bool = False
     left: bool = False
     ago: float = 0
+
+    @property
+    def missed(self) -> bool:
+        """Whether it is a fault if it does not answer: not if it was shutting down."""
+        return not self.draining
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from realtime.report import (
     InstanceReport,
     LatestUpdate,
     Sighting,
+    StreamSettings,
     shortened,
 )
 from realtime.stream import NANOSECONDS
@@ -71,11 +72,17 @@ class Reporter:
             started_at=self._started_at,
             not_ready=not_ready.detail if not_ready else None,
             draining=me.draining,
+            leaving=service.leaving,
             nats_server=bridge.server,
             nats_reconnects=self._reconnects.count(),
             last_error=error and error[:LONGEST_TEXT],
             last_error_at=error_at,
             sequence=bridge.sequence,
+            stream=StreamSettings(
+                storage=service.settings.stream_storage,
+                replicas=service.settings.stream_replicas,
+                max_age=service.settings.stream_max_age,
+            ),
             subscribers=hub.subscribers,
             subscribers_limit=service.settings.max_subscribers,
             lagging=_total(metrics.lagging_subscribers),

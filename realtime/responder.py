@@ -32,7 +32,7 @@ logger = structlog.get_logger("sse")
 
 FRESH_SECONDS: Final = 0.25
 """For how long an answer is given again, however often it is asked for: making one
-visits every subscriber."""
+visits every environment."""
 
 EXPECT_SECONDS: Final = 5.0
 MAX_EXPECTATIONS: Final = 100
@@ -145,6 +145,7 @@ class Responder:
     def _on_drain(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
         logger.info("drain.requested")
         self._drain()
+        self._answer = float("-inf"), b""  # the next one tells of it
         self._reply(reply, self._me())
 
     def _reply(self, reply: bytes, message: Struct | bytes) -> None:

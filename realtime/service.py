@@ -42,6 +42,8 @@ class RealtimeService:
     def __init__(self, settings: RealtimeSettings) -> None:
         self.settings = settings
         self.draining = False
+        self.leaving = False
+        """Whether it was told over NATS to leave; a worker is replaced first."""
         self.hub = Hub(
             keepalive=settings.keepalive,
             max_stream_age=settings.max_stream_age,
@@ -54,7 +56,7 @@ class RealtimeService:
         self.responder = Responder(
             me=self.reporter.me,
             report=self.reporter.report,
-            drain=lambda: self.leave(),
+            drain=self._on_drain,
         )
         self.leave: Callable[[], None] = terminate
         """Begins to drain and to end this process, as SIGTERM does."""
@@ -158,6 +160,10 @@ class RealtimeService:
                 task.cancel()
             # nats-py swallows a cancellation that comes while it flushes: ask again.
             _, pending = await asyncio.wait(pending, timeout=STOP_RETRY_SECONDS)
+
+    def _on_drain(self) -> None:
+        self.leaving = True
+        self.leave()
 
     def _on_ready(self) -> None:
         self._served.set()

@@ -80,7 +80,7 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
     expected = expected_config(settings)
     changed = False
     try:
-        info = await call_api(client, f"STREAM.INFO.{STREAM}")
+        info = await _call_counted(client, f"STREAM.INFO.{STREAM}")
     except nats.js.errors.NotFoundError:
         info = await _change(client, "CREATE", expected)
         changed = True
@@ -115,7 +115,9 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
     """Whether the stream still holds the message `sequence` that was stored at that
     time (nanoseconds since 1970). Raises `NatsUnavailable`."""
     try:
-        response = await call_api(client, f"STREAM.MSG.GET.{STREAM}", {"seq": sequence})
+        response = await _call_counted(
+            client, f"STREAM.MSG.GET.{STREAM}", {"seq": sequence}
+        )
     except nats.js.errors.APIError:
         return False
     # The answer's time is read to the microsecond.
@@ -125,7 +127,7 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
 
 async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str, Any]:
     try:
-        return await call_api(
+        return await _call_counted(
             client, f"STREAM.{verb}.{STREAM}", config, seconds=CHANGE_SECONDS
         )
     except nats.js.errors.APIError as error:
@@ -135,12 +137,28 @@ async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str
         ) from error
 
 
-async def call_api(
+async def _call_counted(
     client: Client,
     action: str,
     request: dict[str, Any] | None = None,
     *,
     seconds: float = API_SECONDS,
+) -> dict[str, Any]:
+    """`call_api` for the bridge: an answer that does not come is an error of the
+    service."""
+    try:
+        return await call_api(client, action, request, seconds=seconds)
+    except NatsUnavailable:
+        metrics.nats_errors["create_jetstream"].inc()
+        raise
+
+
+async def call_api(
+    client: Client,
+    action: str,
+    request: dict[str, Any] | None = None,
+    *,
+    seconds: float,
 ) -> dict[str, Any]:
     """Call JetStream's API, which may take so many `seconds` to answer.
 
@@ -151,13 +169,11 @@ async def call_api(
     try:
         message = await client.request(f"$JS.API.{action}", payload, seconds)
     except nats.errors.NoRespondersError as error:
-        metrics.nats_errors["create_jetstream"].inc()
         raise NatsUnavailable(
             "JetStream is not available: is it enabled (nats-server --jetstream), and "
             "has the cluster a leader?"
         ) from error
     except (nats.errors.Error, OSError) as error:
-        metrics.nats_errors["create_jetstream"].inc()
         raise NatsUnavailable(
             f"JetStream did not answer {action}: {describe(error)}"
         ) from error

@@ -1,10 +1,13 @@
 """How JetStream holds the stream: what an operator wants to know of it."""
 
+import asyncio
 import json
+from contextlib import suppress
 from typing import Any, Final
 
 import nats.js.errors
 from msgspec import Struct
+from msgspec.structs import replace
 from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
@@ -47,7 +50,8 @@ class Consumer(Struct, frozen=True):
 
 
 class StreamHealth(Struct, frozen=True):
-    """`replicas` is empty where NATS is no cluster."""
+    """`replicas` is empty where NATS is no cluster, `consumers` None where JetStream
+    does not list them: it waits for each node of a cluster that holds one."""
 
     name: str
     settings: tuple[Setting, ...]
@@ -55,25 +59,38 @@ class StreamHealth(Struct, frozen=True):
     bytes: int
     last_sequence: int
     replicas: tuple[Replica, ...]
-    consumers: tuple[Consumer, ...]
+    consumers: tuple[Consumer, ...] | None
 
     @property
     def differences(self) -> list[Setting]:
         return [setting for setting in self.settings if setting.differs]
 
+    def compared_with(self, settings: RealtimeSettings) -> "StreamHealth":
+        """The same, where `settings` say what is expected."""
+        expected = expected_config(settings)
+        compared = tuple(
+            replace(setting, expected=json.dumps(expected[setting.name]))
+            for setting in self.settings
+        )
+        return replace(self, settings=compared)
+
 
 async def look_at_stream(
     client: Client, settings: RealtimeSettings, seconds: float
 ) -> StreamHealth:
-    """Ask JetStream, within `seconds` for each answer. Raises `NatsUnavailable`, also
-    if there is no such stream."""
+    """Ask JetStream, for `seconds` at most. Raises `NatsUnavailable`, also if there is
+    no such stream."""
+    until = asyncio.get_running_loop().time() + seconds
     try:
         info = await call_api(client, f"STREAM.INFO.{STREAM}", seconds=seconds)
-        consumers = await _consumers(client, seconds)
     except nats.js.errors.NotFoundError:
         raise NatsUnavailable(f"There is no stream {STREAM}.") from None
     except nats.js.errors.APIError as error:
         raise NatsUnavailable(f"JetStream refuses: {error.description}") from error
+    consumers: tuple[Consumer, ...] | None = None
+    with suppress(NatsUnavailable, nats.js.errors.APIError, TimeoutError):
+        async with asyncio.timeout_at(until):
+            consumers = await _consumers(client, seconds)
     config, state = info["config"], info["state"]
     return StreamHealth(
         name=STREAM,
@@ -85,14 +102,11 @@ async def look_at_stream(
         bytes=state["bytes"],
         last_sequence=state["last_seq"],
         replicas=tuple(_replicas(info.get("cluster") or {})),
-        consumers=tuple(
-            Consumer(one["name"], one["num_pending"], one["num_ack_pending"])
-            for one in consumers
-        ),
+        consumers=consumers,
     )
 
 
-async def _consumers(client: Client, seconds: float) -> list[dict[str, Any]]:
+async def _consumers(client: Client, seconds: float) -> tuple[Consumer, ...]:
     found: list[dict[str, Any]] = []
     while True:
         page = await call_api(
@@ -101,7 +115,11 @@ async def _consumers(client: Client, seconds: float) -> list[dict[str, Any]]:
         consumers = page.get("consumers") or []
         found += consumers
         if not consumers or len(found) >= min(page["total"], MAX_CONSUMERS):
-            return found
+            break
+    return tuple(
+        Consumer(one["name"], one["num_pending"], one["num_ack_pending"])
+        for one in found
+    )
 
 
 def _replicas(cluster: dict[str, Any]) -> list[Replica]:

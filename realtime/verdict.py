@@ -35,13 +35,17 @@ def judge(
     stream: StreamHealth | None,
     instances: Sequence[InstanceReport],
     missing: Sequence[Sighting],
+    unheard: bool,
 ) -> Verdict:
-    """The verdict on what was found. Down: nobody can subscribe or publish. Degraded:
-    some cannot, or what should stand by does not."""
+    """The verdict on what was found; `unheard` if this process is an instance and its
+    own answer is lacking. Down: nobody can subscribe or publish. Degraded: some cannot,
+    or what should stand by does not."""
     if nats_error:
         return Verdict("down", (nats_error,))
     down = list(_down(stream_error, instances))
     degraded = list(_degraded(stream, instances, missing))
+    if unheard:
+        degraded.append(_unheard(instances))
     if down:
         return Verdict("down", (*down, *degraded))
     if degraded:
@@ -67,8 +71,7 @@ def _degraded(
     instances: Sequence[InstanceReport],
     missing: Sequence[Sighting],
 ) -> Iterable[str]:
-    # One that was shutting down is not missed.
-    if lost := [one.name for one in missing if not one.draining]:
+    if lost := [one.name for one in missing if one.missed]:
         yield f"{_named(lost)} {'does' if len(lost) == 1 else 'do'} not answer."
     waiting = [one for one in instances if one.not_ready and not one.draining]
     if waiting and len(waiting) < len(instances):
@@ -79,7 +82,9 @@ def _degraded(
     if stream is None:
         return
     known = {instance.instance: instance.name for instance in instances}
-    for consumer in stream.consumers:
+    if stream.consumers is None:
+        yield "JetStream does not list its consumers: an instance may be behind."
+    for consumer in stream.consumers or ():
         if consumer.name in known and consumer.pending > BEHIND:
             yield f"{known[consumer.name]}: {consumer.pending} updates behind."
     for setting in stream.differences:
@@ -96,14 +101,24 @@ def _degraded(
         yield "The stream has no leader."
 
 
+def _unheard(instances: Sequence[InstanceReport]) -> str:
+    who = "This instance does not hear the question"
+    if len(instances) == 1:
+        who = "No instance answers, not even this one"
+    return f"{who}: may NATS's user use flagsmith.fleet.>?"
+
+
 def is_full(instance: InstanceReport) -> bool:
     return 0 < instance.subscribers_limit <= instance.subscribers
 
 
 def state_of(instance: InstanceReport) -> str:
-    """`ready`, `unready`, `full` or `draining`; also the name of a CSS class."""
+    """`ready`, `unready`, `full`, `leaving` or `draining`; also the name of a CSS
+    class."""
     if instance.draining:
         return "draining"
+    if instance.leaving:
+        return "leaving"
     if instance.not_ready:
         return "unready"
     return "full" if is_full(instance) else "ready"

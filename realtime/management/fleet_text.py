@@ -18,15 +18,22 @@ def fleet_text(report: FleetReport) -> str:
     lines = [report.verdict.title, *(f"  {r}" for r in report.verdict.reasons), ""]
     rows = [_HEADINGS, *(_row(instance) for instance in report.instances)]
     for one in report.missing:
-        reason = "shut down" if one.draining else "does not answer"
+        state, reason = (
+            ("missing", "does not answer") if one.missed else ("left", "shut down")
+        )
         seen = f"{reason}, last seen {duration(one.ago)} ago"
-        rows.append((one.name, "missing", *[""] * 9, seen))
+        rows.append((one.name, state, *[""] * 9, seen))
     lines += _table(rows)
     if stream := report.stream:
+        consumers = (
+            "consumers: no answer"
+            if stream.consumers is None
+            else f"{len(stream.consumers)} consumers"
+        )
         lines += [
             "",
             f"{stream.name}: {stream.messages:,} updates ({size(stream.bytes)}), last "
-            f"sequence {stream.last_sequence:,}, {len(stream.consumers)} consumers",
+            f"sequence {stream.last_sequence:,}, {consumers}",
         ]
     for update in report.latest:
         age = duration(report.at - update.stored_at)
@@ -35,9 +42,9 @@ def fleet_text(report: FleetReport) -> str:
 
 
 def _row(one: InstanceReport) -> Sequence[str]:
-    error = ""
-    if one.last_error and one.last_error_at:
-        error = f"{one.last_error} ({duration(one.now - one.last_error_at)} ago)"
+    error = one.last_error or ""
+    if error and one.last_error_at is not None:
+        error += f" ({duration(one.now - one.last_error_at)} ago)"
     return (
         one.name,
         state_of(one),

@@ -67,8 +67,8 @@ class Supervisor:
         self._numbers: set[int] = set()
         self._stopping = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
-        # Slots, in their turn.
-        self._to_replace: dict[int, None] = {}
+        # In their turn; who asks again is in it once.
+        self._to_replace: dict[WorkerProcess, None] = {}
 
     async def run(self) -> None:
         """Supervise until stopped by a signal; returns when every worker has gone."""
@@ -177,14 +177,14 @@ class Supervisor:
 
     def _replace_all(self) -> None:
         if self._replacing is None or self._replacing.done():
-            self._begin_to_replace(range(self._count))
+            self._begin_to_replace(worker for worker in self._workers if worker)
 
     def _replace(self, worker: WorkerProcess) -> None:
         if worker in self._workers:
-            self._begin_to_replace([self._workers.index(worker)])
+            self._begin_to_replace([worker])
 
-    def _begin_to_replace(self, slots: Iterable[int]) -> None:
-        self._to_replace.update(dict.fromkeys(slots))
+    def _begin_to_replace(self, workers: Iterable[WorkerProcess]) -> None:
+        self._to_replace.update(dict.fromkeys(workers))
         if self._replacing is None or self._replacing.done():
             loop = asyncio.get_running_loop()
             self._replacing = loop.create_task(self._replace_one_by_one())
@@ -192,11 +192,11 @@ class Supervisor:
     async def _replace_one_by_one(self) -> None:
         logger.info("workers.replacing")
         while self._to_replace:
-            slot = next(iter(self._to_replace))
-            del self._to_replace[slot]
-            old = self._workers[slot]
-            if self._stopping.is_set() or old is None:
+            old = next(iter(self._to_replace))
+            del self._to_replace[old]
+            if self._stopping.is_set() or old not in self._workers:
                 continue
+            slot = self._workers.index(old)
             new = await self._start(slot, old.listener)
             listens = await new.listens()
             if self._stopping.is_set():

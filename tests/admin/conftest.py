@@ -10,6 +10,7 @@ from pytest_django.fixtures import Settings
 
 from realtime.conf import RealtimeSettings
 from realtime.roll import Roll
+from realtime.server.embedded_nats import embedded_nats
 from tests.admin.fleet import PASSWORD, USERS, Fleet, create_database, running_fleet
 from tests.support.nats import NatsServer
 
@@ -37,6 +38,20 @@ def nats_settings(nats: NatsServer, settings: Settings) -> RealtimeSettings:
     """This process's settings, for a NATS of the test's own."""
     settings.NATS_URL = [nats.url]
     return RealtimeSettings.from_django()
+
+
+@pytest.fixture
+def url_without_fleet(tmp_path: Path) -> Iterator[str]:
+    """Of a NATS whose only user may not use the fleet's subjects: permissions from
+    before there was a fleet to ask."""
+    config = tmp_path / "nats.conf"
+    config.write_text(
+        'authorization { users = [{ user: "sse", password: "secret", permissions: {'
+        ' publish: { deny: "flagsmith.fleet.>" },'
+        ' subscribe: { deny: "flagsmith.fleet.>" } } }] }'
+    )
+    with embedded_nats(tmp_path / "nats", arguments=[f"--config={config}"]) as nats:
+        yield nats.url.replace("nats://", "nats://sse:secret@")
 
 
 @pytest.fixture

@@ -78,18 +78,31 @@ class Fleet:
         )
 
 
+PODS = {
+    "workers": "flagsmith-realtime-7c9f8d6b54-x2lqv",
+    "daphne": "flagsmith-realtime-daphne-5d8c4bb96f-9kz7t",
+}
+
+
 @contextmanager
 def running_fleet(folder: Path, database: Path) -> Iterator[Fleet]:
-    """Three instances that are ready."""
+    """Three instances that are ready, on hosts named as Kubernetes does."""
     with ExitStack() as stack:
         nats = NatsServer(folder / "nats")
         nats.start()
         stack.callback(nats.stop)
         workers, daphne = (
             stack.enter_context(
-                running_service(server, nats.url, folder, **admin_variables(database))
+                running_service(
+                    server,
+                    nats.url,
+                    folder,
+                    DJANGO_SETTINGS_MODULE="tests.support.pod",
+                    POD=pod,
+                    **admin_variables(database),
+                )
             )
-            for server in ("workers", "daphne")
+            for server, pod in PODS.items()
         )
         workers.await_logged("nats.connected", 2)
         daphne.await_ready()

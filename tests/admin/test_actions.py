@@ -11,7 +11,8 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from realtime.drain import drain_instance
-from realtime.fleet import FleetReport, gather
+from realtime.fleet import FleetReport, find_instance, gather
+from realtime.management.fleet_text import fleet_text
 from tests.admin.fleet import Fleet
 from tests.support.crowd import crowd
 from tests.support.waiting import eventually
@@ -55,7 +56,7 @@ def test_drain__worker__replaced_before_it_leaves(fleet: Fleet, api: Client) -> 
 
     # Then
     assert answer.redirect_chain == [(FLEET, 302)]
-    assert "It ends its streams" in answer.content.decode()
+    assert "Its supervisor replaces it." in answer.content.decode()
     replacement, same = fleet.workers.workers()
     assert same == staying
     assert replacement != leaving
@@ -64,17 +65,42 @@ def test_drain__worker__replaced_before_it_leaves(fleet: Fleet, api: Client) -> 
     [entry] = LogEntry.objects.all()
     assert entry.user.username == "operator"
     assert entry.object_repr.endswith(f"({leaving}, worker 0)")
-    assert entry.get_change_message().startswith("Drain: It ends its streams")
+    assert entry.get_change_message().startswith("Drain: Its supervisor")
 
     assert entry.object_repr in api.get("/admin/").content.decode()
 
-    # Then: who left is missing, but not missed
+    # Then: who left is told of, but not missed
     report = look(fleet)
     assert report.verdict.level == "well"
+    assert [one.pid for one in report.missing] == [leaving]
+    assert report.missed == 0
+    [row] = [line for line in fleet_text(report).splitlines() if f"({leaving}," in line]
+    assert " left " in row
     assert {one.pid for one in report.instances} == {
         *(replacement, staying),
         fleet.daphne.process.pid,
     }
+
+
+async def test_drain__worker_told_twice__leaving_at_once_and_replaced_once(
+    fleet: Fleet,
+) -> None:
+    # Given
+    worker, _ = fleet.workers.workers()
+    instance = await asyncio.to_thread(instance_of, fleet, worker)
+
+    # When
+    assert await drain_instance(fleet.settings, instance)
+    report = await find_instance(fleet.settings, instance)
+    assert await drain_instance(fleet.settings, instance)
+
+    # Then
+    assert report is not None
+    assert report.leaving
+    assert not report.draining
+    await asyncio.to_thread(fleet.workers.await_logged, "workers.replaced")
+    assert len(fleet.workers.events("worker.started")) == 3
+    assert len(fleet.workers.events("workers.replacing")) == 1
 
 
 async def test_drain__lone_process__ends_its_streams_and_exits(

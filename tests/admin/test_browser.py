@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
+from realtime.report import Quantiles
 from tests.admin.fleet import Fleet, admin_url, log_in
 from tests.support.browser import chromium, note_errors
+from tests.support.simulated_fleet import made_up, simulated_fleet
 from tests.support.streams import Stream
 
 STREAMS = 6
+DASH = "\u2013"
 PHONE: ViewportSize = {"width": 390, "height": 844}
 SOON = 10_000
 """Milliseconds in which a page that updates itself every two seconds has done so, on a
@@ -77,10 +80,11 @@ async def test_overview__fleet_that_changes__shown_without_reloading(
     # When
     await asyncio.to_thread(fleet.daphne.stop)
 
-    # Then: asked to go, so it is missing but not missed
+    # Then: asked to go, so it is not missed
     lone = page.locator(".instances tr", has_text=f"({fleet.daphne.process.pid})")
-    await expect(lone.locator(".state")).to_have_text("missing", timeout=SOON)
+    await expect(lone.locator(".state.left")).to_have_text("left", timeout=SOON)
     await expect(lone).to_contain_text("it was shutting down")
+    await expect(page.locator("#total-instances")).to_have_text("2")
     await expect(page.locator("#verdict")).to_have_text("All well")
 
     # When
@@ -91,6 +95,7 @@ async def test_overview__fleet_that_changes__shown_without_reloading(
     await expect(page.locator(".verdict")).to_contain_text("Cannot connect to NATS")
     await expect(page.locator("#announcement")).to_have_text("Down")
     await expect(page.locator(".state.unready")).to_have_count(1)
+    await expect(page.locator(".action a")).to_have_count(0)
     assert await page.evaluate("window.neverReloaded")
 
 
@@ -127,7 +132,11 @@ async def test_overview__server_gone__says_that_it_is_stale(
     # Then
     stale = page.locator("#staleness")
     await expect(stale).to_be_visible(timeout=SOON)
-    await expect(stale).to_contain_text("s old: the server cannot be reached.")
+    alert = stale.get_by_role("alert")
+    await expect(alert).to_have_text(
+        "This is not up to date: the server cannot be reached."
+    )
+    await expect(stale).to_contain_text("s old.")
     await expect(page.locator("#verdict")).to_have_text("All well")
 
 
@@ -144,6 +153,46 @@ async def test_overview__logged_out_elsewhere__says_so(
     # Then
     stale = page.locator("#staleness")
     await expect(stale).to_contain_text("not logged in any more", timeout=SOON)
+
+
+async def test_overview__text_selected__kept_until_it_is_not(
+    fleet: Fleet, page: Page
+) -> None:
+    # Given
+    await log_in(page, fleet.daphne)
+    name = page.locator(".instances th[scope=row]").first
+    await name.select_text()
+    selected = await page.evaluate("getSelection().toString()")
+    shown = await page.text_content("#as-of") or ""
+
+    # When
+    await expect(page.locator("#staleness")).to_be_visible(timeout=SOON)
+
+    # Then
+    await expect(page.locator("#staleness")).to_contain_text("text in it is selected")
+    assert selected
+    assert await page.evaluate("getSelection().toString()") == selected
+    await expect(page.locator("#as-of")).to_have_text(shown)
+
+    # When
+    await page.evaluate("getSelection().removeAllRanges()")
+
+    # Then
+    await expect(page.locator("#as-of")).not_to_have_text(shown, timeout=SOON)
+    await expect(page.locator("#staleness")).to_be_hidden()
+
+
+async def test_overview__something_else_answers__kept(fleet: Fleet, page: Page) -> None:
+    # Given
+    await log_in(page, fleet.daphne)
+
+    # When: as a proxy in between may
+    await page.route("**/live/", lambda route: route.fulfill(body="<p>Hello</p>"))
+
+    # Then
+    stale = page.locator("#staleness")
+    await expect(stale).to_contain_text("answers with something else", timeout=SOON)
+    await expect(page.locator("#verdict")).to_have_text("All well")
 
 
 async def test_overview__keyboard_only__focus_survives_updates_and_enter_goes_on(
@@ -195,6 +244,30 @@ async def test_overview__without_javascript__a_plain_page_that_can_act(
     assert len(log_entries(admin_database, environment)) == 1
 
 
+async def test_drain__confirmed__told_and_logged(
+    fleet: Fleet, page: Page, admin_database: Path
+) -> None:
+    # Given
+    await log_in(page, fleet.workers)
+    lone = page.locator(".instances tr", has_text=f"({fleet.daphne.process.pid})")
+    instance = await lone.get_attribute("data-instance")
+    await lone.get_by_role("link", name="Drain").click()
+
+    # When
+    await page.get_by_role("button", name="Yes, drain it").click()
+
+    # Then
+    told = page.locator(".messagelist .success")
+    await expect(told).to_contain_text("It ends its streams one after the other")
+    await expect(lone.locator(".state.left")).to_be_visible(timeout=SOON)
+    assert await asyncio.to_thread(fleet.daphne.process.wait, 10) == 0
+    assert instance is not None
+    name = await lone.locator("th").text_content()
+    [(user, message)] = log_entries(admin_database, name or "")
+    assert user == "operator"
+    assert message.startswith("Drain: It ends its streams")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_overview__phone__fits_and_follows_the_colour_scheme(
     fleet: Fleet, browser: Browser, scheme: str
@@ -218,6 +291,38 @@ async def test_overview__phone__fits_and_follows_the_colour_scheme(
     )
     red, green, blue = (int(part) for part in background[4:-1].split(","))
     assert (red + green + blue > 3 * 128) is (scheme == "light")
+
+
+@pytest.mark.parametrize("width", [PHONE["width"], 768, 1100, 1280, 1440, 1920])
+async def test_overview__long_names__fits_any_window(
+    fleet: Fleet, browser: Browser, width: int
+) -> None:
+    # Given: as Kubernetes and NATS have them, and numbers as they grow
+    long = made_up(
+        host="flagsmith-realtime-production-7c9f8d6b54-x2lqv",
+        worker=12,
+        nats_server="nats-production-2.nats-production-headless.messaging.svc:4222",
+        not_ready="The latest updates have not been read yet.",
+        last_error="Cannot connect to NATS: no answer in time",
+        last_error_at=1.0,
+        subscribers=123_456,
+        subscribers_limit=1_048_320,
+        environments=12_345,
+        updates_read=123_456_789,
+        updates_delivered=12_345_678_901,
+        publish_seconds=Quantiles(p50=0.123, p95=0.4, p99=0.567, count=1),
+        delivery_seconds=Quantiles(p50=0.123, p95=0.4, p99=0.567, count=1),
+    )
+    page = await browser.new_page(viewport={"width": width, "height": 900})
+    with simulated_fleet(fleet.settings, long, others=3):
+        # When
+        await log_in(page, fleet.daphne)
+        await expect(page.locator("[data-instance]")).to_have_count(4)
+        await page.locator("#stream-summary").click()
+
+        # Then
+        found = await page.evaluate("document.documentElement.scrollWidth")
+        assert found <= width
 
 
 async def test_test_update__confirmed__arrives_in_the_playground_and_is_logged(
@@ -284,11 +389,68 @@ async def test_playground__published_from_the_button__arrives_with_its_latency(
         "operator"
     ]
 
+    # When: somebody else's update
+    await asyncio.to_thread(fleet.workers.publish, environment, 1)
+
+    # Then
+    await expect(page.locator("#events tbody tr")).to_have_count(2)
+    await expect(cells.nth(2)).to_have_text(DASH)
+
     # When
     await page.click("#unsubscribe")
 
     # Then
     await expect(page.locator("#state")).to_have_text("not subscribed")
+
+    # When: published while nobody here listens, and replayed afterwards
+    await page.click("#publish")
+    await expect(outcome).to_contain_text("told 0 subscribers")
+    await page.click("#subscribe")
+
+    # Then
+    await expect(page.locator("#events tbody tr")).to_have_count(3)
+    await expect(cells.nth(2)).to_have_text(DASH)
+
+    # When
+    await page.fill("#environment", f"{environment}2")
+
+    # Then: what was confirmed was about another one
+    assert not await page.is_checked("#confirmed")
+
+
+async def test_playground__cannot_publish__said_why(
+    fleet: Fleet, browser: Browser, environment: str, admin_database: Path
+) -> None:
+    # Given: errors on the console are what this is about
+    page = await browser.new_page()
+    await log_in(page, fleet.daphne)
+    await page.goto(admin_url(fleet.daphne, "realtime/fleet/playground/"))
+    outcome = page.locator("#outcome")
+
+    # When
+    await page.fill("#environment", "no key")
+    await page.check("#confirmed")
+    await page.click("#publish")
+
+    # Then
+    await expect(outcome).to_have_text("Not sent. no key cannot be an environment key.")
+
+    # When
+    await page.fill("#environment", environment)
+    await page.check("#confirmed")
+    await page.context.clear_cookies()
+    await page.click("#publish")
+
+    # Then
+    await expect(outcome).to_contain_text("Not sent: you are not logged in any more")
+
+    # When
+    await asyncio.to_thread(fleet.daphne.stop)
+    await page.click("#publish")
+
+    # Then
+    await expect(outcome).to_have_text("Not confirmed: the server cannot be reached.")
+    assert not log_entries(admin_database, environment)
 
 
 async def test_playground__no_environment_key__refused_and_text(

@@ -4,20 +4,24 @@ make of answers that nobody should have given."""
 import asyncio
 import json
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import nats as nats_py
+import pytest
 from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
+from realtime.exceptions import NatsUnavailable
 from realtime.fleet import gather
+from realtime.inquiry import CONNECT_SECONDS, nats_client
 from realtime.probe import send_test_update
-from realtime.report import REPORT, encode
-from realtime.server.embedded_nats import embedded_nats
+from realtime.report import EXPECT, REPORT, StreamSettings, encode
 from tests.admin.fleet import Fleet
 from tests.integration.test_commands import ctrl_c, manage, running
 from tests.support.crowd import crowd
@@ -82,6 +86,7 @@ async def test_gather__real_instances__tells_what_they_did(
     assert report.stream is not None
     assert report.stream.differences == []
     assert report.stream.last_sequence == 3
+    assert report.stream.consumers is not None
     names = {consumer.name for consumer in report.stream.consumers}
     assert names == {one.instance for one in report.instances}
 
@@ -108,6 +113,38 @@ async def test_gather__connection_lost_and_back__error_and_reconnect_told(
     assert "NATS" in one.last_error
     assert one.last_error_at is not None
     assert 0 <= one.now - one.last_error_at < 60
+
+
+async def test_gather__process_with_other_settings__judged_by_the_instances_settings(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    # Given
+    asking = RealtimeSettings(nats_servers=(nats.url,))
+    with running_service(
+        *("serve", nats.url, tmp_path),
+        SSE_STREAM_STORAGE="memory",
+        SSE_STREAM_MAX_AGE_SECONDS="60",
+    ) as service:
+        service.await_ready()
+
+        # When
+        report = await gather(asking)
+
+        # Then
+        assert report.verdict.level == "well"
+        assert report.stream is not None
+        assert report.stream.differences == []
+
+        # When: one more instance, which wants something else
+        other = StreamSettings(storage="memory", replicas=1, max_age=90)
+        with simulated_fleet(asking, made_up(stream=other), others=1):
+            report = await gather(asking)
+
+    # Then
+    assert report.verdict.level == "degraded"
+    assert report.verdict.reasons[0] == (
+        "The stream's max_age is 60000000000 instead of 90000000000."
+    )
 
 
 async def test_gather__incompatible_stream__down_and_said_why(
@@ -177,6 +214,28 @@ async def test_report__reply_subject_of_jetstream_s_interface__not_answered(
         await client.close()
 
 
+async def test_nats_client__servers_that_accept_and_hang__another_one_is_used(
+    nats: NatsServer,
+) -> None:
+    # Given
+    with ExitStack() as listeners:
+        hanging = [
+            listeners.enter_context(socket.create_server(("127.0.0.1", 0)))
+            for _ in range(3)
+        ]
+        urls = [f"nats://127.0.0.1:{one.getsockname()[1]}" for one in hanging]
+        settings = RealtimeSettings(nats_servers=(*urls, nats.url))
+
+        # When
+        began = time.monotonic()
+        async with nats_client(settings) as client:
+            took = time.monotonic() - began
+
+            # Then
+            assert client.is_connected
+    assert took < CONNECT_SECONDS
+
+
 async def test_gather__nats_hangs__said_within_two_seconds(fleet: Fleet) -> None:
     # Given
     fleet.nats.signal(signal.SIGSTOP)
@@ -219,6 +278,25 @@ async def test_gather__all_the_time_during_broadcasts__streams_are_not_slower(
 
     # Then
     assert statistics.median(busy) < 1.5 * statistics.median(quiet) + 0.02
+
+
+async def test_test_update__nats_killed_before_it_is_sent__unavailable(
+    nats: NatsServer, environment: str
+) -> None:
+    # Given: somebody who is asked, like every instance
+    settings = RealtimeSettings(nats_servers=(nats.url,))
+    asked = await nats_py.connect(nats.url, allow_reconnect=False)
+
+    async def kill(message: Msg) -> None:
+        nats.kill()
+
+    await asked.subscribe(EXPECT, cb=kill)
+    await asked.flush()
+
+    # When / Then
+    with pytest.raises(NatsUnavailable, match="Cannot publish"):
+        await send_test_update(settings, environment)
+    await asked.close()
 
 
 async def deliver(settings: RealtimeSettings, environment: str) -> float:
@@ -343,32 +421,20 @@ def test_other_project__realtime_installed__has_the_page_without_flagsmith_sse(
 
 
 def test_service__fleet_s_subjects_forbidden__works_as_ever(
-    tmp_path: Path, environment: str
+    url_without_fleet: str, tmp_path: Path, environment: str
 ) -> None:
-    # Given: permissions from before there was a fleet to ask
-    config = tmp_path / "nats.conf"
-    config.write_text(
-        'authorization { users = [{ user: "sse", password: "secret", permissions: {'
-        ' publish: { deny: "flagsmith.fleet.>" },'
-        ' subscribe: { deny: "flagsmith.fleet.>" } } }] }'
-    )
-    with embedded_nats(tmp_path / "nats", arguments=[f"--config={config}"]) as nats:
-        url = nats.url.replace("nats://", "nats://sse:secret@")
-        with running_service("serve", url, tmp_path) as service:
-            service.await_ready()
+    # Given
+    with running_service("serve", url_without_fleet, tmp_path) as service:
+        service.await_ready()
 
-            # When
-            answer = service.publish(environment, 1)
-            settings = RealtimeSettings(
-                authentication_tokens=("t",), nats_servers=(url,)
-            )
-            report = asyncio.run(gather(settings))
+        # When
+        answer = service.publish(environment, 1)
+        settings = RealtimeSettings(nats_servers=(url_without_fleet,))
+        report = asyncio.run(gather(settings))
 
-            # Then
-            assert answer.status_code == 202
-            assert service.is_ready()
-            assert report.verdict.reasons == (
-                "NATS is there, but no instance answers.",
-            )
-            assert report.stream is not None
-            assert len(service.events("nats.connected")) == 1
+        # Then
+        assert answer.status_code == 202
+        assert service.is_ready()
+        assert report.verdict.reasons == ("NATS is there, but no instance answers.",)
+        assert report.stream is not None
+        assert len(service.events("nats.connected")) == 1

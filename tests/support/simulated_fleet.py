@@ -42,22 +42,27 @@ def made_up(number: int = 0, **fields: Any) -> InstanceReport:
 
 @contextmanager
 def simulated_fleet(
-    settings: RealtimeSettings, *reports: InstanceReport
+    settings: RealtimeSettings, *reports: InstanceReport, others: int = 0
 ) -> Iterator[None]:
-    """Instances that answer with `reports`, on an event loop of their own."""
+    """Instances that answer with `reports`, on an event loop of their own, besides so
+    many `others`."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
         starting = asyncio.run_coroutine_threadsafe(_start(settings, reports), loop)
         started = starting.result(START_SECONDS)
-        eventually(
-            lambda: all(r.roll.alive() == len(reports) for r, _ in started),
-            what="all to have heard of all",
-        )
-        yield
-        stopping = asyncio.run_coroutine_threadsafe(_stop(started), loop)
-        stopping.result(START_SECONDS)
+        try:
+            eventually(
+                lambda: all(
+                    r.roll.alive() == len(reports) + others for r, _ in started
+                ),
+                what="all to have heard of all",
+            )
+            yield
+        finally:
+            stopping = asyncio.run_coroutine_threadsafe(_stop(started), loop)
+            stopping.result(START_SECONDS)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

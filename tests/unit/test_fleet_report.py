@@ -59,6 +59,9 @@ HOSTILE: dict[str, Any] = {
     "time that is a text": {"now": "now"},
     "time that is beyond a double": {"now": 10**400},
     "list that is a number": {"latest": 1},
+    "stream's age that is beyond JetStream": {
+        "stream": {"storage": "file", "replicas": 1, "max_age": 1e300}
+    },
 }
 
 

@@ -35,6 +35,7 @@ WELL = {
     "stream": STREAM,
     "instances": [ONE, TWO],
     "missing": [],
+    "unheard": False,
 }
 
 CASES: dict[str, tuple[dict[str, object], str, list[str]]] = {
@@ -81,6 +82,11 @@ CASES: dict[str, tuple[dict[str, object], str, list[str]]] = {
         "well",
         ["2 instances serve"],
     ),
+    "no word of the consumers": (
+        {"stream": stream(consumers=None)},
+        "degraded",
+        ["JetStream does not list its consumers"],
+    ),
     "other configuration": (
         {"stream": stream(settings=(Setting("storage", '"file"', '"memory"'),))},
         "degraded",
@@ -100,6 +106,16 @@ CASES: dict[str, tuple[dict[str, object], str, list[str]]] = {
         {"stream": stream(replicas=(Replica("b", False, True, False, 0),))},
         "degraded",
         ["The stream has no leader."],
+    ),
+    "nobody heard": (
+        {"instances": [ONE], "unheard": True},
+        "degraded",
+        ["No instance answers, not even this one: may NATS's user use"],
+    ),
+    "only others heard": (
+        {"unheard": True},
+        "degraded",
+        ["This instance does not hear the question: may NATS's user use"],
     ),
     "nobody ready": (
         {"instances": [made_up(1, **UNREADY)]},
@@ -146,7 +162,8 @@ def test_judge__every_finding__word_and_reasons(case: str) -> None:
         ({}, "ready"),
         (UNREADY, "unready"),
         ({"subscribers": 1000}, "full"),
-        ({"draining": True, **UNREADY}, "draining"),
+        ({"leaving": True}, "leaving"),
+        ({"leaving": True, "draining": True, **UNREADY}, "draining"),
     ],
 )
 def test_state_of__instance__one_word(fields: dict[str, Any], state: str) -> None:

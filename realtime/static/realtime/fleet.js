@@ -7,6 +7,8 @@ const STALE_MS = 6000;
 
 const fleet = document.getElementById("fleet");
 const staleness = document.getElementById("staleness");
+const reason = document.getElementById("staleness-reason");
+const since = document.getElementById("staleness-since");
 const announcement = document.getElementById("announcement");
 let updatedAt = performance.now();
 let problem = "";
@@ -15,12 +17,23 @@ function level() {
   return fleet.querySelector("[data-level]").dataset.level;
 }
 
+// What somebody is about to copy stays as it is.
+function selecting() {
+  const selection = document.getSelection();
+  return !selection.isCollapsed && selection.containsNode(fleet, true);
+}
+
 // The server has escaped everything: there is nothing to put together here.
 function show(html) {
+  const newer = document.createElement("template");
+  newer.innerHTML = html;
+  if (!newer.content.querySelector("[data-level]")) {
+    throw new Error("the server answers with something else");
+  }
   const before = level();
   const focused = document.activeElement && document.activeElement.id;
   const opened = [...fleet.querySelectorAll("details[open]")].map((one) => one.id);
-  fleet.innerHTML = html;
+  fleet.replaceChildren(newer.content);
   for (const id of opened) {
     const details = document.getElementById(id);
     if (details) details.open = true;
@@ -44,9 +57,11 @@ async function refresh() {
       throw new Error("you are not logged in any more, or may not see this: reload the page");
     }
     if (!response.ok) throw new Error(`the server answers ${response.status}`);
-    show(await response.text());
-    updatedAt = performance.now();
+    const html = await response.text();
     problem = "";
+    if (selecting()) return;
+    show(html);
+    updatedAt = performance.now();
   } catch (error) {
     problem = error instanceof TypeError ? "the server cannot be reached"
       : error.name === "TimeoutError" ? "the server does not answer" : error.message;
@@ -56,12 +71,13 @@ async function refresh() {
 function judgeAge() {
   const age = performance.now() - updatedAt;
   const stale = problem !== "" || age > STALE_MS;
+  const why = problem || (selecting() ? "text in it is selected" : "");
   staleness.hidden = !stale;
   fleet.classList.toggle("stale", stale);
-  if (stale) {
-    const text = `What you see is ${Math.round(age / 1000)} s old${problem && `: ${problem}`}.`;
-    if (staleness.textContent !== text) staleness.textContent = text;
-  }
+  // An alert, read out whenever it changes: its age is no part of it.
+  const text = stale ? `This is not up to date${why && `: ${why}`}.` : "";
+  if (reason.textContent !== text) reason.textContent = text;
+  since.textContent = `It is ${Math.round(age / 1000)} s old.`;
 }
 
 async function run() {

@@ -1,0 +1,122 @@
+"""Asking the fleet from a process that runs a service itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import nats as nats_py
+from nats.aio.msg import Msg
+
+from realtime.conf import RealtimeSettings
+from realtime.drain import drain_instance
+from realtime.fleet import find_instance, gather
+from realtime.probe import send_test_update
+from realtime.report import ALIVE, REPORT, Sighting, encode
+from realtime.service import RealtimeService
+from tests.support.nats import NatsServer
+from tests.support.waiting import eventually
+
+START_SECONDS = 20
+NOWHERE = RealtimeSettings(nats_servers=("nats://127.0.0.1:1",))
+
+
+@asynccontextmanager
+async def hosted(nats_url: str) -> AsyncIterator[RealtimeService]:
+    """A service in this process that is ready."""
+    service = RealtimeService(RealtimeSettings(nats_servers=(nats_url,)))
+    service.start()
+    await service.await_ready(START_SECONDS)
+    assert service.not_ready is None
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+async def subscriptions(service: RealtimeService, nats: NatsServer) -> int:
+    """How many the only connection to `nats` has."""
+    assert service.responder.client is not None
+    await service.responder.client.flush()
+    [connection] = await asyncio.to_thread(nats.connections)
+    found: int = connection["subscriptions"]
+    return found
+
+
+async def test_actions__process_with_a_bridge__use_its_connection(
+    nats: NatsServer, environment: str
+) -> None:
+    # Given
+    async with hosted(nats.url) as service:
+        me = service.reporter.me().instance
+        left: list[str] = []
+        service.leave = lambda: left.append(me)
+        before = await subscriptions(service, nats)
+
+        # When: no other connection can be made
+        found = await find_instance(NOWHERE, me, service)
+        probe = await send_test_update(NOWHERE, environment, service)
+        agreed = await drain_instance(NOWHERE, me, service)
+        after = await subscriptions(service, nats)
+
+        # Then
+        assert found is not None
+        assert found.instance == me
+        assert [one.subscribers for one in probe.reached] == [0]
+        assert agreed
+        assert left == [me]
+        assert after == before
+
+
+async def test_gather__process_that_hears_itself__well(nats: NatsServer) -> None:
+    # Given
+    async with hosted(nats.url) as service:
+        # When
+        report = await gather(service.settings, service)
+
+    # Then
+    assert report.verdict.level == "well"
+    assert len(report.instances) == 1
+
+
+async def test_gather__instance_that_starts_after_the_question__not_missing(
+    nats: NatsServer,
+) -> None:
+    # Given: a look that waits for one that is gone
+    gone = Sighting(instance="sse-gone", host="gone", pid=1)
+    new = Sighting(instance="sse-new", host="new", pid=2)
+    async with hosted(nats.url) as service:
+        client = await nats_py.connect(nats.url)
+        await client.publish(ALIVE, encode(gone))
+
+        async def start(message: Msg) -> None:
+            await client.publish(ALIVE, encode(new))
+
+        await client.subscribe(REPORT, cb=start)
+        await client.flush()
+        roll = service.responder.roll
+        await asyncio.to_thread(eventually, lambda: roll.alive() == 2, what="both")
+
+        # When
+        report = await gather(service.settings, service)
+        await client.close()
+
+    # Then
+    assert roll.alive() == 3
+    assert [one.instance for one in report.missing] == ["sse-gone"]
+
+
+async def test_gather__fleet_s_subjects_forbidden__degraded_and_said_why(
+    url_without_fleet: str,
+) -> None:
+    # Given
+    async with hosted(url_without_fleet) as service:
+        # When
+        report = await gather(service.settings, service)
+
+    # Then
+    assert report.verdict.level == "degraded"
+    assert report.verdict.reasons == (
+        "No instance answers, not even this one: may NATS's user use "
+        "flagsmith.fleet.>?",
+    )
+    assert len(report.instances) == 1
