@@ -82,4 +82,5 @@ class Admission:
         never will."""
         now = asyncio.get_running_loop().time()
         for hold in self._held:
-            hold.reschedule(now)
+            if not hold.expired():
+                hold.reschedule(now)

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from realtime.admission import Admission, Refusal
 
 NOT_CONNECTED = Refusal("nats", "NATS is not connected.")
@@ -75,6 +77,35 @@ async def test_wait__reason_passes_meanwhile__served() -> None:
     async with asyncio.timeout(5):
         assert await asyncio.gather(*waiting) == [True, True, True]
     assert instance.admission.held == 0
+
+
+async def test_review__time_is_up_in_the_same_turn__served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given: the time-out has fired, and the request's task has not run yet
+    instance = Instance()
+    instance.reason = NOT_CONNECTED
+    loop = asyncio.get_running_loop()
+    reviewed = loop.create_future()
+
+    class Fires(asyncio.Timeout):
+        def _on_timeout(self) -> None:
+            super()._on_timeout()  # type: ignore[misc]  # the stubs leave it out
+            instance.reason = None
+            instance.admission.review()
+            reviewed.set_result(None)
+
+    monkeypatch.setattr(
+        "realtime.admission.asyncio.timeout",
+        lambda delay: Fires(loop.time() + delay),
+    )
+
+    # When
+    admitted = await instance.admission.wait(stays)
+
+    # Then
+    assert reviewed.done()
+    assert admitted is True
 
 
 async def test_wait__client_goes_away__nothing_to_answer() -> None:
