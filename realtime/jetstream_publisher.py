@@ -36,7 +36,8 @@ class Publisher:
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
-        """Listen for confirmations; before the first update."""
+        """Listen for confirmations; before the first update. Raises
+        `NatsUnavailable`."""
         await self._client.listen(self._inbox + "*", self._on_reply)
 
     async def publish(self, subject: str, payload: bytes, deadline: float) -> None:

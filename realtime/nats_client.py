@@ -22,6 +22,9 @@ parser.HMSG_RE = re.compile(
     rb"\AHMSG[ \t]+%b%b(%b)?(\d+)[ \t]+(\d+)\r\n" % ((_NAME,) * 3)
 )
 
+FLUSH_SECONDS: Final = 2
+"""nats-py waits for ten, even if the connection is lost meanwhile."""
+
 logger = structlog.get_logger("sse")
 
 Handler = Callable[[bytes, bytes, bytes, bytes], None]
@@ -42,11 +45,17 @@ class FastClient(Client):
         self._outgoing: list[bytes] = []
 
     async def listen(self, subject: str, handler: Handler) -> None:
-        """Subscribe, and have `handler` called right where messages are parsed."""
-        subscription = await self.subscribe(subject, cb=_not_called)
-        self._handlers[subscription._id] = handler
-        # `send` writes at once; this way, not before the subscription has gone out.
-        await self.flush()
+        """Subscribe, and have `handler` called right where messages are parsed.
+
+        Raises `NatsUnavailable`.
+        """
+        try:
+            subscription = await self.subscribe(subject, cb=_not_called)
+            self._handlers[subscription._id] = handler
+            # `send` writes at once; this way, not before the subscription has gone out.
+            await self.flush(FLUSH_SECONDS)
+        except (nats.errors.Error, OSError) as error:
+            raise NatsUnavailable(f"Cannot subscribe: {error}") from error
 
     def send(
         self, subject: str, payload: bytes, reply: str, headers: bytes = b""
