@@ -117,12 +117,21 @@ class NatsBridge:
         self.was_ready = False
         consumer: PullConsumer | None = None
 
-        async def on_closed() -> None:
+        def lose(reason: str) -> None:
             if consumer is not None:
-                consumer.lose(NatsUnavailable("The connection to NATS was lost."))
+                consumer.lose(NatsUnavailable(reason))
+
+        async def on_closed() -> None:
+            lose("The connection to NATS was lost.")
+
+        def on_ack_refused() -> None:
+            # Delivery would stop for good at the most that may be unacknowledged.
+            lose("NATS refuses acknowledgements: allow $JS.ACK.>")
 
         try:
-            client = await connect(self._settings, on_closed=on_closed)
+            client = await connect(
+                self._settings, on_closed=on_closed, on_ack_refused=on_ack_refused
+            )
         except NatsUnavailable:
             metrics.nats_errors["connect"].inc()
             raise

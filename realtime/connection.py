@@ -30,10 +30,14 @@ async def connect(
     settings: RealtimeSettings,
     *,
     on_closed: Callable[[], Awaitable[None]],
+    on_ack_refused: Callable[[], None] = lambda: None,
     seconds: float | None = None,
 ) -> FastClient:
     """One attempt at each server, all within `seconds` if given; whoever calls decides
     about the next one.
+
+    `on_ack_refused` is called when we may not acknowledge: nobody waits for an answer
+    to that, so nobody else hears of it.
 
     nats-py's own reconnection is off: it would hold publishes back to send them later,
     long after they were answered, and knows no jitter.
@@ -47,9 +51,8 @@ async def connect(
         nonlocal last_error
         last_error = error
         if _FORBIDDEN_ACK in str(error).lower():
-            # Nobody waits for an answer to an acknowledgement, so nobody else hears.
             metrics.nats_errors["ack"].inc()
-            logger.warning("nats.ack_refused", reason=str(error))
+            on_ack_refused()
 
     options = _credentials(settings.nats_servers)
     if settings.nats_credentials_file:
