@@ -8,6 +8,7 @@ leaves no gap between the latest update and the next.
 import asyncio
 import heapq
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
@@ -196,8 +197,15 @@ class Hub:
             return 0
         entry.last_broadcast = self._clock()
         frame = latest.frame
+        raised: list[tuple[Subscriber, Exception]] = []
         for subscriber in entry.subscribers:
-            subscriber.write(frame)
+            # Costs nothing unless it raises.
+            try:
+                subscriber.write(frame)
+            except Exception as error:
+                raised.append((subscriber, error))
+        for subscriber, error in raised:
+            self._give_up(subscriber, error)
         metrics.http_writes["data"].inc(len(entry.subscribers))
         return len(entry.subscribers)
 
@@ -211,7 +219,17 @@ class Hub:
         the second time. `reason` is one of `metrics.disconnects`."""
         if subscriber.environment is not None:
             self.unsubscribe(subscriber, reason)
-            subscriber.end()
+            try:
+                subscriber.end()
+            except Exception as error:
+                self._give_up(subscriber, error)
+
+    def _give_up(self, subscriber: Subscriber, error: Exception) -> None:
+        """One of its verbs raised, against the agreement. No other stream may suffer."""
+        logger.error("stream.failed", exc_info=error)
+        self.unsubscribe(subscriber, "error")
+        with suppress(Exception):
+            subscriber.abort()
 
     async def end_all(self, seconds: float) -> None:
         """End every stream, evenly spread over at most `seconds`, so that the clients
@@ -256,7 +274,10 @@ class Hub:
         for slot in [s for s in self._wheel if s <= reached]:
             for visited, subscriber in enumerate(self._wheel.pop(slot), start=1):
                 if subscriber.environment is not None:
-                    self._visit(subscriber, subscriber.environment)
+                    try:
+                        self._visit(subscriber, subscriber.environment)
+                    except Exception as error:
+                        self._give_up(subscriber, error)
                 if visited % BURST == 0:
                     await asyncio.sleep(0)
 

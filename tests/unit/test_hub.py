@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from prometheus_client.values import MutexValue
+from structlog.testing import capture_logs
 
 from realtime.hub import Hub, Latest
 from realtime.subscriber import Subscriber
@@ -44,6 +45,19 @@ class Recorder(Subscriber):
         self.aborted = True
 
 
+class Broken(Recorder):
+    """A subscriber whose verbs raise, which they are not to."""
+
+    def write(self, frame: Frame) -> None:
+        raise RuntimeError("a bug")
+
+    def keepalive(self) -> None:
+        raise RuntimeError("a bug")
+
+    def end(self) -> None:
+        raise RuntimeError("a bug")
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -72,6 +86,59 @@ def test_broadcast__two_environments__reaches_subscribers_of_one(hub: Hub) -> No
     assert written == 2
     assert here.frames == also_here.frames == [FIRST]
     assert elsewhere.frames == []
+
+
+def test_broadcast__one_raises__the_rest_get_it(hub: Hub) -> None:
+    # Given
+    first, broken, last = Recorder(), Broken(), Recorder()
+    for subscriber in (first, broken, last):
+        hub.subscribe("a", subscriber)
+
+    # When
+    with capture_logs() as logs:
+        written = hub.broadcast("a", latest(ONE))
+
+    # Then
+    assert written == 2
+    assert first.frames == last.frames == [FIRST]
+    assert broken.aborted
+    assert hub.subscribers == 2
+    assert [e["event"] for e in logs] == ["stream.failed"]
+
+
+async def test_turn__one_raises__the_rest_are_kept_alive(
+    hub: Hub, clock: Clock
+) -> None:
+    # Given
+    broken = Broken()
+    others = [Recorder() for _ in range(20)]
+    for subscriber in (broken, *others):
+        hub.subscribe("a", subscriber)
+
+    # When
+    clock.now += 15.5
+    with capture_logs():
+        await hub.turn()
+
+    # Then
+    assert all(s.frames == [KEEPALIVE] for s in others)
+    assert broken.aborted
+    assert hub.subscribers == 20
+
+
+async def test_end_all__one_raises__the_rest_are_ended(hub: Hub) -> None:
+    # Given
+    broken, other = Broken(), Recorder()
+    for subscriber in (broken, other):
+        hub.subscribe("a", subscriber)
+
+    # When
+    with capture_logs():
+        await hub.end_all(0)
+
+    # Then
+    assert other.ended
+    assert broken.aborted
 
 
 def test_broadcast__same_update_read_again__not_written_again(hub: Hub) -> None:
