@@ -283,10 +283,10 @@ class Hub:
 
     def _visit(self, subscriber: Subscriber, environment: str) -> None:
         now = self._clock()
-        if now >= subscriber.ends_at:
+        lagging_since = subscriber.lagging_since
+        if now >= subscriber.ends_at and lagging_since is None:
             self.end(subscriber, "aged")
             return
-        lagging_since = subscriber.lagging_since
         if lagging_since is not None and now - lagging_since >= self._stall:
             self.unsubscribe(subscriber, "stalled")
             subscriber.abort()
@@ -301,6 +301,8 @@ class Hub:
             subscriber.quiet_since = quiet_since = now
             if lagging_since is None:
                 metrics.http_writes["keepalive"].inc()
+        # One that is old enough but backed up is visited at every turn, until it has
+        # been written or has stalled: nobody would give it up once it was forgotten.
         self._schedule(subscriber, quiet_since + self._keepalive)
 
     def _schedule(self, subscriber: Subscriber, when: float) -> None:

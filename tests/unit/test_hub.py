@@ -369,6 +369,43 @@ async def test_turn__lagging_for_too_long__given_up(clock: Clock) -> None:
     assert hub.subscribers == 1
 
 
+async def test_turn__old_enough_but_lagging__ended_when_written_or_given_up(
+    clock: Clock,
+) -> None:
+    # Given
+    hub = Hub(keepalive=15, max_stream_age=20, clock=clock, stall=60)
+    stuck, slow = Recorder(), Recorder()
+    for subscriber in (stuck, slow):
+        hub.subscribe("a", subscriber)
+        subscriber.lagging_since = clock.now
+
+    # When: both are older than any may become
+    for _ in range(40):
+        clock.now += 1
+        await hub.turn()
+
+    # Then
+    assert hub.subscribers == 2
+
+    # When
+    slow.lagging_since = None
+    clock.now += 1
+    await hub.turn()
+
+    # Then
+    assert slow.ended
+    assert not slow.aborted
+
+    # When
+    clock.now += 30
+    await hub.turn()
+
+    # Then
+    assert stuck.aborted
+    assert not stuck.ended
+    assert hub.subscribers == 0
+
+
 def test_broadcast__many_subscribers__as_many_metric_operations_as_for_one(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
