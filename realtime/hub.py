@@ -204,8 +204,8 @@ class Hub:
                 subscriber.write(frame)
             except Exception as error:
                 raised.append((subscriber, error))
-        for subscriber, error in raised:
-            self._give_up(subscriber, error)
+        for subscriber, reason in raised:
+            self._give_up(subscriber, reason)
         metrics.http_writes["data"].inc(len(entry.subscribers))
         return len(entry.subscribers)
 
@@ -225,7 +225,7 @@ class Hub:
                 self._give_up(subscriber, error)
 
     def _give_up(self, subscriber: Subscriber, error: Exception) -> None:
-        """One of its verbs raised, against the agreement. No other stream may suffer."""
+        """One of its verbs raised, which none is to. No other stream may suffer."""
         logger.error("stream.failed", exc_info=error)
         self.unsubscribe(subscriber, "error")
         with suppress(Exception):

@@ -1,6 +1,7 @@
 """Who is let in, who waits, and for how long."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -82,26 +83,24 @@ async def test_wait__reason_passes_meanwhile__served() -> None:
 async def test_review__time_is_up_in_the_same_turn__served(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Given: the time-out has fired, and the request's task has not run yet
-    instance = Instance()
+    # Given: a busy event loop, on which the time-out fires right before the review
+    monkeypatch.setattr("realtime.admission.jittered", lambda delay: delay)
+    instance = Instance(delay=0.01)
     instance.reason = NOT_CONNECTED
+    waiting = asyncio.create_task(instance.admission.wait(stays))
+    await asyncio.sleep(0)
     loop = asyncio.get_running_loop()
     reviewed = loop.create_future()
 
-    class Fires(asyncio.Timeout):
-        def _on_timeout(self) -> None:
-            super()._on_timeout()  # type: ignore[misc]  # the stubs leave it out
-            instance.reason = None
-            instance.admission.review()
-            reviewed.set_result(None)
+    def review() -> None:
+        instance.reason = None
+        reviewed.set_result(instance.admission.review())
 
-    monkeypatch.setattr(
-        "realtime.admission.asyncio.timeout",
-        lambda delay: Fires(loop.time() + delay),
-    )
+    loop.call_later(0.01, review)
+    loop.call_soon(time.sleep, 0.05)
 
     # When
-    admitted = await instance.admission.wait(stays)
+    admitted = await waiting
 
     # Then
     assert reviewed.done()
