@@ -88,6 +88,7 @@ class NatsBridge:
         self._reached: tuple[int, int] | None = None
         self._seen: set[str] = set()
         self._connected_before = False
+        self._left: str | None = None
         self.was_ready = False
         """Whether the last session got as far as serving streams."""
         self.server: str | None = None
@@ -117,20 +118,30 @@ class NatsBridge:
         self.was_ready = False
         consumer: PullConsumer | None = None
 
-        def lose(reason: str) -> None:
+        def lose(error: BaseException) -> None:
             if consumer is not None:
-                consumer.lose(NatsUnavailable(reason))
+                consumer.lose(error)
 
         async def on_closed() -> None:
-            lose("The connection to NATS was lost.")
+            lose(NatsUnavailable("The connection to NATS was lost."))
 
         def on_ack_refused() -> None:
             # Delivery would stop for good at the most that may be unacknowledged.
-            lose("NATS refuses acknowledgements: allow $JS.ACK.>")
+            reason = "NATS refuses acknowledgements: allow $JS.ACK.>"
+            lose(NatsUnavailable(reason))
 
+        def on_followed(following: asyncio.Task[None]) -> None:
+            if not following.cancelled() and (error := following.exception()):
+                lose(error)
+
+        # Once: the others may be worse.
+        last_resort, self._left = self._left, None
         try:
             client = await connect(
-                self._settings, on_closed=on_closed, on_ack_refused=on_ack_refused
+                self._settings,
+                on_closed=on_closed,
+                on_ack_refused=on_ack_refused,
+                last_resort=last_resort,
             )
         except NatsUnavailable:
             metrics.nats_errors["connect"].inc()
@@ -138,6 +149,7 @@ class NatsBridge:
         try:
             if client.connected_url:
                 self.server = client.connected_url.netloc.rpartition("@")[2]
+                self._left = self.server
             await self._responder.join(client)
             asked_at = asyncio.get_running_loop().time()
             state = await ensure_stream(client, self._settings)
@@ -169,6 +181,7 @@ class NatsBridge:
             following = asyncio.create_task(
                 follow_stream(client, self._settings, self._follow)
             )
+            following.add_done_callback(on_followed)
             try:
                 await consumer.run()
             finally:

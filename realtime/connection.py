@@ -1,6 +1,7 @@
 """A connection to NATS, as the settings ask for it."""
 
 import asyncio
+import random
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -19,6 +20,7 @@ _FORBIDDEN_ACK: Final = 'permissions violation for publish to "$js.ack.'
 
 logger = structlog.get_logger("sse")
 
+DEFAULT_PORT: Final = 4222
 CONNECT_SECONDS: Final = 2
 CLOSE_SECONDS: Final = 2
 PING_SECONDS: Final = 2
@@ -31,13 +33,15 @@ async def connect(
     *,
     on_closed: Callable[[], Awaitable[None]],
     on_ack_refused: Callable[[], None] = lambda: None,
+    last_resort: str | None = None,
     seconds: float | None = None,
 ) -> FastClient:
     """One attempt at each server, all within `seconds` if given; whoever calls decides
     about the next one.
 
     `on_ack_refused` is called when we may not acknowledge: nobody waits for an answer
-    to that, so nobody else hears of it.
+    to that, so nobody else hears of it. `last_resort` is the server (host and port) to
+    be tried after all others.
 
     nats-py's own reconnection is off: it would hold publishes back to send them later,
     long after they were answered, and knows no jitter.
@@ -59,11 +63,13 @@ async def connect(
         options["user_credentials"] = settings.nats_credentials_file
     if tls := _tls_context(settings):
         options["tls"] = tls
-    attempts = 2 * len(settings.nats_servers)  # nats-py tries each of them twice
+    servers = _in_random_order(settings.nats_servers, last_resort)
+    attempts = 2 * len(servers)  # nats-py tries each of them twice
     try:
         async with asyncio.timeout(seconds or attempts * CONNECT_SECONDS):
             await client.connect(
-                list(settings.nats_servers),
+                servers,
+                dont_randomize=True,
                 name="flagsmith-sse",
                 allow_reconnect=False,
                 connect_timeout=CONNECT_SECONDS,
@@ -91,6 +97,14 @@ async def close(client: Client) -> None:
             await client.close()
     except (nats.errors.Error, OSError, TimeoutError) as error:
         logger.debug("nats.close_failed", error=describe(error))
+
+
+def _in_random_order(servers: Sequence[str], last_resort: str | None) -> list[str]:
+    def comes_last(server: str) -> bool:
+        address = server.rpartition("://")[2].rpartition("@")[2].rstrip("/")
+        return last_resort in (address, f"{address}:{DEFAULT_PORT}")
+
+    return sorted(random.sample(servers, len(servers)), key=comes_last)
 
 
 def _credentials(servers: Sequence[str]) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class PullConsumer:
                 raise NatsUnavailable(f"The consumer {self._name} fell silent.")
         await self._lost
 
-    def lose(self, error: Exception) -> None:
+    def lose(self, error: BaseException) -> None:
         """Make `run` raise `error`."""
         if not self._lost.done():
             self._lost.set_exception(error)

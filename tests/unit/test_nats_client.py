@@ -10,14 +10,14 @@ from realtime.connection import close, connect
 from realtime.exceptions import NatsUnavailable
 from realtime.nats_client import FLUSH_SECONDS
 
-INFO = b'INFO {"server_id":"x","version":"2.10.0","headers":true,"max_payload":1024}\r\n'
+INFO = (
+    b'INFO {"server_id":"x","version":"2.10.0","headers":true,"max_payload":1024}\r\n'
+)
 
 
 async def test_listen__server_answers_no_more__given_up_in_time() -> None:
     # Given: it answers the first ping, with which a connection begins
-    async def serve(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(INFO)
         while b"PING" not in await reader.readline():
             pass
