@@ -123,8 +123,8 @@ class RealtimeService:
             self.keep_running("group-sender", self._groups.run())
 
     def keep_running(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work`, which does not end by itself, until `stop`. If it does end, so does
-        this process: it has `died`, and whoever watches over it starts another."""
+        """Run `work`, which does not end by itself, until `stop`. If it does end, so
+        does this process: it has `died`, and whoever watches over it starts another."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         task.add_done_callback(self._on_done)
         self._tasks.append(task)
