@@ -7,7 +7,9 @@ import signal
 import socket
 import sys
 import time
+from asyncio import FIRST_COMPLETED
 from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from typing import Final
 
 import structlog
@@ -17,7 +19,7 @@ from realtime.conf import jittered
 from realtime.exposition import FOLDER
 from realtime.metrics import INSTANCE_STARTED, WORKER_NUMBER, WORKER_RESTARTED
 from realtime.server.lifeline import VARIABLE
-from realtime.server.listener import bind
+from realtime.server.listener import CannotListen, bind
 from realtime.server.worker_process import WorkerProcess
 
 logger = structlog.get_logger("sse")
@@ -80,6 +82,9 @@ class Supervisor:
         await asyncio.gather(*(self._keep(slot) for slot in range(self._count)))
         if self._replacing is not None:
             await self._replacing
+        for worker in self._workers:
+            if worker is not None:
+                worker.listener.close()
         logger.info("supervisor.stopped")
 
     async def _keep(self, slot: int) -> None:
@@ -90,40 +95,59 @@ class Supervisor:
         while not self._stopping.is_set():
             worker = self._workers[slot]
             if worker is None:
-                worker = self._workers[slot] = await self._start(slot, died=died)
+                try:
+                    worker = self._workers[slot] = await self._start(slot, died=died)
+                except (OSError, CannotListen) as error:
+                    delay = await self._back_off(
+                        delay, "worker.not_started", worker=slot, reason=str(error)
+                    )
+                    continue
             born = loop.time()
-            code = await self._end_of(worker)
-            if self._workers[slot] is not worker or self._stopping.is_set():
-                continue  # replaced, or asked to go
+            ending = asyncio.create_task(self._end_of(worker))
+            await asyncio.wait({ending, worker.replaced}, return_when=FIRST_COMPLETED)
+            if worker.replaced.done():
+                ending.cancel()  # who has replaced it sees to its end
+                continue
+            code = ending.result()
+            if self._stopping.is_set():
+                continue
             self._workers[slot] = None
             died = True
             # What waits in its backlog is lost, but the others get what comes now.
             worker.listener.close()
             if loop.time() - born >= MAX_DELAY:
                 delay = FIRST_DELAY
-            wait = jittered(delay)
-            logger.error(
+            delay = await self._back_off(
+                delay,
                 "worker.died",
                 worker=slot,
                 pid=worker.process.pid,
                 reason=_reason(code),
-                restart_in=round(wait, 2),
             )
-            try:
-                await asyncio.wait_for(self._stopping.wait(), wait)
-            except TimeoutError:
-                delay = min(delay * 2, MAX_DELAY)
+
+    async def _back_off(self, delay: float, event: str, **about: object) -> float:
+        """Say what happened and wait for `delay`, give or take half, unless everything
+        stops; returns the next delay."""
+        wait = jittered(delay)
+        logger.error(event, **about, restart_in=round(wait, 2))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), wait)
+        return min(delay * 2, MAX_DELAY)
 
     async def _start(
         self, slot: int, listener: socket.socket | None = None, *, died: bool = False
     ) -> WorkerProcess:
         """Start a worker for `slot`, on `listener` or on a new socket; `died` says that
-        the one before it did."""
+        the one before it did. Raises `OSError` or `CannotListen`."""
         number = next(n for n in itertools.count() if n not in self._numbers)
-        self._numbers.add(number)
-        listener = listener or bind(self._address, shared=True)
         ours, theirs = socket.socketpair()
-        with theirs:
+        with ExitStack() as unless_started, theirs:
+            unless_started.enter_context(ours)
+            if listener is None:
+                listener = bind(self._address, shared=True)
+                unless_started.enter_context(listener)
+            self._numbers.add(number)
+            unless_started.callback(self._numbers.remove, number)
             descriptors = theirs.fileno(), listener.fileno()
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -141,6 +165,7 @@ class Supervisor:
                 # Ctrl-C in a terminal is for this process, which passes it on.
                 start_new_session=True,
             )
+            unless_started.pop_all()
         worker = WorkerProcess(process, number, ours, listener, self._replace)
         self._alive.add(worker)
         logger.info("worker.started", worker=slot, pid=process.pid)
@@ -195,7 +220,12 @@ class Supervisor:
             old = self._workers[slot]
             if self._stopping.is_set() or old is None:
                 continue
-            new = await self._start(slot, old.listener)
+            try:
+                new = await self._start(slot, old.listener)
+            except (OSError, CannotListen) as error:
+                logger.error("worker.not_started", worker=slot, reason=str(error))
+                self._to_replace.clear()
+                return
             listens = await new.listens()
             if self._stopping.is_set():
                 await self._end_of(new)
@@ -213,11 +243,13 @@ class Supervisor:
                 return
             # From here on the slot watches the new one.
             self._workers[slot] = new
+            old.replaced.set_result(None)
             old.send(LEAVE)
             try:
-                await asyncio.wait_for(old.process.wait(), self._stop_within)
+                await asyncio.wait_for(self._end_of(old), self._stop_within)
             except TimeoutError:
                 old.send(signal.SIGKILL)
+                await self._end_of(old)
         logger.info("workers.replaced")
 
 
