@@ -14,7 +14,7 @@ from channels.layers import get_channel_layer
 from realtime import metrics
 from realtime.admission import Admission, Refusal
 from realtime.bridge import NatsBridge
-from realtime.conf import RealtimeSettings
+from realtime.conf import RealtimeSettings, file_limit
 from realtime.groups import GroupSender
 from realtime.hub import Hub
 from realtime.reporter import Reporter
@@ -74,6 +74,8 @@ class RealtimeService:
             refusal=lambda: self.not_ready,
             open_streams=lambda: self.hub.subscribers,
             limit=settings.max_subscribers,
+            # Each costs a file. Publishers and probes keep half of what is theirs.
+            room=min(2 * settings.max_subscribers, file_limit(reserve=0.5)),
             delay=settings.reject_delay,
         )
         self._tasks: list[asyncio.Task[None]] = []

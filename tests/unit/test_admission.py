@@ -13,13 +13,16 @@ NOT_CONNECTED = Refusal("nats", "NATS is not connected.")
 class Instance:
     """What admission asks about."""
 
-    def __init__(self, *, limit: int = 100, delay: float = 0.2) -> None:
+    def __init__(
+        self, *, limit: int = 100, room: int = 200, delay: float = 0.2
+    ) -> None:
         self.reason: Refusal | None = None
         self.streams = 0
         self.admission = Admission(
             refusal=lambda: self.reason,
             open_streams=lambda: self.streams,
             limit=limit,
+            room=room,
             delay=delay,
         )
 
@@ -138,7 +141,7 @@ async def test_wait__full__refused_until_a_place_is_free() -> None:
 
 async def test_wait__no_room_to_hold__refused_at_once() -> None:
     # Given: room for 100 streams, 5 held besides
-    instance = Instance(limit=100, delay=60)
+    instance = Instance(limit=100, room=105, delay=60)
     instance.streams = 100
     held = [asyncio.create_task(instance.admission.wait(stays)) for _ in range(5)]
     await asyncio.sleep(0)
