@@ -2,13 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from realtime.conf import jittered
-
-HOLDING_ROOM: Final = 1.05
-"""Requests may be held while they and the open streams are fewer than this times the
-limit of streams; beyond that they are refused at once."""
 
 
 class Refusal(NamedTuple):
@@ -26,8 +22,9 @@ class Admission:
     waiting: what held the stream up may pass meanwhile.
 
     `refusal` returns why no stream can be served now (None: it can), `open_streams` how
-    many there are; `limit` is how many there may be and `delay` the seconds for which a
-    request is held, give or take half.
+    many there are; `limit` is how many there may be, `room` how many together with
+    those that are held, beyond which a request is refused at once, and `delay` the
+    seconds for which one is held, give or take half.
     """
 
     def __init__(
@@ -36,11 +33,13 @@ class Admission:
         refusal: Callable[[], Refusal | None],
         open_streams: Callable[[], int],
         limit: int,
+        room: int,
         delay: float,
     ) -> None:
         self._refusal = refusal
         self._open_streams = open_streams
         self._limit = limit
+        self._room = room
         self._delay = delay
         self._held: set[asyncio.Timeout] = set()
 
@@ -64,7 +63,7 @@ class Admission:
         True: the stream may be served now. False: it may not. None: the client went
         away.
         """
-        if self.held + self._open_streams() >= self._limit * HOLDING_ROOM:
+        if self.held + self._open_streams() >= self._room:
             return False
         try:
             async with asyncio.timeout(jittered(self._delay)) as hold:
@@ -82,4 +81,5 @@ class Admission:
         never will."""
         now = asyncio.get_running_loop().time()
         for hold in self._held:
-            hold.reschedule(now)
+            if not hold.expired():
+                hold.reschedule(now)

@@ -90,6 +90,7 @@ class NatsBridge:
         self._read = BatchedCounter(metrics.updates_total)
         self._seen: set[str] = set()
         self._connected_before = False
+        self._left: str | None = None
         self.was_ready = False
         """Whether the last session got as far as serving streams."""
         self.server: str | None = None
@@ -119,18 +120,38 @@ class NatsBridge:
         self.was_ready = False
         consumer: PullConsumer | None = None
 
-        async def on_closed() -> None:
+        def lose(error: BaseException) -> None:
             if consumer is not None:
-                consumer.lose(NatsUnavailable("The connection to NATS was lost."))
+                consumer.lose(error)
 
+        async def on_closed() -> None:
+            lose(NatsUnavailable("The connection to NATS was lost."))
+
+        def on_ack_refused() -> None:
+            # Delivery would stop for good at the most that may be unacknowledged.
+            reason = "NATS refuses acknowledgements: allow $JS.ACK.>"
+            lose(NatsUnavailable(reason))
+
+        def on_followed(following: asyncio.Task[None]) -> None:
+            if not following.cancelled() and (error := following.exception()):
+                lose(error)
+
+        # Once: the others may be worse.
+        last_resort, self._left = self._left, None
         try:
-            client = await connect(self._settings, on_closed=on_closed)
+            client = await connect(
+                self._settings,
+                on_closed=on_closed,
+                on_ack_refused=on_ack_refused,
+                last_resort=last_resort,
+            )
         except NatsUnavailable:
             metrics.nats_errors["connect"].inc()
             raise
         try:
             if client.connected_url:
                 self.server = client.connected_url.netloc.rpartition("@")[2]
+                self._left = self.server
             await self._responder.join(client)
             asked_at = asyncio.get_running_loop().time()
             state = await ensure_stream(client, self._settings)
@@ -158,6 +179,7 @@ class NatsBridge:
             following = asyncio.create_task(
                 follow_stream(client, self._settings, self._follow)
             )
+            following.add_done_callback(on_followed)
             try:
                 await consumer.run()
             finally:

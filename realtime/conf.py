@@ -113,12 +113,13 @@ def token_fault(value: str) -> str | None:
     return None
 
 
-def file_limit() -> int:
-    """How many subscribers the process's limit of open files leaves room for."""
+def file_limit(reserve: float = 1) -> int:
+    """How many clients the process's limit of open files leaves room for, if `reserve`
+    of what is kept for others is left to them."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return 1_000_000
-    return max(1, soft - min(RESERVED_FILES, soft // 4))
+    return max(1, soft - int(reserve * min(RESERVED_FILES, soft // 4)))
 
 
 def jittered(base: float) -> float:

@@ -20,6 +20,7 @@ _FORBIDDEN_ACK: Final = 'permissions violation for publish to "$js.ack.'
 
 logger = structlog.get_logger("sse")
 
+DEFAULT_PORT: Final = 4222
 CONNECT_SECONDS: Final = 2
 CLOSE_SECONDS: Final = 2
 PING_SECONDS: Final = 2
@@ -31,10 +32,16 @@ async def connect(
     settings: RealtimeSettings,
     *,
     on_closed: Callable[[], Awaitable[None]],
+    on_ack_refused: Callable[[], None] = lambda: None,
+    last_resort: str | None = None,
     seconds: float | None = None,
 ) -> FastClient:
     """One attempt at each server, in any order, all within `seconds` if given; whoever
     calls decides about the next one.
+
+    `on_ack_refused` is called when we may not acknowledge: nobody waits for an answer
+    to that, so nobody else hears of it. `last_resort` is the server (host and port) to
+    be tried after all others.
 
     nats-py's own reconnection is off: it would hold publishes back to send them later,
     long after they were answered, and knows no jitter. Nor does it choose the server:
@@ -42,7 +49,7 @@ async def connect(
 
     Raises `NatsUnavailable` with the reason, without the URL, which may hold a secret.
     """
-    servers = random.sample(settings.nats_servers, len(settings.nats_servers))
+    servers = _in_random_order(settings.nats_servers, last_resort)
     error = NatsUnavailable("There is no server to connect to.")
     for server in servers:
         try:
@@ -50,6 +57,7 @@ async def connect(
                 settings,
                 server,
                 on_closed=on_closed,
+                on_ack_refused=on_ack_refused,
                 # nats-py tries it twice.
                 seconds=seconds / len(servers) if seconds else 2 * CONNECT_SECONDS,
             )
@@ -63,6 +71,7 @@ async def _connect(
     server: str,
     *,
     on_closed: Callable[[], Awaitable[None]],
+    on_ack_refused: Callable[[], None],
     seconds: float,
 ) -> FastClient:
     client = FastClient()
@@ -72,9 +81,8 @@ async def _connect(
         nonlocal last_error
         last_error = error
         if _FORBIDDEN_ACK in str(error).lower():
-            # Nobody waits for an answer to an acknowledgement, so nobody else hears.
             metrics.nats_errors["ack"].inc()
-            logger.warning("nats.ack_refused", reason=str(error))
+            on_ack_refused()
 
     options = _credentials(settings.nats_servers)
     if settings.nats_credentials_file:
@@ -112,6 +120,14 @@ async def close(client: Client) -> None:
             await client.close()
     except (nats.errors.Error, OSError, TimeoutError) as error:
         logger.debug("nats.close_failed", error=describe(error))
+
+
+def _in_random_order(servers: Sequence[str], last_resort: str | None) -> list[str]:
+    def comes_last(server: str) -> bool:
+        address = server.rpartition("://")[2].rpartition("@")[2].rstrip("/")
+        return last_resort in (address, f"{address}:{DEFAULT_PORT}")
+
+    return sorted(random.sample(servers, len(servers)), key=comes_last)
 
 
 def _credentials(servers: Sequence[str]) -> dict[str, Any]:

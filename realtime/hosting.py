@@ -3,6 +3,7 @@ reactor under Daphne, which has not."""
 
 import asyncio
 import importlib
+import os
 import sys
 from collections.abc import Awaitable
 from typing import Any
@@ -15,7 +16,7 @@ from realtime.routing import (
     realtime_urlpatterns,
     route,
 )
-from realtime.service import RealtimeService
+from realtime.service import EXIT_CODE, RealtimeService
 
 
 async def refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,5 +113,12 @@ def host_on_daphne(service: RealtimeService) -> None:
         service.begin_drain()
         return Deferred.fromFuture(asyncio.ensure_future(shut_down()))
 
+    def after_shutdown() -> None:
+        if service.died:
+            # Daphne's command line would exit with 0.
+            sys.stdout.flush()
+            os._exit(EXIT_CODE)
+
     reactor.callLater(0, service.start)
     reactor.addSystemEventTrigger("before", "shutdown", on_shutdown)
+    reactor.addSystemEventTrigger("after", "shutdown", after_shutdown)

@@ -8,6 +8,7 @@ leaves no gap between the latest update and the next.
 import asyncio
 import heapq
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
@@ -197,8 +198,15 @@ class Hub:
             return 0
         entry.last_broadcast = self._clock()
         frame = latest.frame
+        raised: list[tuple[Subscriber, Exception]] = []
         for subscriber in entry.subscribers:
-            subscriber.write(frame)
+            # Costs nothing unless it raises.
+            try:
+                subscriber.write(frame)
+            except Exception as error:
+                raised.append((subscriber, error))
+        for subscriber, reason in raised:
+            self._give_up(subscriber, reason)
         metrics.http_writes["data"].inc(len(entry.subscribers))
         return len(entry.subscribers)
 
@@ -212,7 +220,17 @@ class Hub:
         the second time. `reason` is one of `metrics.disconnects`."""
         if subscriber.environment is not None:
             self.unsubscribe(subscriber, reason)
-            subscriber.end()
+            try:
+                subscriber.end()
+            except Exception as error:
+                self._give_up(subscriber, error)
+
+    def _give_up(self, subscriber: Subscriber, error: Exception) -> None:
+        """One of its verbs raised, which none is to. No other stream may suffer."""
+        logger.error("stream.failed", exc_info=error)
+        self.unsubscribe(subscriber, "error")
+        with suppress(Exception):
+            subscriber.abort()
 
     async def end_all(self, seconds: float) -> None:
         """End every stream, evenly spread over at most `seconds`, so that the clients
@@ -257,16 +275,19 @@ class Hub:
         for slot in [s for s in self._wheel if s <= reached]:
             for visited, subscriber in enumerate(self._wheel.pop(slot), start=1):
                 if subscriber.environment is not None:
-                    self._visit(subscriber, subscriber.environment)
+                    try:
+                        self._visit(subscriber, subscriber.environment)
+                    except Exception as error:
+                        self._give_up(subscriber, error)
                 if visited % BURST == 0:
                     await asyncio.sleep(0)
 
     def _visit(self, subscriber: Subscriber, environment: str) -> None:
         now = self._clock()
-        if now >= subscriber.ends_at:
+        lagging_since = subscriber.lagging_since
+        if now >= subscriber.ends_at and lagging_since is None:
             self.end(subscriber, "aged")
             return
-        lagging_since = subscriber.lagging_since
         if lagging_since is not None and now - lagging_since >= self._stall:
             self.unsubscribe(subscriber, "stalled")
             subscriber.abort()
@@ -282,6 +303,8 @@ class Hub:
             if lagging_since is None:
                 subscriber.commented_at = now
                 metrics.http_writes["keepalive"].inc()
+        # One that is old enough but backed up is visited at every turn, until it has
+        # been written or has stalled: nobody would give it up once it was forgotten.
         self._schedule(subscriber, quiet_since + self._keepalive)
 
     def _schedule(self, subscriber: Subscriber, when: float) -> None:

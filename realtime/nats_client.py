@@ -14,6 +14,9 @@ GATHER_SECONDS: Final = 0.001
 """For how long messages are gathered into one write when many are sent: the shortest
 time that the event loop knows."""
 
+FLUSH_SECONDS: Final = 2
+"""nats-py waits for ten, even if the connection is lost meanwhile."""
+
 
 class FastClient(Client):
     """nats-py's client, with a way in and a way out that cost a message neither a task
@@ -31,11 +34,17 @@ class FastClient(Client):
         self._busy = False
 
     async def listen(self, subject: str, handler: Handler) -> None:
-        """Subscribe, and have `handler` called right where messages are parsed."""
-        subscription = await self.subscribe(subject, cb=_not_called)
-        self._handlers[subscription._id] = handler
-        # `send` writes at once; this way, not before the subscription has gone out.
-        await self.flush()
+        """Subscribe, and have `handler` called right where messages are parsed.
+
+        Raises `NatsUnavailable`.
+        """
+        try:
+            subscription = await self.subscribe(subject, cb=_not_called)
+            self._handlers[subscription._id] = handler
+            # `send` writes at once; this way, not before the subscription has gone out.
+            await self.flush(FLUSH_SECONDS)
+        except (nats.errors.Error, OSError) as error:
+            raise NatsUnavailable(f"Cannot subscribe: {error}") from error
 
     def send(
         self, subject: str, payload: bytes, reply: str, headers: bytes = b""

@@ -58,9 +58,10 @@ class PortableSubscriber(Subscriber):
             self._step(_END)
 
     def abort(self) -> None:
-        # ASGI has no way to close a connection whose client does not read.
-        if self._task is not None:
-            self._task.cancel()
+        # ASGI has no way to close a connection whose client does not read. If it ever
+        # reads again, it is to find that the stream has ended.
+        self._waiting = None
+        self.end()
 
     def _step(self, body: bytes) -> None:
         # In every server it is an `async def`.

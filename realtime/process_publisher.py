@@ -8,10 +8,8 @@ import threading
 from concurrent.futures import Future
 from typing import Final
 
-import nats.errors
-
 from realtime.conf import RealtimeSettings, jittered
-from realtime.connection import close, connect, describe
+from realtime.connection import close, connect
 from realtime.environments import subject_of
 from realtime.exceptions import NatsUnavailable, PublishFailed, RealtimeError
 from realtime.jetstream_publisher import Publisher
@@ -103,11 +101,9 @@ class ProcessPublisher:
         publisher = Publisher(client)
         try:
             await publisher.start()
-        except nats.errors.Error as error:
+        except NatsUnavailable:
             await close(client)
-            raise NatsUnavailable(
-                f"The connection to NATS was lost: {describe(error)}"
-            ) from error
+            raise
         return client, publisher
 
 

@@ -90,15 +90,19 @@ class PullConsumer:
         try:
             await self.delete()
             info = await self._js.add_consumer(STREAM, self._config)
+            # An acknowledgement of nothing: if it is refused, that is heard before
+            # `listen` returns, not only after the first update.
+            await self._client.publish(f"$JS.ACK.{STREAM}.{self._name}.1.0.0.0.0")
         except (nats.errors.Error, OSError) as error:
             metrics.nats_errors["create_consumer"].inc()
             raise NatsUnavailable(
                 f"NATS refuses the consumer: {describe(error)}"
             ) from error
         await self._client.listen(self._inbox, self._on_message)
-        self._pull()
-        if not info.num_pending:
-            self._catch_up()
+        if not self._lost.done():
+            self._pull()
+            if not info.num_pending:
+                self._catch_up()
         while not self._lost.done():
             await asyncio.wait([self._lost], timeout=HEARTBEAT_SECONDS)
             if self._loop.time() - self._heard > SILENCE_SECONDS:
@@ -106,7 +110,7 @@ class PullConsumer:
                 raise NatsUnavailable(f"The consumer {self._name} fell silent.")
         await self._lost
 
-    def lose(self, error: Exception) -> None:
+    def lose(self, error: BaseException) -> None:
         """Make `run` raise `error`."""
         if not self._lost.done():
             self._lost.set_exception(error)

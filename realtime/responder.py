@@ -6,13 +6,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-import nats.errors
 import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
 from realtime import report as messages
-from realtime.connection import describe
 from realtime.exceptions import NatsUnavailable
 from realtime.nats_client import FastClient
 from realtime.report import (
@@ -75,10 +73,7 @@ class Responder:
             messages.EXPECT: self._on_expect,
             f"{messages.DRAIN}.{me}": self._on_drain,
         }
-        try:
-            await asyncio.gather(*(client.listen(*item) for item in handlers.items()))
-        except nats.errors.Error as error:
-            raise NatsUnavailable(f"Cannot subscribe: {describe(error)}") from error
+        await asyncio.gather(*(client.listen(*item) for item in handlers.items()))
         self.client = client
         self._on_beacon()
 

@@ -4,9 +4,9 @@ and stops them."""
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from channels.layers import get_channel_layer
@@ -14,7 +14,7 @@ from channels.layers import get_channel_layer
 from realtime import __version__, metrics
 from realtime.admission import Admission, Refusal
 from realtime.bridge import NatsBridge
-from realtime.conf import RealtimeSettings
+from realtime.conf import RealtimeSettings, file_limit
 from realtime.groups import GroupSender
 from realtime.hub import Hub
 from realtime.reporter import Reporter
@@ -28,6 +28,11 @@ LAST_WORDS_SECONDS: Final = 0.25
 """For requests that were held to get their 503 before the server goes on stopping."""
 
 STOP_RETRY_SECONDS: Final = 1.0
+
+DEATH_SECONDS: Final = 0.1
+"""From the end of work that must not end until the process begins to drain."""
+
+EXIT_CODE: Final = 1
 
 
 class RealtimeService:
@@ -71,12 +76,16 @@ class RealtimeService:
             refusal=lambda: self.not_ready,
             open_streams=lambda: self.hub.subscribers,
             limit=settings.max_subscribers,
+            # Each costs a file. Publishers and probes keep half of what is theirs.
+            room=min(2 * settings.max_subscribers, file_limit(reserve=0.5)),
             delay=settings.reject_delay,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._draining: asyncio.Task[None] | None = None
         self._served = asyncio.Event()
-        self._died = False
+        self.died = False
+        """Whether work in the background has ended: the process is to end with
+        `EXIT_CODE` when it has drained."""
         self._drained = False
 
     @property
@@ -84,7 +93,7 @@ class RealtimeService:
         """Why no stream should come here now; None if all is well."""
         if self.draining:
             return Refusal("draining", "This instance is shutting down.")
-        if self._died:
+        if self.died:
             return Refusal("failed", "The background work of this instance has died.")
         if reason := self.bridge.not_ready:
             return Refusal("nats", reason)
@@ -113,18 +122,18 @@ class RealtimeService:
         # Not where the app is only installed, to publish.
         metrics.build_info.labels(__version__).set(1)
         metrics.subscribers_limit.set(self.settings.max_subscribers)
-        loop = asyncio.get_running_loop()
-        worker = BridgeWorker(self.bridge)
-        self._tasks = [
-            loop.create_task(worker.handle(), name="nats-bridge"),
-            loop.create_task(self.hub.keep_alive(), name="keep-alive"),
-            loop.create_task(Vitals(self).watch(), name="vitals"),
-        ]
+        self.keep_running("nats-bridge", BridgeWorker(self.bridge).handle())
+        self.keep_running("keep-alive", self.hub.keep_alive())
+        self.keep_running("vitals", Vitals(self).watch())
         if self._groups is not None:
-            groups = self._groups.run()
-            self._tasks.append(loop.create_task(groups, name="group-sender"))
-        for task in self._tasks:
-            task.add_done_callback(self._on_done)
+            self.keep_running("group-sender", self._groups.run())
+
+    def keep_running(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work`, which does not end by itself, until `stop`. If it does end, so
+        does this process: it has `died`, and whoever watches over it starts another."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(self._on_done)
+        self._tasks.append(task)
 
     def begin_drain(self) -> None:
         """Turn new streams away from now on. Does not wait for anything."""
@@ -155,6 +164,8 @@ class RealtimeService:
     async def stop(self) -> None:
         """Stop the background work and close the NATS connection."""
         pending, self._tasks = set(self._tasks), []
+        for task in pending:
+            task.remove_done_callback(self._on_done)
         while pending:
             for task in pending:
                 task.cancel()
@@ -171,11 +182,13 @@ class RealtimeService:
         self.admission.review()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
-        """None of the tasks returns by itself."""
-        self._died = True
-        self.note_readiness()
-        if not task.cancelled() and (error := task.exception()):
-            logger.critical("task.died", task=task.get_name(), exc_info=error)
+        error = None if task.cancelled() else task.exception()
+        logger.critical("task.died", task=task.get_name(), exc_info=error)
+        if not self.died:
+            self.died = True
+            self.note_readiness()
+            # Not if it is the event loop that ends.
+            asyncio.get_running_loop().call_later(DEATH_SECONDS, terminate)
 
 
 def terminate() -> None:

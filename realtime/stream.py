@@ -31,6 +31,10 @@ again soon."""
 CHANGE_SECONDS: Final = 5
 """To create or change a stream takes a cluster longer."""
 
+PEER_SECONDS: Final = 3
+"""A replica that its leader has not heard of for so long is out of reach: they tell
+each other every second that they are there."""
+
 NANOSECONDS: Final = 10**9
 
 # What the server refuses to change on a stream that exists.
@@ -85,14 +89,24 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
         info = await _change(client, "CREATE", expected)
         changed = True
         logger.info("stream.created", stream=STREAM)
+    except nats.js.errors.APIError as error:
+        metrics.nats_errors["create_jetstream"].inc()
+        raise NatsUnavailable(
+            f"NATS does not tell of the stream {STREAM}: {error.description}"
+        ) from error
+    if not _has_majority(info):
+        metrics.nats_errors["create_jetstream"].inc()
+        raise NatsUnavailable(
+            f"The leader of the stream {STREAM} has lost the majority of its replicas."
+        )
     current = info["config"]
-    different = [name for name, value in expected.items() if current[name] != value]
+    different = [name for name, value in expected.items() if current.get(name) != value]
     if fixed := [name for name in different if name in _FIXED]:
         metrics.nats_errors["create_jetstream"].inc()
         raise StreamIncompatible(
             f"The stream {STREAM} exists with "
             + ", ".join(
-                f"{name} {json.dumps(current[name])} instead of "
+                f"{name} {json.dumps(current.get(name))} instead of "
                 f"{json.dumps(expected[name])}"
                 for name in fixed
             )
@@ -125,6 +139,14 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
     return abs(_unix(response["message"]["time"]) - published) < 0.001
 
 
+def _has_majority(info: dict[str, Any]) -> bool:
+    """Whether the leader that answered still leads: one that was cut off from the other
+    replicas takes itself for the leader for some ten seconds more."""
+    others = info.get("cluster", {}).get("replicas") or []
+    heard = [r for r in others if r["active"] < PEER_SECONDS * NANOSECONDS]
+    return len(heard) >= len(others) / 2
+
+
 async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str, Any]:
     try:
         return await _call_counted(
@@ -132,7 +154,10 @@ async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str
         )
     except nats.js.errors.APIError as error:
         metrics.nats_errors["create_jetstream"].inc()
-        raise StreamIncompatible(
+        # A cluster without a leader refuses everything.
+        passing = isinstance(error, nats.js.errors.ServiceUnavailableError)
+        refused = NatsUnavailable if passing else StreamIncompatible
+        raise refused(
             f"NATS refuses to {verb.lower()} the stream {STREAM}: {error.description}"
         ) from error
 

@@ -14,8 +14,13 @@ from realtime.stream import StreamState, ensure_stream
 
 logger = structlog.get_logger("sse")
 
-FOLLOW_SECONDS: Final = 10.0
+FOLLOW_SECONDS: Final = 3.0
 """How often the stream is looked at, give or take half."""
+
+AGAIN_SECONDS: Final = 1.5
+"""Before a second look where the first found nothing. With two answers that do not come
+(2 s each) that is 10 s at most, and in the mean as long as a cluster takes to elect a
+leader."""
 
 
 async def follow_stream(
@@ -28,16 +33,27 @@ async def follow_stream(
 
     One that cannot be brought up to date is used as long as it works: what cannot be
     changed is refused at the next start.
+
+    Raises `NatsUnavailable` if it cannot be looked at twice in a row: a server that was
+    cut off from its cluster keeps its clients' connections and their consumers alive,
+    and nothing comes from it.
     """
+    missed = False
+    refused = ""
     while True:
-        await asyncio.sleep(jittered(FOLLOW_SECONDS))
+        await asyncio.sleep(AGAIN_SECONDS if missed else jittered(FOLLOW_SECONDS))
         try:
             state = await ensure_stream(client, settings)
         except NatsUnavailable:
-            continue  # the consumer notices, if it lasts
-        except StreamIncompatible as error:
-            logger.warning("stream.incompatible", reason=str(error))
+            if missed:
+                raise
+            missed = True
             continue
+        except StreamIncompatible as error:
+            if refused != (refused := str(error)):
+                logger.warning("stream.incompatible", reason=refused)
+            continue
+        missed, refused = False, ""
         if state.changed:
             # It was in order when this session began.
             metrics.nats_errors["create_jetstream"].inc()

@@ -44,4 +44,5 @@ class Subscriber(ABC):
 
     @abstractmethod
     def abort(self) -> None:
-        """Give the connection up, with whatever waits."""
+        """Give the connection up, with whatever waits: close it, or where that is not
+        possible end the response as soon as it can be written."""

@@ -4,17 +4,22 @@ import asyncio
 import os
 import resource
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import prometheus_client
+import structlog
 from prometheus_client import Counter, Gauge
 
 from realtime import metrics
 
 if TYPE_CHECKING:
     from realtime.service import RealtimeService
+
+logger = structlog.get_logger("sse")
 
 SAMPLE_SECONDS: Final = 0.25
 SAMPLES_PER_WINDOW: Final = 40
@@ -38,17 +43,26 @@ class Vitals:
         loop = asyncio.get_running_loop()
         before = 0.0
         while True:
-            self._service.reporter.sample()
+            self._guard(self._service.reporter.sample)
             if self._worker is not None:
-                self._worker.survey()
+                self._guard(self._worker.survey)
             worst = 0.0
             for _ in range(SAMPLES_PER_WINDOW):
-                self._sample()
+                self._guard(self._sample)
                 due = loop.time() + SAMPLE_SECONDS
                 await asyncio.sleep(SAMPLE_SECONDS)
                 worst = max(worst, loop.time() - due)
-                metrics.event_loop_lag_seconds.set(max(worst, before))
+                lag = max(worst, before)
+                self._guard(partial(metrics.event_loop_lag_seconds.set, lag))
             before = worst
+
+    @staticmethod
+    def _guard(look: Callable[[], None]) -> None:
+        """Metrics are no reason for a service to end."""
+        try:
+            look()
+        except Exception:
+            logger.exception("vitals.failed")
 
     def _sample(self) -> None:
         self._service.note_readiness()

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
@@ -20,7 +21,7 @@ from realtime.server.protocol import StreamProtocol
 from realtime.server.request_limits import LimitedProtocol, expire_requests
 from realtime.server.send_buffers import bound_send_buffers
 from realtime.server.supervisor import LEAVE
-from realtime.service import RealtimeService
+from realtime.service import EXIT_CODE, RealtimeService
 
 logger = structlog.get_logger("sse")
 
@@ -84,11 +85,13 @@ class Server(uvicorn.Server):
         self._linger = 0.0
 
     def run_on(self, listener: socket.socket) -> None:
-        """Serve on `listener` until stopped by a signal, or by the supervisor's
-        death."""
+        """Serve on `listener` until stopped by a signal, by the supervisor's death, or
+        by the service's own, which raises `SystemExit`."""
         garbage.tune()
         self.run(sockets=[listener])
         logger.info("server.stopped")
+        if self._service.died:
+            sys.exit(EXIT_CODE)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._lifeline is not None:
@@ -98,13 +101,12 @@ class Server(uvicorn.Server):
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]
             logger.info("server.started", host=host, port=port, pid=os.getpid())
-        loop = asyncio.get_running_loop()
         connections = self.server_state.connections
         keepalive = self._service.settings.keepalive
-        self._sweeps = (
-            loop.create_task(bound_send_buffers(connections, keepalive)),
-            loop.create_task(expire_requests(self._unfinished)),
+        self._service.keep_running(
+            "send-buffers", bound_send_buffers(connections, keepalive)
         )
+        self._service.keep_running("request-limits", expire_requests(self._unfinished))
         if self._lifeline is not None:
             self._lifeline.when_cut(self._begin_stop)
             self._service.leave = self._lifeline.leave

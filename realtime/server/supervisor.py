@@ -7,8 +7,10 @@ import signal
 import socket
 import sys
 import time
+from asyncio import FIRST_COMPLETED
 from collections.abc import Iterable
-from typing import Final
+from contextlib import ExitStack, suppress
+from typing import Any, Final
 
 import structlog
 from prometheus_client.multiprocess import mark_process_dead
@@ -17,7 +19,7 @@ from realtime.conf import jittered
 from realtime.exposition import FOLDER
 from realtime.metrics import INSTANCE_STARTED, WORKER_DEATHS, WORKER_NUMBER, WORKERS
 from realtime.server.lifeline import VARIABLE
-from realtime.server.listener import bind
+from realtime.server.listener import CannotListen, bind
 from realtime.server.worker_process import WorkerProcess
 
 logger = structlog.get_logger("sse")
@@ -80,6 +82,9 @@ class Supervisor:
         await asyncio.gather(*(self._keep(slot) for slot in range(self._count)))
         if self._replacing is not None:
             await self._replacing
+        for worker in self._workers:
+            if worker is not None:
+                worker.listener.close()
         logger.info("supervisor.stopped")
 
     async def _keep(self, slot: int) -> None:
@@ -90,11 +95,24 @@ class Supervisor:
         while not self._stopping.is_set():
             worker = self._workers[slot]
             if worker is None:
-                worker = self._workers[slot] = await self._start(slot, deaths=deaths)
+                try:
+                    worker = await self._start(slot, deaths=deaths)
+                except (OSError, CannotListen) as error:
+                    delay = await self._back_off(
+                        delay, "worker.not_started", worker=slot, reason=str(error)
+                    )
+                    continue
+                self._workers[slot] = worker
             born = loop.time()
-            code = await self._end_of(worker)
-            if self._workers[slot] is not worker or self._stopping.is_set():
-                continue  # replaced, or asked to go
+            ending = asyncio.create_task(self._end_of(worker))
+            ends: set[asyncio.Future[Any]] = {ending, worker.replaced}
+            await asyncio.wait(ends, return_when=FIRST_COMPLETED)
+            if worker.replaced.done():
+                ending.cancel()  # who has replaced it sees to its end
+                continue
+            code = ending.result()
+            if self._stopping.is_set():
+                continue
             self._workers[slot] = None
             # One that has listened has counted those before it.
             deaths = 1 if worker.has_listened else deaths + 1
@@ -102,29 +120,37 @@ class Supervisor:
             worker.listener.close()
             if loop.time() - born >= MAX_DELAY:
                 delay = FIRST_DELAY
-            wait = jittered(delay)
-            logger.error(
+            delay = await self._back_off(
+                delay,
                 "worker.died",
                 worker=slot,
                 pid=worker.process.pid,
                 reason=_reason(code),
-                restart_in=round(wait, 2),
             )
-            try:
-                await asyncio.wait_for(self._stopping.wait(), wait)
-            except TimeoutError:
-                delay = min(delay * 2, MAX_DELAY)
+
+    async def _back_off(self, delay: float, event: str, **about: object) -> float:
+        """Say what happened and wait for `delay`, give or take half, unless everything
+        stops; returns the next delay."""
+        wait = jittered(delay)
+        logger.error(event, **about, restart_in=round(wait, 2))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), wait)
+        return min(delay * 2, MAX_DELAY)
 
     async def _start(
         self, slot: int, listener: socket.socket | None = None, *, deaths: int = 0
     ) -> WorkerProcess:
         """Start a worker for `slot`, on `listener` or on a new socket, which counts so
-        many `deaths`."""
+        many `deaths`. Raises `OSError` or `CannotListen`."""
         number = next(n for n in itertools.count() if n not in self._numbers)
-        self._numbers.add(number)
-        listener = listener or bind(self._address, shared=True)
         ours, theirs = socket.socketpair()
-        with theirs:
+        with ExitStack() as unless_started, theirs:
+            unless_started.enter_context(ours)
+            if listener is None:
+                listener = bind(self._address, shared=True)
+                unless_started.enter_context(listener)
+            self._numbers.add(number)
+            unless_started.callback(self._numbers.remove, number)
             descriptors = theirs.fileno(), listener.fileno()
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -143,6 +169,7 @@ class Supervisor:
                 # Ctrl-C in a terminal is for this process, which passes it on.
                 start_new_session=True,
             )
+            unless_started.pop_all()
         worker = WorkerProcess(process, number, ours, listener, self._replace)
         self._alive.add(worker)
         logger.info("worker.started", worker=slot, pid=process.pid)
@@ -197,7 +224,12 @@ class Supervisor:
             if self._stopping.is_set() or old not in self._workers:
                 continue
             slot = self._workers.index(old)
-            new = await self._start(slot, old.listener)
+            try:
+                new = await self._start(slot, old.listener)
+            except (OSError, CannotListen) as error:
+                logger.error("worker.not_started", worker=slot, reason=str(error))
+                self._to_replace.clear()
+                return
             listens = await new.listens()
             if self._stopping.is_set():
                 await self._end_of(new)
@@ -215,11 +247,13 @@ class Supervisor:
                 return
             # From here on the slot watches the new one.
             self._workers[slot] = new
+            old.replaced.set_result(None)
             old.send(LEAVE)
             try:
-                await asyncio.wait_for(old.process.wait(), self._stop_within)
+                await asyncio.wait_for(self._end_of(old), self._stop_within)
             except TimeoutError:
                 old.send(signal.SIGKILL)
+                await self._end_of(old)
         logger.info("workers.replaced")
 
 

@@ -29,6 +29,8 @@ class WorkerProcess:
         self._lifeline = lifeline
         self._on_wish = on_wish
         self._loop = asyncio.get_running_loop()
+        self.replaced: asyncio.Future[None] = self._loop.create_future()
+        """Done when another has taken its place; it is on its way out."""
         self._listens: asyncio.Future[bool] = self._loop.create_future()
         lifeline.setblocking(False)
         self._loop.add_reader(lifeline, self._on_readable)

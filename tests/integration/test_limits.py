@@ -79,6 +79,33 @@ async def test_max_subscribers__one_more__paced_503_while_all_else_works(
             assert (await subscribe()).status == 200
 
 
+async def test_max_subscribers__as_many_more__all_are_held(
+    shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with running_service(
+        "serve",
+        shared_nats.url,
+        tmp_path,
+        arguments=["--max-subscribers=10"],
+        DJANGO_SETTINGS_MODULE="tests.support.introspection",
+        SSE_REJECT_DELAY_SECONDS="60",
+    ) as service:
+        service.await_ready()
+        async with crowd(service, environment, 10):
+            # When: as clients that come back at once
+            more = [Stream(service.stream_url(environment)) for _ in range(10)]
+            waiting = [asyncio.create_task(stream.__aenter__()) for stream in more]
+
+            # Then
+            await asyncio.to_thread(
+                eventually, lambda: service.introspect()["held"] == 10, what="the wait"
+            )
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting)
+
+
 async def test_open_files__few__streams_leave_room_for_everything_else(
     shared_nats: EmbeddedNats, tmp_path: Path, environment: str
 ) -> None:

@@ -164,8 +164,8 @@ async def test_message__garbage__read(
         assert watch.moved("flagsmith_sse_updates_total") == 0
 
 
-async def test_acknowledgement__forbidden__ack(
-    serving: str, tmp_path: Path, environment: str
+def test_acknowledgement__forbidden__ack_and_not_ready(
+    serving: str, tmp_path: Path
 ) -> None:
     # Given
     config = tmp_path / "permissions.conf"
@@ -176,13 +176,14 @@ async def test_acknowledgement__forbidden__ack(
     with embedded_nats(tmp_path / "nats", arguments=["-c", str(config)]) as nats:
         url = nats.url.replace("://", "://sse:secret@")
         with running_service(serving, url, tmp_path) as service:
-            service.await_ready()
-            watch = Watch(service)
             # When
-            service.publish(environment, 1)
+            service.await_logged("bridge.interrupted", 3)
             # Then
-            watch.await_grown(nats_error("ack"))
-            assert service.events("nats.ack_refused")
+            assert service.metric(nats_error("ack")) >= 3
+            assert not service.is_ready()
+            assert {e["reason"] for e in service.events("bridge.interrupted")} == {
+                "NATS refuses acknowledgements: allow $JS.ACK.>"
+            }
 
 
 async def test_session__fails_unexpectedly__bridge_restarts(

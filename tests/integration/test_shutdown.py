@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from realtime.server.embedded_nats import EmbeddedNats
-from tests.support.service import running_service
+from tests.support.service import STOP_SECONDS, running_service
 from tests.support.streams import Stream, event
 
 
@@ -138,6 +138,56 @@ async def test_stop__asked_twice__sigterm_goes_on_and_sigint_stops_at_once(
     # Then
     assert code == 0
     assert (took < 1.5) is (number == signal.SIGINT)
+
+
+async def test_background_work_dies__alone__streams_end_properly_and_so_does_it(
+    single_server: str, shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with running_service(
+        single_server,
+        shared_nats.url,
+        tmp_path,
+        DJANGO_SETTINGS_MODULE="tests.support.introspection",
+    ) as service:
+        service.await_ready()
+        service.killed = True
+        async with Stream(service.stream_url(environment)) as stream:
+            await stream.next_block()
+
+            # When
+            await asyncio.to_thread(requests.get, f"{service.url}/cancel/keep-alive")
+            await stream.until_end()
+            code = await asyncio.to_thread(service.process.wait, STOP_SECONDS)
+
+        # Then
+        assert stream.ended
+        assert code == 1
+        assert [e["task"] for e in service.events("task.died")] == ["keep-alive"]
+        assert len(service.events("drain.finished")) == 1
+
+
+async def test_background_work_dies__of_one_of_two_workers__worker_is_replaced(
+    shared_nats: EmbeddedNats, tmp_path: Path
+) -> None:
+    # Given
+    with running_service(
+        "workers",
+        shared_nats.url,
+        tmp_path,
+        DJANGO_SETTINGS_MODULE="tests.support.introspection",
+    ) as service:
+        service.await_ready()
+        service.expected_errors = {"task.died", "worker.died"}
+
+        # When: what the server itself keeps running counts, too
+        await asyncio.to_thread(requests.get, f"{service.url}/cancel/request-limits")
+        await asyncio.to_thread(service.await_logged, "nats.connected", 3)
+
+        # Then
+        [died] = service.events("worker.died")
+        assert died["reason"] == "exit code 1"
+        await asyncio.to_thread(service.await_ready)
 
 
 async def test_stop__client_that_reads_nothing__does_not_delay_it(

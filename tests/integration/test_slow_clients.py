@@ -28,13 +28,15 @@ def direct_writes(request: pytest.FixtureRequest) -> str:
 
 
 @contextmanager
-def silent_subscriber(service: Service, environment: str) -> Iterator[socket.socket]:
+def silent_subscriber(
+    service: Service, environment: str, version: str = "1.1"
+) -> Iterator[socket.socket]:
     """A client with a small receive buffer that subscribes and reads nothing."""
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         client.connect(("127.0.0.1", service.port))
         path = f"/sse/environments/{environment}/stream"
-        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        client.sendall(f"GET {path} HTTP/{version}\r\nHost: x\r\n\r\n".encode())
         yield client
 
 
@@ -105,8 +107,27 @@ async def test_backed_up__reads_again__gets_the_newest_and_skips_the_rest(
                 received(silent, b'{"updated_at":%d}\n\n' % (newest + 1))
 
 
+def await_end(client: socket.socket) -> None:
+    """Read until the stream ends, in whatever way."""
+    client.settimeout(10)
+    last = b""
+    while not last.endswith(b"0\r\n\r\n"):
+        try:
+            more = client.recv(65536)
+        except ConnectionResetError:
+            return
+        if not more:
+            return
+        last = last[-5:] + more
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
 async def test_backed_up__for_too_long__dropped(
-    shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+    shared_nats: EmbeddedNats,
+    tmp_path: Path,
+    environment: str,
+    direct_writes: str,
+    version: str,
 ) -> None:
     # Given
     with running_service(
@@ -116,9 +137,10 @@ async def test_backed_up__for_too_long__dropped(
         DJANGO_SETTINGS_MODULE="tests.support.introspection",
         SSE_KEEPALIVE_SECONDS="0.5",
         SSE_STALL_SECONDS="1",
+        SSE_DIRECT_WRITES=direct_writes,
     ) as service:
         service.await_ready()
-        with silent_subscriber(service, environment):
+        with silent_subscriber(service, environment, version) as silent:
             # When
             publish_until_lagging(service, environment)
 
@@ -126,6 +148,7 @@ async def test_backed_up__for_too_long__dropped(
             eventually(lambda: service.introspect()["subscribers"] == 0, what="drop")
             [dropped] = service.events("stream.dropped")
             assert dropped["lagging_for"] >= 1
+            await_end(silent)
 
 
 async def test_backed_up__service_stops__not_delayed_by_it(

@@ -6,10 +6,12 @@ import itertools
 import os
 import signal
 from collections import Counter
+from pathlib import Path
 
+from realtime.server.embedded_nats import EmbeddedNats
 from tests.support.crowd import crowd
 from tests.support.followers import Subscriber, acknowledged
-from tests.support.service import Service
+from tests.support.service import Service, running_service
 from tests.support.waiting import eventually
 
 STREAMS = 20
@@ -127,6 +129,29 @@ async def test_sighup__old_worker_dies_before_the_new_one_listens__one_takes_its
     # Then
     assert code == 0
     assert not workers.running_workers()
+
+
+async def test_sighup__new_worker_dies_while_the_old_one_drains__noticed_at_once(
+    shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given: the streams of one worker take some 3 s to end
+    with running_service(
+        "workers", shared_nats.url, tmp_path, SSE_DRAIN_SECONDS="10"
+    ) as service:
+        await asyncio.to_thread(service.await_logged, "nats.connected", 2)
+        service.expected_errors = {"worker.died"}
+        async with crowd(service, environment, 600):
+            service.process.send_signal(signal.SIGHUP)
+            await asyncio.to_thread(service.await_logged, "drain.started")
+
+            # When
+            os.kill(service.workers()[0], signal.SIGKILL)
+            await asyncio.to_thread(service.await_logged, "worker.started", 4)
+
+            # Then
+            assert not service.events("drain.finished")
+            await asyncio.to_thread(service.await_logged, "workers.replaced")
+        assert len(service.running_workers()) == 2
 
 
 async def test_sighup__sigterm_before_the_new_worker_listens__nothing_is_left(

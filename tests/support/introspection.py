@@ -1,4 +1,5 @@
-"""The service's settings with one more URL, which tells what is in the process:
+"""The service's settings with more URLs, which tell what is in the process and end its
+work in the background:
 `DJANGO_SETTINGS_MODULE=tests.support.introspection`."""
 
 import asyncio
@@ -43,4 +44,13 @@ async def introspect(request: ASGIRequest) -> JsonResponse:
     )
 
 
-urlpatterns: list[URLPattern] = [path("introspection", introspect)]
+async def cancel(request: ASGIRequest, name: str) -> JsonResponse:
+    """Cancel the task of that name."""
+    [task] = [task for task in asyncio.all_tasks() if task.get_name() == name]
+    return JsonResponse({"cancelled": task.cancel()})
+
+
+urlpatterns: list[URLPattern] = [
+    path("introspection", introspect),
+    path("cancel/<str:name>", cancel),
+]

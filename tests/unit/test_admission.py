@@ -1,6 +1,9 @@
 """Who is let in, who waits, and for how long."""
 
 import asyncio
+import time
+
+import pytest
 
 from realtime.admission import Admission, Refusal
 
@@ -10,13 +13,16 @@ NOT_CONNECTED = Refusal("nats", "NATS is not connected.")
 class Instance:
     """What admission asks about."""
 
-    def __init__(self, *, limit: int = 100, delay: float = 0.2) -> None:
+    def __init__(
+        self, *, limit: int = 100, room: int = 200, delay: float = 0.2
+    ) -> None:
         self.reason: Refusal | None = None
         self.streams = 0
         self.admission = Admission(
             refusal=lambda: self.reason,
             open_streams=lambda: self.streams,
             limit=limit,
+            room=room,
             delay=delay,
         )
 
@@ -77,6 +83,33 @@ async def test_wait__reason_passes_meanwhile__served() -> None:
     assert instance.admission.held == 0
 
 
+async def test_review__time_is_up_in_the_same_turn__served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given: a busy event loop, on which the time-out fires right before the review
+    monkeypatch.setattr("realtime.admission.jittered", lambda delay: delay)
+    instance = Instance(delay=0.01)
+    instance.reason = NOT_CONNECTED
+    waiting = asyncio.create_task(instance.admission.wait(stays))
+    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    reviewed = loop.create_future()
+
+    def review() -> None:
+        instance.reason = None
+        reviewed.set_result(instance.admission.review())
+
+    loop.call_later(0.01, review)
+    loop.call_soon(time.sleep, 0.05)
+
+    # When
+    admitted = await waiting
+
+    # Then
+    assert reviewed.done()
+    assert admitted is True
+
+
 async def test_wait__client_goes_away__nothing_to_answer() -> None:
     # Given
     instance = Instance(delay=60)
@@ -108,7 +141,7 @@ async def test_wait__full__refused_until_a_place_is_free() -> None:
 
 async def test_wait__no_room_to_hold__refused_at_once() -> None:
     # Given: room for 100 streams, 5 held besides
-    instance = Instance(limit=100, delay=60)
+    instance = Instance(limit=100, room=105, delay=60)
     instance.streams = 100
     held = [asyncio.create_task(instance.admission.wait(stays)) for _ in range(5)]
     await asyncio.sleep(0)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from prometheus_client.values import MutexValue
+from structlog.testing import capture_logs
 
 from realtime import metrics
 from realtime.hub import Hub, Latest
@@ -45,6 +46,19 @@ class Recorder(Subscriber):
         self.aborted = True
 
 
+class Broken(Recorder):
+    """A subscriber whose verbs raise, which they are not to."""
+
+    def write(self, frame: Frame) -> None:
+        raise RuntimeError("a bug")
+
+    def keepalive(self) -> None:
+        raise RuntimeError("a bug")
+
+    def end(self) -> None:
+        raise RuntimeError("a bug")
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -73,6 +87,59 @@ def test_broadcast__two_environments__reaches_subscribers_of_one(hub: Hub) -> No
     assert written == 2
     assert here.frames == also_here.frames == [FIRST]
     assert elsewhere.frames == []
+
+
+def test_broadcast__one_raises__the_rest_get_it(hub: Hub) -> None:
+    # Given
+    first, broken, last = Recorder(), Broken(), Recorder()
+    for subscriber in (first, broken, last):
+        hub.subscribe("a", subscriber)
+
+    # When
+    with capture_logs() as logs:
+        written = hub.broadcast("a", latest(ONE))
+
+    # Then
+    assert written == 2
+    assert first.frames == last.frames == [FIRST]
+    assert broken.aborted
+    assert hub.subscribers == 2
+    assert [e["event"] for e in logs] == ["stream.failed"]
+
+
+async def test_turn__one_raises__the_rest_are_kept_alive(
+    hub: Hub, clock: Clock
+) -> None:
+    # Given
+    broken = Broken()
+    others = [Recorder() for _ in range(20)]
+    for subscriber in (broken, *others):
+        hub.subscribe("a", subscriber)
+
+    # When
+    clock.now += 15.5
+    with capture_logs():
+        await hub.turn()
+
+    # Then
+    assert all(s.frames == [KEEPALIVE] for s in others)
+    assert broken.aborted
+    assert hub.subscribers == 20
+
+
+async def test_end_all__one_raises__the_rest_are_ended(hub: Hub) -> None:
+    # Given
+    broken, other = Broken(), Recorder()
+    for subscriber in (broken, other):
+        hub.subscribe("a", subscriber)
+
+    # When
+    with capture_logs():
+        await hub.end_all(0)
+
+    # Then
+    assert other.ended
+    assert broken.aborted
 
 
 def test_broadcast__same_update_read_again__not_written_again(hub: Hub) -> None:
@@ -301,6 +368,43 @@ async def test_turn__lagging_for_too_long__given_up(clock: Clock) -> None:
     assert stuck.aborted
     assert not slow.aborted
     assert hub.subscribers == 1
+
+
+async def test_turn__old_enough_but_lagging__ended_when_written_or_given_up(
+    clock: Clock,
+) -> None:
+    # Given
+    hub = Hub(keepalive=15, max_stream_age=20, clock=clock, stall=60)
+    stuck, slow = Recorder(), Recorder()
+    for subscriber in (stuck, slow):
+        hub.subscribe("a", subscriber)
+        subscriber.lagging_since = clock.now
+
+    # When: both are older than any may become
+    for _ in range(40):
+        clock.now += 1
+        await hub.turn()
+
+    # Then
+    assert hub.subscribers == 2
+
+    # When
+    slow.lagging_since = None
+    clock.now += 1
+    await hub.turn()
+
+    # Then
+    assert slow.ended
+    assert not slow.aborted
+
+    # When
+    clock.now += 30
+    await hub.turn()
+
+    # Then
+    assert stuck.aborted
+    assert not stuck.ended
+    assert hub.subscribers == 0
 
 
 def test_broadcast__many_subscribers__as_many_metric_operations_as_for_one(

@@ -1,0 +1,43 @@
+"""Our NATS client against a server that behaves as the test says."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from realtime.conf import RealtimeSettings
+from realtime.connection import close, connect
+from realtime.exceptions import NatsUnavailable
+from realtime.nats_client import FLUSH_SECONDS
+
+INFO = (
+    b'INFO {"server_id":"x","version":"2.10.0","headers":true,"max_payload":1024}\r\n'
+)
+
+
+async def test_listen__server_answers_no_more__given_up_in_time() -> None:
+    # Given: it answers the first ping, with which a connection begins
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(INFO)
+        while b"PING" not in await reader.readline():
+            pass
+        writer.write(b"PONG\r\n")
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    async def on_closed() -> None:
+        pass
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        settings = RealtimeSettings(
+            authentication_tokens=("t",), nats_servers=(f"nats://127.0.0.1:{port}",)
+        )
+        client = await connect(settings, on_closed=on_closed)
+
+        # When
+        async with asyncio.timeout(FLUSH_SECONDS + 2):
+            with pytest.raises(NatsUnavailable, match="flush timeout"):
+                await client.listen("a", lambda *_: None)
+        await close(client)

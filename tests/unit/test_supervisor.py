@@ -1,0 +1,109 @@
+"""The supervisor, with workers that cannot be started when the test says so."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from realtime.metrics import WORKER_NUMBER
+from realtime.server.supervisor import Supervisor
+from tests.support.waiting import eventually_async
+
+SLEEP = ("sleep", "60")
+
+
+class Processes:
+    """Starts processes that do nothing; the next `failures` of them not."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.numbers: list[str] = []
+        self._start = asyncio.create_subprocess_exec
+
+    async def start(self, *_: str, **options: Any) -> asyncio.subprocess.Process:
+        self.numbers.append(options["env"][WORKER_NUMBER])
+        if self.failures:
+            self.failures -= 1
+            raise BlockingIOError("no process is left")
+        return await self._start(*SLEEP, **options)
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
+    processes = Processes()
+    monkeypatch.setattr("asyncio.create_subprocess_exec", processes.start)
+    monkeypatch.setattr("realtime.server.supervisor.FIRST_DELAY", 0.01)
+    return processes
+
+
+@asynccontextmanager
+async def supervising(folder: Path) -> AsyncIterator[Supervisor]:
+    """A supervisor whose one worker has been started."""
+    supervisor = Supervisor(
+        1, "127.0.0.1:0", dict(os.environ), drain=1, metrics_folder=str(folder)
+    )
+    running = asyncio.create_task(supervisor.run())
+    try:
+        await eventually_async(lambda: supervisor._alive, what="the worker")
+        yield supervisor
+    finally:
+        supervisor._stop(signal.SIGTERM)
+        await running
+
+
+async def test_start__fails_twice__tried_again_and_nothing_is_left_open(
+    processes: Processes, tmp_path: Path
+) -> None:
+    # Given
+    before = open_files()
+    processes.failures = 2
+
+    # When
+    with capture_logs() as logs:
+        async with supervising(tmp_path):
+            after = open_files()
+
+    # Then
+    assert [event["event"] for event in logs[:4]] == [
+        "supervisor.started",
+        "worker.not_started",
+        "worker.not_started",
+        "worker.started",
+    ]
+    assert logs[1]["reason"] == "no process is left"
+    assert processes.numbers == ["0", "0", "0"]
+    # The listener and our end of the lifeline
+    assert after - before == 2
+
+
+async def test_replace__cannot_be_started__the_old_one_stays(
+    processes: Processes, tmp_path: Path
+) -> None:
+    # Given
+    async with supervising(tmp_path) as supervisor:
+        before = open_files()
+        [old] = supervisor._alive
+        processes.failures = 1
+
+        # When
+        with capture_logs() as logs:
+            supervisor._replace_all()
+            assert supervisor._replacing
+            await supervisor._replacing
+
+        # Then
+        assert [e["event"] for e in logs] == ["workers.replacing", "worker.not_started"]
+        assert supervisor._alive == {old}
+        assert old.process.returncode is None
+        assert old.listener.fileno() >= 0
+        assert open_files() == before
