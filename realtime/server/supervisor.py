@@ -10,7 +10,7 @@ import time
 from asyncio import FIRST_COMPLETED
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from prometheus_client.multiprocess import mark_process_dead
@@ -104,7 +104,8 @@ class Supervisor:
                     continue
             born = loop.time()
             ending = asyncio.create_task(self._end_of(worker))
-            await asyncio.wait({ending, worker.replaced}, return_when=FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {ending, worker.replaced}
+            await asyncio.wait(either, return_when=FIRST_COMPLETED)
             if worker.replaced.done():
                 ending.cancel()  # who has replaced it sees to its end
                 continue
