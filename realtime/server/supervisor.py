@@ -105,8 +105,8 @@ class Supervisor:
                 self._workers[slot] = worker
             born = loop.time()
             ending = asyncio.create_task(self._end_of(worker))
-            ends: set[asyncio.Future[Any]] = {ending, worker.replaced}
-            await asyncio.wait(ends, return_when=FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {ending, worker.replaced}
+            await asyncio.wait(either, return_when=FIRST_COMPLETED)
             if worker.replaced.done():
                 ending.cancel()  # who has replaced it sees to its end
                 continue

@@ -97,7 +97,8 @@ async def test_review__time_is_up_in_the_same_turn__served(
 
     def review() -> None:
         instance.reason = None
-        reviewed.set_result(instance.admission.review())
+        instance.admission.review()
+        reviewed.set_result(None)
 
     loop.call_later(0.01, review)
     loop.call_soon(time.sleep, 0.05)
