@@ -300,7 +300,10 @@ async def _leave(client: Client, consumer: PullConsumer | None) -> None:
             if client.is_connected:
                 if consumer is not None:
                     await consumer.delete()
-                await client.drain()
+                # Acknowledgements and answers on their way arrive. nats-py's `drain`
+                # would wait for queues, which nothing here has, and leave tasks behind
+                # if it is cut short.
+                await client.flush(CLOSE_SECONDS)
     except (nats.errors.Error, OSError, TimeoutError) as error:
-        logger.debug("nats.drain_failed", error=describe(error))
+        logger.debug("nats.leave_failed", error=describe(error))
     await close(client)

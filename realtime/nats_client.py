@@ -42,7 +42,7 @@ class FastClient(Client):
             subscription = await self.subscribe(subject, cb=_not_called)
             self._handlers[subscription._id] = handler
             # `send` writes at once; this way, not before the subscription has gone out.
-            await self.flush(FLUSH_SECONDS)
+            await self.flush()
         except (nats.errors.Error, OSError) as error:
             raise NatsUnavailable(f"Cannot subscribe: {error}") from error
 
@@ -72,11 +72,19 @@ class FastClient(Client):
         )
         self._outgoing.append(b"%b%b%b\r\n" % (head.encode(), headers, payload))
 
+    async def flush(
+        self,
+        timeout: int = FLUSH_SECONDS,  # noqa: ASYNC109  nats-py calls it that
+    ) -> None:
+        """Wait until the server has read all that was sent. Raises nats-py's errors."""
+        self._write_out()
+        await super().flush(timeout)
+
     def _write_out(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
         self._busy = len(outgoing) > 1
         # If the connection was lost meanwhile, whoever waits for an answer hears of it.
-        if self.is_connected and self._transport is not None:
+        if outgoing and self.is_connected and self._transport is not None:
             self._transport.write(b"".join(outgoing))
 
     async def _process_info(

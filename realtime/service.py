@@ -184,11 +184,11 @@ class RealtimeService:
     def _on_done(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         logger.critical("task.died", task=task.get_name(), exc_info=error)
-        if not self.died:
-            self.died = True
-            self.note_readiness()
+        if not (self.died or self.draining):
             # Not if it is the event loop that ends.
             asyncio.get_running_loop().call_later(DEATH_SECONDS, terminate)
+        self.died = True
+        self.note_readiness()
 
 
 def terminate() -> None:
