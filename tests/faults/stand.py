@@ -2,6 +2,7 @@
 publishers and the subscribers, and the ledger."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from nats.aio.client import Client
 from tests.faults.instances import Instance
 from tests.faults.ledger import Account, Ledger, Published, Violation
 from tests.faults.levels import Levels, measure, settle
+from tests.faults.numbers import number_of
 from tests.faults.publishers import Publisher
 from tests.faults.subscribers import SdkSubscriber
 from tests.support.nats import NatsServer
@@ -186,7 +188,8 @@ class Stand:
                     "environments-stream", f"flagsmith.environment.{environment}"
                 )
                 assert message.data is not None
-                stored[environment] = int(message.data[len('{"updated_at":') : -1])
+                updated_at = json.loads(message.data)["updated_at"]
+                stored[environment] = number_of(environment, updated_at)
             return stored
         finally:
             await client.close()

@@ -12,6 +12,7 @@ from tests.faults.ledger import (
     Ledger,
     Published,
 )
+from tests.faults.numbers import number_of, updated_at
 
 
 def update(number: int, at: float, status: int = 202) -> Published:
@@ -111,6 +112,18 @@ def test_violations__never_published__invented() -> None:
     seen = Connection(0, [(10.1, 1), (20.1, 2), (30.1, 3), (31, 4), (32, 3)])
     found = rules(ledger_of(THREE, seen, incidents=[]), 3)
     assert "invented" in found
+
+
+@pytest.mark.parametrize("other", ["environment-1", "environment-2"])
+def test_violations__another_environments__invented(other: str) -> None:
+    ours = "environment-0"
+    seen = Connection(0, [(10.1, 1), (20.1, 2), (30.1, 3)])
+    seen.events.insert(2, (20.2, number_of(ours, updated_at(other, 2))))
+    assert "invented" in rules(ledger_of(THREE, seen, incidents=[]), 3)
+
+
+def test_number_of__its_own__as_it_was_published() -> None:
+    assert number_of("environment-0", updated_at("environment-0", 7)) == 7
 
 
 def test_violations__refused_and_seen_all_the_same__none() -> None:
