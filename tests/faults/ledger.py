@@ -16,6 +16,9 @@ from typing import Final
 SLACK: Final = 5.0
 """An update reaches everybody within milliseconds; this is for a busy machine."""
 
+PROMPT: Final = 2.0
+"""What was acknowledged so long before a fault has no excuse in it."""
+
 LATE_SECONDS: Final = 3.0
 """A publish must be answered within 2 s; the rest is for a busy machine."""
 
@@ -250,8 +253,9 @@ class Ledger:
         deadline = acknowledged + SLACK
         for incident in self.incidents:
             if incident.begun <= deadline and acknowledged <= incident.caught_up:
+                excused = acknowledged > incident.begun - PROMPT
                 # Not later: what is published from then on must not make up for it.
-                deadline = incident.caught_up
+                deadline = incident.caught_up if excused else incident.begun
                 break
         for connection in account.connections:
             if connection.closed > deadline:

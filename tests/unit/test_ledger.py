@@ -64,6 +64,17 @@ def test_violations__seen_late_but_soon_after_a_fault__none() -> None:
     assert rules(ledger_of(THREE, seen, incidents=[fault]), 3) == []
 
 
+@pytest.mark.parametrize(
+    ("begun", "found"), [(21.5, []), (22.5, ["lost"]), (26, ["lost"])]
+)
+def test_violations__not_seen_before_a_fault__excused_only_just_before_it(
+    begun: float, found: list[str]
+) -> None:
+    fault = Incident("kill", begun, healed=27, caught_up=28, over=29)
+    seen = Connection(0, [(10.1, 1), (27.9, 2), (30.1, 3)])
+    assert rules(ledger_of(THREE, seen, incidents=[fault]), 3) == found
+
+
 def test_violations__made_up_for_by_a_later_one_after_a_fault__lost() -> None:
     fault = Incident("kill", 19, healed=27, caught_up=29.9, over=31)
     seen = Connection(0, [(10.1, 1), (30.1, 3)])
