@@ -71,12 +71,16 @@ class Account:
         return [e for connection in self.connections for e in connection.events]
 
     @property
-    def last_seen(self) -> int:
-        """The number of the last update that it saw; 0 if there was none."""
+    def last_event(self) -> tuple[float, int]:
+        """When it saw the last update, and its number; 0 if there was none."""
         for connection in reversed(self.connections):
             if connection.events:
-                return connection.events[-1][1]
-        return 0
+                return connection.events[-1]
+        return -inf, 0
+
+    @property
+    def last_seen(self) -> int:
+        return self.last_event[1]
 
 
 @dataclass(slots=True)
@@ -188,12 +192,15 @@ class Ledger:
 
     def _is_behind(self, account: Account) -> bool:
         updates = self.published[account.environment]
-        seen = account.last_seen
-        last = max((u.number for u in updates if u.acknowledged), default=0)
-        return (
-            seen < last
-            and (not seen or updates[seen - 1].acknowledged)
-            and not any(i.excuses(updates[last - 1].answered) for i in self.incidents)
+        at, seen = account.last_event
+        last = next((u for u in reversed(updates) if u.acknowledged), None)
+        if last is None or seen >= last.number:
+            return False
+        # What was not acknowledged may have been stored after what was, unless it was
+        # seen before that was sent.
+        unplaced = seen and not updates[seen - 1].acknowledged and at >= last.sent
+        return not unplaced and not any(
+            incident.excuses(last.answered) for incident in self.incidents
         )
 
     @staticmethod

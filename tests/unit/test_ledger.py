@@ -186,6 +186,27 @@ def test_violations__answer_too_late__unanswered_whatever_there_is() -> None:
     assert found == ["unanswered"]
 
 
+@pytest.mark.parametrize(("seen_at", "behind"), [(20.5, True), (30.005, False)])
+def test_behind__unacknowledged_seen_last__unless_it_may_have_been_stored_last(
+    seen_at: float, behind: bool
+) -> None:
+    published = [update(1, 10), update(2, 20, status=503), update(3, 30)]
+    seen = Connection(0, [(10.1, 1), (seen_at, 2)])
+    ledger = ledger_of(published, seen, incidents=[])
+    assert ledger.behind() == (ledger.accounts if behind else [])
+
+
+@pytest.mark.parametrize(("seen", "behind"), [([], True), ([1, 2], True), ([3], False)])
+def test_behind__last_acknowledged__until_it_was_seen(
+    seen: list[int], behind: bool
+) -> None:
+    connection = Connection(
+        0, [(THREE[number - 1].answered, number) for number in seen]
+    )
+    ledger = ledger_of(THREE, connection, incidents=[])
+    assert bool(ledger.behind()) == behind
+
+
 def test_ended__streams_that_ended_in_the_incident__only_those() -> None:
     fault = Incident("kill", 20, healed=21, caught_up=22, over=23)
     ended, later, still = (Connection(0, closed=at) for at in (21, 25, inf))
