@@ -40,21 +40,21 @@ async def consumer_killed(stand: Stand, incident: Incident, rng: Random) -> None
 
 async def rolled(stand: Stand, incident: Incident, rng: Random) -> None:
     for node in rng.sample(list(stand.nodes), len(stand.nodes)):
+        await in_step(stand)
+        incident.steps.append(stand.now())
         await asyncio.to_thread(node.stop)
         await asyncio.to_thread(node.start)
-        await in_step(stand)
 
 
 async def _restart(stand: Stand, node: NatsServer, rng: Random) -> None:
     await asyncio.to_thread(node.kill)
     await asyncio.sleep(rng.uniform(4, 8))
     await asyncio.to_thread(node.start)
-    await in_step(stand)
 
 
 async def in_step(stand: Stand) -> None:
     """Wait until every replica of the stream is up to date: what a rolling restart
-    waits for between two nodes, and without which two faults are one."""
+    waits for before each node, and without which two faults are one."""
     deadline = stand.now() + IN_STEP_SECONDS
     while True:
         async with jetstream(stand) as js:
@@ -101,5 +101,6 @@ CLUSTER_FAULTS = (
         "cluster of 3: rolling restart of all nodes",
         "the same, at each node",
         rolled,
+        outage=OUTAGE_SECONDS,
     ),
 )

@@ -10,6 +10,7 @@ the same, and at any time after.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import pairwise
 from math import inf
 from typing import Final
 
@@ -89,7 +90,8 @@ class Incident:
     again. `healed` is when its cause was taken away, `caught_up` when all were ready
     and connected and had been given the time to see what was published meanwhile, while
     nothing more was. `destroyed` is when it destroyed what JetStream stored, if it
-    did."""
+    did. `steps` are the times at which its parts began, if it is more than one fault.
+    """
 
     fault: str
     begun: float
@@ -97,6 +99,7 @@ class Incident:
     caught_up: float = inf
     over: float = inf
     destroyed: float | None = None
+    steps: list[float] = field(default_factory=list)
 
     @property
     def recovery(self) -> float:
@@ -163,8 +166,8 @@ class Ledger:
         )
 
     def outage(self, incident: Incident) -> float:
-        """For how long publishes failed during an incident: from the first that did to
-        the answer of the last."""
+        """For how long publishes failed during an incident, or the worst of its steps:
+        from the first that did to the answer of the last."""
         failed = [
             update
             for updates in self.published.values()
@@ -173,9 +176,13 @@ class Ledger:
             and update.answered != inf
             and not update.acknowledged
         ]
-        if not failed:
-            return 0.0
-        return max(u.answered for u in failed) - min(u.sent for u in failed)
+        worst = 0.0
+        for since, until in pairwise([incident.begun, *incident.steps, incident.over]):
+            of_step = [update for update in failed if since <= update.sent <= until]
+            if of_step:
+                first = min(update.sent for update in of_step)
+                worst = max(worst, max(u.answered for u in of_step) - first)
+        return worst
 
     def slowest_answer(self) -> float:
         """The longest that a publish waited for its answer."""

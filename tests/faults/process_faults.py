@@ -24,6 +24,7 @@ async def worker_killed(stand: Stand, incident: Incident, rng: Random) -> None:
     connected = len(workers.service.events("nats.connected"))
     before = (await asyncio.to_thread(measure, workers)).subscribers
     os.kill(victim, signal.SIGKILL)
+    incident.healed = stand.now()
     [survivor] = [pid for pid in workers.pids() if pid != victim]
     await asyncio.to_thread(
         workers.service.await_logged, "nats.connected", connected + 1
@@ -37,6 +38,7 @@ async def workers_replaced(stand: Stand, incident: Incident, rng: Random) -> Non
     service = instance(stand, "workers").service
     replaced = len(service.events("workers.replaced"))
     service.process.send_signal(signal.SIGHUP)
+    incident.healed = stand.now()
     await asyncio.to_thread(service.await_logged, "workers.replaced", replaced + 1)
 
 
@@ -46,6 +48,7 @@ async def terminated(stand: Stand, incident: Incident, rng: Random) -> None:
         publisher.hurry()
     await asyncio.sleep(rng.uniform(0, 0.01))
     await asyncio.to_thread(serve.stop)
+    incident.healed = stand.now()
     await asyncio.to_thread(serve.start)
 
 

@@ -219,3 +219,11 @@ def test_outage__publishes_failed__from_the_first_to_the_answer_of_the_last() ->
     published = [update(1, 10, 503), update(2, 20), update(3, 30, 503)]
     ledger = ledger_of(published, Connection(0), incidents=[fault])
     assert ledger.outage(fault) == pytest.approx(20.01)
+
+
+def test_outage__several_steps__of_the_worst_of_them() -> None:
+    fault = Incident("rolled", 5, healed=35, caught_up=40, over=41, steps=[6, 15, 25])
+    failing = (7, 10, 16, 22, 26, 27)
+    published = [update(n, at, 503) for n, at in enumerate(failing, start=1)]
+    ledger = ledger_of(published, Connection(0), incidents=[fault])
+    assert ledger.outage(fault) == pytest.approx(6.01)
