@@ -42,24 +42,47 @@ def logged(stand: Stand, *names: str) -> Counter[str]:
     )
 
 
+async def errors(stand: Stand, operation: str) -> Counter[str]:
+    """How many of this operation each instance has counted."""
+    sample = f'flagsmith_sse_nats_errors_total{{operation="{operation}"}}'
+    return Counter(
+        {
+            instance.server: int(
+                await asyncio.to_thread(instance.service.metric, sample)
+            )
+            for instance in stand.instances
+        }
+    )
+
+
+async def consumers_lost(
+    stand: Stand, logs: Counter[str], counts: Counter[str]
+) -> None:
+    """Wait until every process has logged and counted the loss of its consumer, since
+    there were these logs and counts."""
+    await stand.until(
+        lambda: all(
+            logged(stand, "bridge.interrupted")[instance.server]
+            >= logs[instance.server] + processes(instance)
+            for instance in stand.instances
+        ),
+        "every process to log the loss of its consumer",
+    )
+    more = await errors(stand, "pull") - counts
+    assert all(more[i.server] >= processes(i) for i in stand.instances), more
+
+
 def processes(instance: Instance) -> int:
     return len(instance.pids())
 
 
 async def consumers_deleted(stand: Stand, incident: Incident, rng: Random) -> None:
-    before = logged(stand, "bridge.interrupted")
+    before = logged(stand, "bridge.interrupted"), await errors(stand, "pull")
     async with jetstream(stand) as js:
         for consumer in await js.consumers_info(STREAM):
             await js.delete_consumer(STREAM, consumer.name)
     incident.healed = stand.now()
-    await stand.until(
-        lambda: all(
-            logged(stand, "bridge.interrupted")[instance.server]
-            >= before[instance.server] + processes(instance)
-            for instance in stand.instances
-        ),
-        "every process to log the loss of its consumer",
-    )
+    await consumers_lost(stand, *before)
 
 
 async def purged(stand: Stand, incident: Incident, rng: Random) -> None:
@@ -85,18 +108,21 @@ async def replayed(instance: Instance, environment: str) -> bool:
 
 
 async def deleted(stand: Stand, incident: Incident, rng: Random) -> None:
-    before = logged(stand, "stream.created")
+    created = logged(stand, "stream.created").total()
+    before = logged(stand, "bridge.interrupted"), await errors(stand, "pull")
     async with jetstream(stand) as js:
         await js.delete_stream(STREAM)
     incident.destroyed = incident.healed = stand.now()
     await stand.until(
-        lambda: logged(stand, "stream.created").total() > before.total(),
+        lambda: logged(stand, "stream.created").total() > created,
         "the stream to be created again",
     )
+    await consumers_lost(stand, *before)
 
 
 async def reconfigured(stand: Stand, incident: Incident, rng: Random) -> None:
     before = logged(stand, "stream.updated")
+    counted = await errors(stand, "create_jetstream")
     async with jetstream(stand) as js:
         config = (await js.stream_info(STREAM)).config
         # Publishes are refused until it is followed.
@@ -110,6 +136,7 @@ async def reconfigured(stand: Stand, incident: Incident, rng: Random) -> None:
         )
         config = (await js.stream_info(STREAM)).config
         assert (config.subjects, config.max_age) == ([SUBJECT + ">"], 3600), config
+    assert await errors(stand, "create_jetstream") - counted, "it was not counted"
 
 
 async def out_of_storage(stand: Stand, incident: Incident, rng: Random) -> None:
@@ -165,6 +192,7 @@ async def foreign(stand: Stand, incident: Incident, rng: Random) -> None:
         f"{prefix}.{'k' * 200}": b'{"updated_at":1}',
     }
     before = logged(stand, "update.skipped")
+    counted = await errors(stand, "read")
     interrupted = logged(stand, "bridge.interrupted", "bridge.failed")
     client = await stand.client()
     try:
@@ -184,6 +212,9 @@ async def foreign(stand: Stand, incident: Incident, rng: Random) -> None:
         ),
         "every process to skip every foreign message",
     )
+    more = await errors(stand, "read") - counted
+    for instance in stand.instances:
+        assert more[instance.server] == len(messages) * processes(instance), more
     assert logged(stand, "bridge.interrupted", "bridge.failed") == interrupted
 
 

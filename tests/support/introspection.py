@@ -8,7 +8,7 @@ from collections import Counter
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import JsonResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from flagsmith_sse.settings import *  # noqa: F403  Django's way to extend settings
 from realtime.subscriber import Subscriber
@@ -43,4 +43,7 @@ async def introspect(request: ASGIRequest) -> JsonResponse:
     )
 
 
-urlpatterns: list[URLPattern] = [path("introspection", introspect)]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("introspection", introspect),
+    path("", include("flagsmith_sse.urls")),
+]
