@@ -167,16 +167,23 @@ class Stand:
 
     async def finish(self) -> tuple[list[Violation], list[str]]:
         """End the run: what does not fit together in the ledger, and what there is more
-        of than before."""
+        of than before, or otherwise."""
         await self.served()
         await self.quiet()
         # Before the subscribers leave: their last stream has no end.
         violations = self.ledger.violations(await self._stored())
         excess = []
         for instance in self.instances:
-            before = self._before[instance]
-            excess += await asyncio.to_thread(settle, instance, before)
+            excess += await self.settle(instance)
+            died = len(instance.service.events("worker.died"))
+            if died != instance.killed:
+                excess.append(f"{died} workers died, {instance.killed} were killed")
         return violations, excess
+
+    async def settle(self, instance: Instance) -> list[str]:
+        """What is not at its level after a while: asked at the end, and before what
+        makes a process of this instance anew."""
+        return await asyncio.to_thread(settle, instance, self._before[instance])
 
     async def _stored(self) -> dict[str, int]:
         """Each environment's last update in JetStream."""
