@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Forwards to `target` (a URL) while it is not cut; `url` is its own.
+    """Forwards to `target` (a URL), unless it is cut or frozen; `url` is its own.
 
     It runs on an event loop of its own, so that a test may block.
     """
@@ -20,6 +20,8 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
         self._cut = False
+        self._flows = asyncio.Event()
+        self._flows.set()
         self.url = ""
 
     def cut(self) -> None:
@@ -29,6 +31,13 @@ class Proxy:
 
     def restore(self) -> None:
         self._cut = False
+
+    def freeze(self) -> None:
+        """Forward nothing more, and close nothing, as a network that is down."""
+        self._loop.call_soon_threadsafe(self._flows.clear)
+
+    def thaw(self) -> None:
+        self._loop.call_soon_threadsafe(self._flows.set)
 
     def run(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
@@ -70,10 +79,12 @@ class Proxy:
         )
         self._writers -= both
 
-    @staticmethod
-    async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pipe(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         try:
             while data := await reader.read(65536):
+                await self._flows.wait()
                 writer.write(data)
                 await writer.drain()
         except ConnectionError:
