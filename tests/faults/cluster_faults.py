@@ -14,6 +14,8 @@ from tests.support.nats import NatsServer
 OUTAGE_SECONDS = 10.0 + 3.0
 """10 s, and a busy machine: its nodes elect a leader within 4 to 9 s."""
 
+NOTICED_SECONDS = 10.0 + 3.0
+
 IN_STEP_SECONDS = 60.0
 
 
@@ -36,6 +38,29 @@ async def consumer_killed(stand: Stand, incident: Incident, rng: Random) -> None
         consumer = rng.choice(await js.consumers_info(STREAM))
     assert consumer.cluster is not None
     await _restart(stand, _named(stand, consumer.cluster.leader), rng)
+
+
+async def partitioned(stand: Stand, incident: Incident, rng: Random) -> None:
+    assert stand.cluster is not None
+    node = rng.choice(stand.nodes)
+    if not _clients(node):
+        [node, *_] = filter(_clients, stand.nodes)
+    began = stand.now()
+    stand.cluster.isolate(node)
+    try:
+        while await asyncio.to_thread(_clients, node):
+            noticed = stand.now() - began
+            assert noticed < NOTICED_SECONDS, f"not noticed for {noticed:.1f} s"
+            await asyncio.sleep(0.1)
+        # While it lasts.
+        await stand.served()
+    finally:
+        stand.cluster.join(node)
+
+
+def _clients(node: NatsServer) -> int:
+    """How many of our processes are connected to it."""
+    return sum(c.get("name") == "flagsmith-sse" for c in node.connections())
 
 
 async def rolled(stand: Stand, incident: Incident, rng: Random) -> None:
@@ -95,6 +120,14 @@ CLUSTER_FAULTS = (
         "the same",
         consumer_killed,
         outage=OUTAGE_SECONDS,
+    ),
+    Fault(
+        "partitioned",
+        "cluster of 3: a node that a process is connected to, cut off from the others",
+        "noticed within 10 s, the process goes to another node, no acknowledged update "
+        "lost",
+        partitioned,
+        outage=NOTICED_SECONDS + OUTAGE_SECONDS,
     ),
     Fault(
         "rolled",

@@ -150,10 +150,12 @@ async def suffer(stand: Stand, turn: Turn) -> list[str]:
 async def _stand(folder: Path, rng: Random, *, cluster: bool) -> AsyncIterator[Stand]:
     with ExitStack() as stack:
         if cluster:
-            nodes = stack.enter_context(running_cluster(folder))
-            every = ",".join(node.url for node in nodes)
+            found = stack.enter_context(running_cluster(folder))
+            every = ",".join(node.url for node in found.nodes)
             urls = dict.fromkeys(("workers", "serve", "daphne"), every)
-            async with running_stand(nodes, urls, folder, rng) as stand:
+            async with running_stand(
+                found.nodes, urls, folder, rng, cluster=found
+            ) as stand:
                 yield stand
             return
         config = folder / "nats.conf"
@@ -163,7 +165,7 @@ async def _stand(folder: Path, rng: Random, *, cluster: bool) -> AsyncIterator[S
         stack.callback(node.stop)
         proxy = stack.enter_context(running_proxy(node.url))
         urls = {"workers": proxy.url, "serve": node.url, "daphne": node.url}
-        async with running_stand([node], urls, folder, rng, proxy) as stand:
+        async with running_stand([node], urls, folder, rng, proxy=proxy) as stand:
             yield stand
 
 

@@ -11,6 +11,7 @@ from random import Random
 import nats as nats_py
 from nats.aio.client import Client
 
+from tests.faults.cluster import Cluster
 from tests.faults.instances import Instance
 from tests.faults.ledger import Account, Ledger, Published, Violation
 from tests.faults.levels import Levels, measure, settle
@@ -31,18 +32,21 @@ GIVE_UP_SECONDS = 60.0
 
 class Stand:
     """`nodes` are the nats-servers; `proxy`, if there is one, is what the first of
-    `instances` reaches NATS through."""
+    `instances` reaches NATS through; `cluster` is what the nodes form, if they do."""
 
     def __init__(
         self,
         nodes: Sequence[NatsServer],
         instances: Sequence[Instance],
         rng: Random,
+        *,
         proxy: Proxy | None = None,
+        cluster: Cluster | None = None,
     ) -> None:
         self.nodes = nodes
         self.instances = instances
         self.proxy = proxy
+        self.cluster = cluster
         self.ledger = Ledger()
         self._loop = asyncio.get_running_loop()
         self.publishers: dict[str, Publisher] = {}
@@ -214,7 +218,9 @@ async def running_stand(
     urls: dict[str, str],
     folder: Path,
     rng: Random,
+    *,
     proxy: Proxy | None = None,
+    cluster: Cluster | None = None,
 ) -> AsyncIterator[Stand]:
     """A stand with one instance for each of `urls` (server: the NATS URLs it has)."""
     async with AsyncExitStack() as stack:
@@ -222,7 +228,7 @@ async def running_stand(
         for instance in instances:
             await asyncio.to_thread(instance.start)
             stack.push_async_callback(asyncio.to_thread, instance.stop)
-        stand = Stand(nodes, instances, rng, proxy)
+        stand = Stand(nodes, instances, rng, proxy=proxy, cluster=cluster)
         stack.push_async_callback(stand.close)
         await stand.begin()
         yield stand
