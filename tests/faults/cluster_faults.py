@@ -3,8 +3,6 @@
 import asyncio
 from random import Random
 
-import nats.errors
-
 from tests.faults.fault import Fault
 from tests.faults.ledger import Incident
 from tests.faults.stand import Stand
@@ -15,8 +13,7 @@ OUTAGE_SECONDS = 10.0 + 3.0
 """10 s, and a busy machine: its nodes elect a leader within 4 to 9 s."""
 
 NOTICED_SECONDS = 10.0 + 3.0
-
-IN_STEP_SECONDS = 60.0
+AT_ODDS_SECONDS = 3.0
 
 
 async def leader_killed(stand: Stand, incident: Incident, rng: Random) -> None:
@@ -45,10 +42,10 @@ async def partitioned(stand: Stand, incident: Incident, rng: Random) -> None:
     node = rng.choice(stand.nodes)
     if not _clients(node):
         [node, *_] = filter(_clients, stand.nodes)
-    began = stand.now()
+    began, connected = stand.now(), _clients(node)
     stand.cluster.isolate(node)
     try:
-        while await asyncio.to_thread(_clients, node):
+        while connected & await asyncio.to_thread(_clients, node):
             noticed = stand.now() - began
             assert noticed < NOTICED_SECONDS, f"not noticed for {noticed:.1f} s"
             await asyncio.sleep(0.1)
@@ -56,16 +53,21 @@ async def partitioned(stand: Stand, incident: Incident, rng: Random) -> None:
         await stand.served()
     finally:
         stand.cluster.join(node)
+        incident.healed = stand.now()
+        incident.steps.append(incident.healed)
+    # They see only now that they are at odds, and elect again.
+    await asyncio.sleep(AT_ODDS_SECONDS)
 
 
-def _clients(node: NatsServer) -> int:
-    """How many of our processes are connected to it."""
-    return sum(c.get("name") == "flagsmith-sse" for c in node.connections())
+def _clients(node: NatsServer) -> set[int]:
+    """The connections of our processes to it."""
+    open_ = node.connections()
+    return {c["cid"] for c in open_ if c.get("name") == "flagsmith-sse"}
 
 
 async def rolled(stand: Stand, incident: Incident, rng: Random) -> None:
     for node in rng.sample(list(stand.nodes), len(stand.nodes)):
-        await in_step(stand)
+        await stand.in_step()
         incident.steps.append(stand.now())
         await asyncio.to_thread(node.stop)
         await asyncio.to_thread(node.start)
@@ -75,23 +77,6 @@ async def _restart(stand: Stand, node: NatsServer, rng: Random) -> None:
     await asyncio.to_thread(node.kill)
     await asyncio.sleep(rng.uniform(4, 8))
     await asyncio.to_thread(node.start)
-
-
-async def in_step(stand: Stand) -> None:
-    """Wait until every replica of the stream is up to date: what a rolling restart
-    waits for before each node, and without which two faults are one."""
-    deadline = stand.now() + IN_STEP_SECONDS
-    while True:
-        async with jetstream(stand) as js:
-            try:
-                cluster = (await js.stream_info(STREAM)).cluster
-            except (nats.errors.Error, TimeoutError):  # there is no leader yet
-                cluster = None
-        replicas = cluster.replicas if cluster else None
-        if replicas and all(r.current and not r.offline for r in replicas):
-            return
-        assert stand.now() < deadline, f"the cluster is not in step: {cluster}"
-        await asyncio.sleep(0.2)
 
 
 def _named(stand: Stand, name: str | None) -> NatsServer:

@@ -11,7 +11,6 @@ from random import Random
 from typing import Final
 
 from tests.faults.cluster import running_cluster
-from tests.faults.cluster_faults import in_step
 from tests.faults.fault import Fault
 from tests.faults.ledger import Incident
 from tests.faults.schedule import Turn, schedule
@@ -110,8 +109,7 @@ async def suffer(stand: Stand, turn: Turn) -> list[str]:
     """Inject a fault and wait until everybody is served again; what was amiss."""
     fault = turn.fault
     await asyncio.sleep(turn.gap)
-    if len(stand.nodes) > 1:
-        await in_step(stand)
+    await stand.in_step()
     incident = Incident(fault.name, stand.now())
     stand.ledger.incidents.append(incident)
     found = []

@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 
-import nats as nats_py
+import nats
+import nats.errors
 from nats.aio.client import Client
 
 from tests.faults.cluster import Cluster
@@ -165,15 +166,34 @@ class Stand:
         for publisher in self.publishers.values():
             publisher.resume()
 
+    async def in_step(self) -> None:
+        """Wait until every replica of a cluster's stream is up to date: what a rolling
+        restart waits for before each node, and without which two faults are one."""
+        deadline = self.now() + GIVE_UP_SECONDS
+        while self.cluster is not None:
+            client = await self.client()
+            try:
+                info = await client.jetstream().stream_info("environments-stream")
+                replicas = info.cluster.replicas if info.cluster else None
+            except (nats.errors.Error, TimeoutError):  # there is no leader yet
+                replicas = None
+            finally:
+                await client.close()
+            if replicas and all(r.current and not r.offline for r in replicas):
+                return
+            assert self.now() < deadline, f"the cluster is not in step: {replicas}"
+            await asyncio.sleep(0.2)
+
     async def client(self) -> Client:
         """A connection of our own to NATS, past every proxy."""
-        return await nats_py.connect([node.url for node in self.nodes])
+        return await nats.connect([node.url for node in self.nodes])
 
     async def finish(self) -> tuple[list[Violation], list[str]]:
         """End the run: what does not fit together in the ledger, and what there is more
         of than before, or otherwise."""
         await self.served()
         await self.quiet()
+        await self.in_step()
         # Before the subscribers leave: their last stream has no end.
         violations = self.ledger.violations(await self._stored())
         excess = []
