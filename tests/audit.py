@@ -20,14 +20,8 @@ UNKNOWN = "not found on PyPI"
 
 
 def main() -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pip_audit",
-        "--format=json",
-        "--progress-spinner=off",
-    ]
-    command += ["--disable-pip", "--no-deps", f"--requirement={PINS}"]
+    arguments = ("--format=json", "--disable-pip", "--no-deps", f"--requirement={PINS}")
+    command = [sys.executable, "-m", "pip_audit", *arguments]
     audit = subprocess.run(command, capture_output=True, text=True)
     faults = list(judge(audit.stdout, audit.stderr))
     sys.exit("\n".join(faults) or None)

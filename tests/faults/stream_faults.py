@@ -10,6 +10,7 @@ import nats.errors
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError
 
+from realtime.stream_follower import FOLLOW_SECONDS
 from tests.faults.fault import Fault
 from tests.faults.instances import Instance
 from tests.faults.ledger import Incident
@@ -19,7 +20,7 @@ from tests.support.streams import Stream
 STREAM = "environments-stream"
 SUBJECT = "flagsmith.environment."
 FILLER_BYTES = 512 * 1024
-FORGOTTEN_SECONDS = 15.0 + 3.0
+FORGOTTEN_SECONDS = 1.5 * FOLLOW_SECONDS + 3.0
 """The longest between two looks at the stream, and a busy machine."""
 
 
@@ -93,7 +94,7 @@ async def purged(stand: Stand, incident: Incident, rng: Random) -> None:
     assert await replayed(first, key), "it was not kept"
     async with jetstream(stand) as js:
         await js.purge_stream(STREAM)
-    incident.destroyed = stand.now()
+    incident.destroyed = incident.healed = stand.now()
     for instance in stand.instances:
         while await replayed(instance, key):
             waited = stand.now() - incident.destroyed
