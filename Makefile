@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench audit check unit integration faults faults-short set-up-tests \
+.PHONY: help run test bench check unit integration faults faults-short set-up-tests \
 	docs dashboard picture screenshots image requirements clean
 
 help: ## List the targets
@@ -16,10 +16,11 @@ run: $(VENV)/embedded.done ## Run the service with a NATS of its own on http://l
 
 test: check unit integration faults-short ## Everything that CI runs
 
-check: $(VENV)/dev.done ## Linters and types
+check: $(VENV)/dev.done ## Linters, types and known vulnerabilities of the packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	SSE_AUTHENTICATION_TOKEN=types $(BIN)/mypy
+	$(BIN)/python -m tests.audit
 
 unit: $(VENV)/dev.done ## Tests of single modules, without servers
 	$(BIN)/python -m pytest tests/unit
@@ -55,10 +56,6 @@ dashboard: $(VENV)/dev.done ## Write Grafana's dashboard anew from its source
 
 picture: set-up-tests ## Draw the dashboard's panels from a real Prometheus
 	$(BIN)/python -m docker.grafana.picture
-
-audit: $(VENV)/dev.done ## Ask PyPI about known vulnerabilities of all dependencies
-	$(BIN)/pip install --quiet pip-audit
-	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement requirements/dev.txt
 
 requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
 	cd requirements && inputs=app.in && for set in base serve postgres embedded dev; do \

@@ -120,7 +120,8 @@ def test_gather__one_node_of_a_cluster_away__degraded_and_named(
     tmp_path: Path,
 ) -> None:
     # Given: a consumer whose only replica is on a node that does not lead the stream
-    with running_cluster(tmp_path) as nodes:
+    with running_cluster(tmp_path) as cluster:
+        nodes = cluster.nodes
         lost = eventually(
             lambda: asyncio.run(place_consumer(nodes)),
             seconds=ELECTED_SECONDS,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from realtime.server.embedded_nats import find_nats_server
 from tests.bench.rows import Result
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
@@ -45,7 +46,8 @@ def machine() -> str:
     found = re.search(r"model name\s*:\s*(.+)", cpuinfo)
     cores = cpuinfo.count("processor\t")
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    nats = subprocess.run(["nats-server", "--version"], capture_output=True, text=True)
+    command = [find_nats_server(), "--version"]
+    nats = subprocess.run(command, capture_output=True, text=True)
     return (
         f"{cores} cores of {found[1] if found else platform.machine()}, Linux "
         f"{platform.release()}; Python {platform.python_version()}, {versions}, "

@@ -2,17 +2,16 @@
 what became of every update, and write docs/reliability.md."""
 
 import argparse
-import asyncio
 import os
 import random
 import sys
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.faults import report
 from tests.faults.catalogue import NAMES, ON_A_CLUSTER, ON_ONE_NODE, SCENARIOS, SHORT
-from tests.faults.run import Verdict, run, say
-from tests.faults.scenarios.scenario import Finding, Scenario
+from tests.faults.rounds import Round
+from tests.faults.run import say
 
 EPILOGUE = f"""\
 faults of one nats-server, its stream and our processes, under the ledger:
@@ -22,12 +21,13 @@ faults of a cluster of three, under the ledger:
 scenarios, each with a service of its own:
   {" ".join(SCENARIOS)}
 
-The same seed and the same names give the same schedule, so a run that failed can be
-repeated; it says where the logs are. The exit code is 0 if all was as expected.
+The same seed and the same names give the same schedule, so a round that failed can be
+repeated: it says how, and where the logs are. The exit code is 0 if all was as
+expected; if that was all that there is, it is written to docs/reliability.md.
 """
 
 
-def arguments() -> argparse.Namespace:
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults",
         description="Publish to many environments, hold many subscribers that "
@@ -55,26 +55,30 @@ def arguments() -> argparse.Namespace:
         type=float,
         default=0,
         metavar="M",
-        help="go on with the faults under the ledger, in ever other orders, until so "
-        "much time has passed (default: each once)",
+        help="go on with the faults under the ledger, in ever other orders, until a "
+        "round has taken so long (default: each once)",
     )
     parser.add_argument(
         "--rounds",
         type=int,
         default=1,
         metavar="N",
-        help="how many seeds in a row, counted up (default: 1)",
+        help="how many rounds in a row, with seeds counted up (default: 1)",
     )
-    parser.add_argument(
-        "--write",
-        action="store_true",
-        help="write what was measured to docs/reliability.md, which is done anyhow "
-        "where all were measured and went well",
-    )
-    options = parser.parse_args()
+    options = parser.parse_args(given)
     if unknown := set(options.names) - set(NAMES):
         parser.error(f"there is no fault {', '.join(sorted(unknown))}")
     return options
+
+
+def again(options: argparse.Namespace, seed: int) -> str:
+    """The command line of the round with this seed."""
+    words = ["python", "-m", "tests.faults", "--seed", str(seed)]
+    if options.minutes:
+        words += ["--minutes", f"{options.minutes:g}"]
+    if options.short:
+        words.append("--short")
+    return " ".join([*words, *options.names])
 
 
 def main() -> None:
@@ -83,53 +87,19 @@ def main() -> None:
     names = options.names or (SHORT if options.short else NAMES)
     if "vanished" in names and os.geteuid() != 0:
         sys.exit("The fault 'vanished' makes a network namespace: run this as root.")
-    seeds = range(options.seed, options.seed + options.rounds)
-    verdicts: list[Verdict] = []
-    findings: dict[str, Finding] = {}
-    for seed in seeds:
-        for group, cluster in ((ON_ONE_NODE, False), (ON_A_CLUSTER, True)):
-            faults = [group[name] for name in names if name in group]
-            if faults:
-                # The time is shared by the number of faults.
-                share = options.minutes * 60 * len(faults) / len(names)
-                verdict = asyncio.run(run(faults, seed, share, cluster=cluster))
-                verdicts.append(verdict)
-    for name in names:
-        if name in SCENARIOS:
-            findings[name] = measure(SCENARIOS[name], options.seed)
-    complaints = [c for verdict in verdicts for c in verdict.all_complaints]
-    complaints += [c for finding in findings.values() for c in finding.complaints]
-    rows = {**report.fault_rows(verdicts), **report.scenario_rows(findings)}
-    complete = set(rows) == set(NAMES)
-    say("\n".join(rows.values()))
-    for complaint in complaints:
-        say(f"NOT AS EXPECTED: {complaint}")
-    if complaints:
-        again = " ".join([*options.names, "--short" if options.short else ""])
-        say(f"again: python -m tests.faults --seed {options.seed} {again}".rstrip())
-    elif complete or options.write:
-        report.write(rows, about=about(verdicts, seeds) if complete else None)
-    sys.exit(bool(complaints))
-
-
-def measure(scenario: Scenario, seed: int) -> Finding:
-    folder = Path(tempfile.mkdtemp(prefix="faults-"))
-    say(f"{scenario.name}, logs in {folder}")
-    finding = asyncio.run(scenario.measure(folder, random.Random(seed)))
-    say(f"  {finding.measured}")
-    return finding
-
-
-def about(verdicts: list[Verdict], seeds: range) -> str:
-    """What the ledgers held together."""
-    updates = sum(verdict.updates for verdict in verdicts)
-    deliveries = sum(verdict.deliveries for verdict in verdicts)
-    slowest = max(verdict.slowest_answer for verdict in verdicts)
-    names = ", ".join(map(str, seeds))
-    return (
-        f"seeds {names}: {updates:,} updates were published and {deliveries:,} "
-        f"deliveries entered; the slowest answer to a publish took {slowest:.2f} s."
-    )
+    rounds = [Round(options.seed + number) for number in range(options.rounds)]
+    for turn in rounds:
+        turn.take(names, options.minutes)
+        for complaint in turn.complaints:
+            say(f"NOT AS EXPECTED: {complaint}")
+        if turn.complaints:
+            say(f"again: {again(options, turn.seed)}")
+    say("\n".join(report.rows(rounds).values()))
+    failed = [turn for turn in rounds if turn.complaints]
+    say(f"{len(rounds) - len(failed)} of {len(rounds)} rounds were as expected")
+    if not failed and set(names) == set(NAMES):
+        report.write(rounds, options.minutes)
+    sys.exit(bool(failed))
 
 
 if __name__ == "__main__":

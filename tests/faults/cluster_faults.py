@@ -3,8 +3,6 @@
 import asyncio
 from random import Random
 
-import nats.errors
-
 from tests.faults.fault import Fault
 from tests.faults.ledger import Incident
 from tests.faults.stand import Stand
@@ -14,7 +12,8 @@ from tests.support.nats import NatsServer
 OUTAGE_SECONDS = 10.0 + 3.0
 """10 s, and a busy machine: its nodes elect a leader within 4 to 9 s."""
 
-IN_STEP_SECONDS = 60.0
+NOTICED_SECONDS = 10.0 + 3.0
+AT_ODDS_SECONDS = 3.0
 
 
 async def leader_killed(stand: Stand, incident: Incident, rng: Random) -> None:
@@ -38,35 +37,46 @@ async def consumer_killed(stand: Stand, incident: Incident, rng: Random) -> None
     await _restart(stand, _named(stand, consumer.cluster.leader), rng)
 
 
+async def partitioned(stand: Stand, incident: Incident, rng: Random) -> None:
+    assert stand.cluster is not None
+    node = rng.choice(stand.nodes)
+    if not _clients(node):
+        [node, *_] = filter(_clients, stand.nodes)
+    began, connected = stand.now(), _clients(node)
+    stand.cluster.isolate(node)
+    try:
+        while connected & await asyncio.to_thread(_clients, node):
+            noticed = stand.now() - began
+            assert noticed < NOTICED_SECONDS, f"not noticed for {noticed:.1f} s"
+            await asyncio.sleep(0.1)
+        # While it lasts.
+        await stand.served()
+    finally:
+        stand.cluster.join(node)
+        incident.healed = stand.now()
+        incident.steps.append(incident.healed)
+    # They see only now that they are at odds, and elect again.
+    await asyncio.sleep(AT_ODDS_SECONDS)
+
+
+def _clients(node: NatsServer) -> set[int]:
+    """The connections of our processes to it."""
+    open_ = node.connections()
+    return {c["cid"] for c in open_ if c.get("name") == "flagsmith-sse"}
+
+
 async def rolled(stand: Stand, incident: Incident, rng: Random) -> None:
     for node in rng.sample(list(stand.nodes), len(stand.nodes)):
+        await stand.in_step()
+        incident.steps.append(stand.now())
         await asyncio.to_thread(node.stop)
         await asyncio.to_thread(node.start)
-        await in_step(stand)
 
 
 async def _restart(stand: Stand, node: NatsServer, rng: Random) -> None:
     await asyncio.to_thread(node.kill)
     await asyncio.sleep(rng.uniform(4, 8))
     await asyncio.to_thread(node.start)
-    await in_step(stand)
-
-
-async def in_step(stand: Stand) -> None:
-    """Wait until every replica of the stream is up to date: what a rolling restart
-    waits for between two nodes, and without which two faults are one."""
-    deadline = stand.now() + IN_STEP_SECONDS
-    while True:
-        async with jetstream(stand) as js:
-            try:
-                cluster = (await js.stream_info(STREAM)).cluster
-            except (nats.errors.Error, TimeoutError):  # there is no leader yet
-                cluster = None
-        replicas = cluster.replicas if cluster else None
-        if replicas and all(r.current and not r.offline for r in replicas):
-            return
-        assert stand.now() < deadline, f"the cluster is not in step: {cluster}"
-        await asyncio.sleep(0.2)
 
 
 def _named(stand: Stand, name: str | None) -> NatsServer:
@@ -97,9 +107,18 @@ CLUSTER_FAULTS = (
         outage=OUTAGE_SECONDS,
     ),
     Fault(
+        "partitioned",
+        "cluster of 3: a node that a process is connected to, cut off from the others",
+        "noticed within 10 s, the process goes to another node, no acknowledged update "
+        "lost",
+        partitioned,
+        outage=NOTICED_SECONDS + OUTAGE_SECONDS,
+    ),
+    Fault(
         "rolled",
         "cluster of 3: rolling restart of all nodes",
         "the same, at each node",
         rolled,
+        outage=OUTAGE_SECONDS,
     ),
 )

@@ -11,15 +11,18 @@ if TYPE_CHECKING:
     from tests.faults.stand import Stand
 
 Inject = Callable[["Stand", Incident, Random], Awaitable[None]]
-"""Brings the fault about and takes its cause away again. Raises `AssertionError` if
-what it expects meanwhile does not happen."""
+"""Brings the fault about and takes its cause away again. Where it goes on to wait for
+what the service does then, it says before when the fault was `healed`. Whatever it
+raises, such as an `AssertionError` if what it expects does not happen, is a complaint.
+"""
 
 
 @dataclass(frozen=True)
 class Fault:
     """`title` and `expected` are the words of docs/reliability.md. `spares` is whether
     no stream may end, `clean` whether those that do must end as HTTP says, and `outage`
-    for how many seconds publishes may fail, where that is limited."""
+    for how many seconds publishes may fail, where that is limited, at each of its steps
+    if it has several."""
 
     name: str
     title: str

@@ -21,6 +21,8 @@ class Instance:
         self._address = "127.0.0.1:0"
         self._running = ExitStack()
         self.service: Service
+        self.killed = 0
+        """How many of its workers were killed."""
 
     def start(self) -> None:
         """Start it, and wait until it is ready."""

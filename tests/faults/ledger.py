@@ -10,11 +10,15 @@ the same, and at any time after.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import pairwise
 from math import inf
 from typing import Final
 
 SLACK: Final = 5.0
 """An update reaches everybody within milliseconds; this is for a busy machine."""
+
+PROMPT: Final = 2.0
+"""What was acknowledged so long before a fault has no excuse in it."""
 
 LATE_SECONDS: Final = 3.0
 """A publish must be answered within 2 s; the rest is for a busy machine."""
@@ -68,12 +72,16 @@ class Account:
         return [e for connection in self.connections for e in connection.events]
 
     @property
-    def last_seen(self) -> int:
-        """The number of the last update that it saw; 0 if there was none."""
+    def last_event(self) -> tuple[float, int]:
+        """When it saw the last update, and its number; 0 if there was none."""
         for connection in reversed(self.connections):
             if connection.events:
-                return connection.events[-1][1]
-        return 0
+                return connection.events[-1]
+        return -inf, 0
+
+    @property
+    def last_seen(self) -> int:
+        return self.last_event[1]
 
 
 @dataclass(slots=True)
@@ -82,7 +90,8 @@ class Incident:
     again. `healed` is when its cause was taken away, `caught_up` when all were ready
     and connected and had been given the time to see what was published meanwhile, while
     nothing more was. `destroyed` is when it destroyed what JetStream stored, if it
-    did."""
+    did. `steps` are the times at which its parts began, if it is more than one fault.
+    """
 
     fault: str
     begun: float
@@ -90,6 +99,7 @@ class Incident:
     caught_up: float = inf
     over: float = inf
     destroyed: float | None = None
+    steps: list[float] = field(default_factory=list)
 
     @property
     def recovery(self) -> float:
@@ -156,8 +166,8 @@ class Ledger:
         )
 
     def outage(self, incident: Incident) -> float:
-        """For how long publishes failed during an incident: from the first that did to
-        the answer of the last."""
+        """For how long publishes failed during an incident, or the worst of its steps:
+        from the first that did to the answer of the last."""
         failed = [
             update
             for updates in self.published.values()
@@ -166,9 +176,13 @@ class Ledger:
             and update.answered != inf
             and not update.acknowledged
         ]
-        if not failed:
-            return 0.0
-        return max(u.answered for u in failed) - min(u.sent for u in failed)
+        worst = 0.0
+        for since, until in pairwise([incident.begun, *incident.steps, incident.over]):
+            of_step = [update for update in failed if since <= update.sent <= until]
+            if of_step:
+                first = min(update.sent for update in of_step)
+                worst = max(worst, max(u.answered for u in of_step) - first)
+        return worst
 
     def slowest_answer(self) -> float:
         """The longest that a publish waited for its answer."""
@@ -185,12 +199,15 @@ class Ledger:
 
     def _is_behind(self, account: Account) -> bool:
         updates = self.published[account.environment]
-        seen = account.last_seen
-        last = max((u.number for u in updates if u.acknowledged), default=0)
-        return (
-            seen < last
-            and (not seen or updates[seen - 1].acknowledged)
-            and not any(i.excuses(updates[last - 1].answered) for i in self.incidents)
+        at, seen = account.last_event
+        last = next((u for u in reversed(updates) if u.acknowledged), None)
+        if last is None or seen >= last.number:
+            return False
+        # What was not acknowledged may have been stored after what was, unless it was
+        # seen before that was sent.
+        unplaced = seen and not updates[seen - 1].acknowledged and at >= last.sent
+        return not unplaced and not any(
+            incident.excuses(last.answered) for incident in self.incidents
         )
 
     @staticmethod
@@ -250,8 +267,9 @@ class Ledger:
         deadline = acknowledged + SLACK
         for incident in self.incidents:
             if incident.begun <= deadline and acknowledged <= incident.caught_up:
+                excused = acknowledged > incident.begun - PROMPT
                 # Not later: what is published from then on must not make up for it.
-                deadline = incident.caught_up
+                deadline = incident.caught_up if excused else incident.begun
                 break
         for connection in account.connections:
             if connection.closed > deadline:

@@ -3,7 +3,7 @@ was before."""
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tests.faults.instances import Instance
 from tests.support.waiting import eventually
@@ -18,15 +18,24 @@ MEMORY_GROWTH = 1.25
 MEMORY_MARGIN_KB = 16_000
 """What Python's allocator and the caches may keep."""
 
-SETTLE_SECONDS = 30
+SETTLE_SECONDS = 15
+
+HELD: Final = (
+    "subscribers",
+    "subscriber_objects",
+    "on_the_wheel",
+    "environments",
+    "held",
+)
+"""What the introspection tells of streams."""
 
 
 @dataclass(frozen=True)
 class Levels:
-    """Of one instance, all its processes together. `tasks` are those of the background
-    work, by name."""
+    """Of one instance, all its processes together. `held` is each of `HELD`, `tasks`
+    are those of the background work, by name."""
 
-    subscribers: int
+    held: dict[str, int]
     tasks: Counter[str]
     descriptors: int
     memory: int
@@ -34,8 +43,11 @@ class Levels:
     def excess(self, before: "Levels") -> list[str]:
         """What is more, or fewer, than it was `before`."""
         found = []
-        if self.subscribers != before.subscribers:
-            found.append(f"{self.subscribers} subscribers, were {before.subscribers}")
+        found += [
+            f"{count} {name}, were {before.held[name]}"
+            for name, count in self.held.items()
+            if count != before.held[name]
+        ]
         if more := self.tasks - before.tasks:
             found.append(f"more tasks: {dict(more)}")
         if self.descriptors > before.descriptors:
@@ -45,7 +57,8 @@ class Levels:
         return found
 
 
-def measure(instance: Instance) -> Levels:
+def introspect(instance: Instance) -> dict[int, dict[str, Any]]:
+    """What is in each of its processes."""
     by_pid: dict[int, dict[str, Any]] = {}
     pids = set(instance.pids())
     for _ in range(ASKED_AT_MOST):
@@ -55,11 +68,16 @@ def measure(instance: Instance) -> Levels:
             break
     else:
         raise AssertionError(f"{pids - set(by_pid)} of {instance.server} answer not")
+    return by_pid
+
+
+def measure(instance: Instance) -> Levels:
+    by_pid = introspect(instance)
     tasks: Counter[str] = Counter()
     for found in by_pid.values():
         tasks.update(found["tasks"])
     return Levels(
-        subscribers=sum(found["subscribers"] for found in by_pid.values()),
+        held={name: sum(found[name] for found in by_pid.values()) for name in HELD},
         tasks=Counter(
             {task: n for task, n in tasks.items() if STREAM_TASK not in task}
         ),

@@ -7,6 +7,7 @@ from random import Random
 from urllib.parse import urlsplit
 
 from tests.faults.ledger import LATE_SECONDS, Ledger, Published
+from tests.faults.numbers import updated_at
 from tests.support.service import TOKEN
 
 GIVE_UP_SECONDS = LATE_SECONDS + 2
@@ -19,6 +20,7 @@ class Publisher:
     def __init__(
         self, ledger: Ledger, environment: str, url: str, interval: float, rng: Random
     ) -> None:
+        self._environment = environment
         self._updates = ledger.published.setdefault(environment, [])
         self._url = urlsplit(url)
         self._interval = interval
@@ -70,7 +72,7 @@ class Publisher:
             self._url.hostname, self._url.port
         )
         try:
-            body = b'{"updated_at":%d}' % number
+            body = b'{"updated_at":%d}' % updated_at(self._environment, number)
             writer.write(
                 f"POST {self._url.path} HTTP/1.1\r\nHost: {self._url.netloc}\r\n"
                 f"Authorization: Token {TOKEN}\r\nContent-Type: application/json\r\n"

@@ -7,66 +7,85 @@ from pathlib import Path
 
 from tests.bench.report import machine
 from tests.faults.catalogue import ON_A_CLUSTER, ON_ONE_NODE, SCENARIOS
-from tests.faults.run import Outcome, Verdict
-from tests.faults.scenarios.scenario import Finding
+from tests.faults.rounds import Round
+from tests.faults.run import Outcome
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 FAULTS = {**ON_ONE_NODE, **ON_A_CLUSTER}
-TITLES = {
-    **{name: fault.title for name, fault in FAULTS.items()},
-    **{name: scenario.title for name, scenario in SCENARIOS.items()},
-}
 
 
-def fault_rows(verdicts: Sequence[Verdict]) -> dict[str, str]:
-    """A row for each fault, by its name: the worst of all its times."""
+def rows(rounds: Sequence[Round]) -> dict[str, str]:
+    """A row for each fault and scenario, by its name."""
+    return {**fault_rows(rounds), **scenario_rows(rounds)}
+
+
+def fault_rows(rounds: Sequence[Round]) -> dict[str, str]:
+    """Of each fault the worst of all its times."""
     by_name: dict[str, list[Outcome]] = {}
-    for verdict in verdicts:
-        for outcome in verdict.outcomes:
-            by_name.setdefault(outcome.fault.name, []).append(outcome)
+    for turn in rounds:
+        for verdict in turn.verdicts:
+            for outcome in verdict.outcomes:
+                by_name.setdefault(outcome.fault.name, []).append(outcome)
     return {
         name: _row(
-            *(FAULTS[name].title, FAULTS[name].expected, str(len(outcomes))),
+            *(fault.title, fault.expected, str(len(outcomes))),
             f"{max(outcome.recovery for outcome in outcomes):.1f} s",
             f"{max(outcome.outage for outcome in outcomes):.1f} s",
             str(sum(outcome.lost for outcome in outcomes)),
             str(max(outcome.affected for outcome in outcomes)),
         )
-        for name, outcomes in by_name.items()
+        for name, fault in FAULTS.items()
+        if (outcomes := by_name.get(name))
     }
 
 
-def scenario_rows(findings: dict[str, Finding]) -> dict[str, str]:
-    """A row for each scenario, by its name."""
+def scenario_rows(rounds: Sequence[Round]) -> dict[str, str]:
+    """Of each scenario what the last round measured."""
+    findings = {name: f for turn in rounds for name, f in turn.findings.items()}
     return {
-        name: _row(SCENARIOS[name].title, SCENARIOS[name].expected, finding.measured)
-        for name, finding in findings.items()
+        name: _row(scenario.title, scenario.expected, findings[name].measured)
+        for name, scenario in SCENARIOS.items()
+        if name in findings
     }
 
 
-def write(rows: dict[str, str], *, about: str | None) -> None:
-    """Put these rows in place of the same in docs/reliability.md, and leave the others
-    as they are. `about`, if all were measured, is said above the tables."""
-    text = PAGE.read_text()
-    if about is not None:
-        today = f"{datetime.now(UTC):%Y-%m-%d}"
-        text = _between(text, "about", f"{today}, {about} {machine()}")
-    for part, names in (("faults", FAULTS), ("scenarios", SCENARIOS)):
-        head, rule, *old = _inside(text, part).splitlines()
-        known = {line.split(" | ")[0].removeprefix("| "): line for line in old}
-        lines = [rows.get(name) or known.get(TITLES[name]) for name in names]
-        text = _between(text, part, "\n".join([head, rule, *filter(None, lines)]))
+def about(rounds: Sequence[Round], minutes: float) -> str:
+    """The date, what was done, what the ledgers held together, and on what machine."""
+    verdicts = [verdict for turn in rounds for verdict in turn.verdicts]
+    updates = sum(verdict.updates for verdict in verdicts)
+    deliveries = sum(verdict.deliveries for verdict in verdicts)
+    slowest = max(verdict.slowest_answer for verdict in verdicts)
+    seeds = ", ".join(str(turn.seed) for turn in rounds)
+    length = f"{minutes:g} minutes" if minutes else "each fault once"
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}. Rounds in a row that passed: {len(rounds)} "
+        f"({length}); seeds: {seeds}. {updates:,} updates were published and "
+        f"{deliveries:,} deliveries entered; the slowest answer to a publish took "
+        f"{slowest:.2f} s. {machine()}"
+    )
+
+
+def write(rounds: Sequence[Round], minutes: float) -> None:
+    """Put all that was measured into docs/reliability.md."""
+    text = _between(PAGE.read_text(), "about", about(rounds, minutes))
+    for part, measured in (
+        ("faults", fault_rows(rounds)),
+        ("scenarios", scenario_rows(rounds)),
+    ):
+        head, rule, *_ = inside(text, part).splitlines()
+        text = _between(text, part, "\n".join([head, rule, *measured.values()]))
     PAGE.write_text(text)
+
+
+def inside(text: str, part: str) -> str:
+    """What stands between the marks of `part`."""
+    found = re.search(rf"<!-- {part} -->\n(.*?)<!-- end of {part} -->", text, re.S)
+    assert found is not None, f"{PAGE} has no mark {part}"
+    return found[1].strip()
 
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _inside(text: str, part: str) -> str:
-    found = re.search(rf"<!-- {part} -->\n(.*?)<!-- end of {part} -->", text, re.S)
-    assert found is not None, f"{PAGE} has no mark {part}"
-    return found[1].strip()
 
 
 def _between(text: str, part: str, content: str) -> str:

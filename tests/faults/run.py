@@ -109,14 +109,17 @@ async def suffer(stand: Stand, turn: Turn) -> list[str]:
     """Inject a fault and wait until everybody is served again; what was amiss."""
     fault = turn.fault
     await asyncio.sleep(turn.gap)
+    await stand.in_step()
     incident = Incident(fault.name, stand.now())
     stand.ledger.incidents.append(incident)
     found = []
     try:
         await fault.inject(stand, incident, Random(turn.seed))
-    except AssertionError as error:
-        found.append(str(error))
-    incident.healed = stand.now()
+    except Exception as error:
+        # At once: what comes next may fail for it.
+        say(f"    NOT AS EXPECTED: {error!r}")
+        found.append(repr(error))
+    incident.healed = min(incident.healed, stand.now())
     await stand.caught_up()
     incident.caught_up = stand.now()
     await stand.served()
@@ -145,10 +148,12 @@ async def suffer(stand: Stand, turn: Turn) -> list[str]:
 async def _stand(folder: Path, rng: Random, *, cluster: bool) -> AsyncIterator[Stand]:
     with ExitStack() as stack:
         if cluster:
-            nodes = stack.enter_context(running_cluster(folder))
-            every = ",".join(node.url for node in nodes)
+            found = stack.enter_context(running_cluster(folder))
+            every = ",".join(node.url for node in found.nodes)
             urls = dict.fromkeys(("workers", "serve", "daphne"), every)
-            async with running_stand(nodes, urls, folder, rng) as stand:
+            async with running_stand(
+                found.nodes, urls, folder, rng, cluster=found
+            ) as stand:
                 yield stand
             return
         config = folder / "nats.conf"
@@ -158,7 +163,7 @@ async def _stand(folder: Path, rng: Random, *, cluster: bool) -> AsyncIterator[S
         stack.callback(node.stop)
         proxy = stack.enter_context(running_proxy(node.url))
         urls = {"workers": proxy.url, "serve": node.url, "daphne": node.url}
-        async with running_stand([node], urls, folder, rng, proxy) as stand:
+        async with running_stand([node], urls, folder, rng, proxy=proxy) as stand:
             yield stand
 
 

@@ -6,8 +6,8 @@ from random import Random
 
 from tests.faults.fault import Fault
 
-SHORTEST_GAP, LONGEST_GAP = 0.5, 3.0
-"""Seconds of calm before a fault."""
+SHORTEST_GAP, LONGEST_GAP = 0.5, 4.0
+"""Seconds of calm before a fault: some longer than what the ledger allows for."""
 
 
 @dataclass(frozen=True)

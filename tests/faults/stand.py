@@ -2,17 +2,21 @@
 publishers and the subscribers, and the ledger."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 
-import nats as nats_py
+import nats
+import nats.errors
 from nats.aio.client import Client
 
+from tests.faults.cluster import Cluster
 from tests.faults.instances import Instance
 from tests.faults.ledger import Account, Ledger, Published, Violation
 from tests.faults.levels import Levels, measure, settle
+from tests.faults.numbers import number_of
 from tests.faults.publishers import Publisher
 from tests.faults.subscribers import SdkSubscriber
 from tests.support.nats import NatsServer
@@ -29,18 +33,21 @@ GIVE_UP_SECONDS = 60.0
 
 class Stand:
     """`nodes` are the nats-servers; `proxy`, if there is one, is what the first of
-    `instances` reaches NATS through."""
+    `instances` reaches NATS through; `cluster` is what the nodes form, if they do."""
 
     def __init__(
         self,
         nodes: Sequence[NatsServer],
         instances: Sequence[Instance],
         rng: Random,
+        *,
         proxy: Proxy | None = None,
+        cluster: Cluster | None = None,
     ) -> None:
         self.nodes = nodes
         self.instances = instances
         self.proxy = proxy
+        self.cluster = cluster
         self.ledger = Ledger()
         self._loop = asyncio.get_running_loop()
         self.publishers: dict[str, Publisher] = {}
@@ -159,22 +166,48 @@ class Stand:
         for publisher in self.publishers.values():
             publisher.resume()
 
+    async def in_step(self) -> None:
+        """Wait until every replica of a cluster's stream is up to date: what a rolling
+        restart waits for before each node, and without which two faults are one."""
+        deadline = self.now() + GIVE_UP_SECONDS
+        while self.cluster is not None:
+            client = await self.client()
+            try:
+                info = await client.jetstream().stream_info("environments-stream")
+                replicas = info.cluster.replicas if info.cluster else None
+            except (nats.errors.Error, TimeoutError):  # there is no leader yet
+                replicas = None
+            finally:
+                await client.close()
+            if replicas and all(r.current and not r.offline for r in replicas):
+                return
+            assert self.now() < deadline, f"the cluster is not in step: {replicas}"
+            await asyncio.sleep(0.2)
+
     async def client(self) -> Client:
         """A connection of our own to NATS, past every proxy."""
-        return await nats_py.connect([node.url for node in self.nodes])
+        return await nats.connect([node.url for node in self.nodes])
 
     async def finish(self) -> tuple[list[Violation], list[str]]:
         """End the run: what does not fit together in the ledger, and what there is more
-        of than before."""
+        of than before, or otherwise."""
         await self.served()
         await self.quiet()
+        await self.in_step()
         # Before the subscribers leave: their last stream has no end.
         violations = self.ledger.violations(await self._stored())
         excess = []
         for instance in self.instances:
-            before = self._before[instance]
-            excess += await asyncio.to_thread(settle, instance, before)
+            excess += await self.settle(instance)
+            died = len(instance.service.events("worker.died"))
+            if died != instance.killed:
+                excess.append(f"{died} workers died, {instance.killed} were killed")
         return violations, excess
+
+    async def settle(self, instance: Instance) -> list[str]:
+        """What is not at its level after a while: asked at the end, and before what
+        makes a process of this instance anew."""
+        return await asyncio.to_thread(settle, instance, self._before[instance])
 
     async def _stored(self) -> dict[str, int]:
         """Each environment's last update in JetStream."""
@@ -186,7 +219,8 @@ class Stand:
                     "environments-stream", f"flagsmith.environment.{environment}"
                 )
                 assert message.data is not None
-                stored[environment] = int(message.data[len('{"updated_at":') : -1])
+                updated_at = json.loads(message.data)["updated_at"]
+                stored[environment] = number_of(environment, updated_at)
             return stored
         finally:
             await client.close()
@@ -204,7 +238,9 @@ async def running_stand(
     urls: dict[str, str],
     folder: Path,
     rng: Random,
+    *,
     proxy: Proxy | None = None,
+    cluster: Cluster | None = None,
 ) -> AsyncIterator[Stand]:
     """A stand with one instance for each of `urls` (server: the NATS URLs it has)."""
     async with AsyncExitStack() as stack:
@@ -212,7 +248,7 @@ async def running_stand(
         for instance in instances:
             await asyncio.to_thread(instance.start)
             stack.push_async_callback(asyncio.to_thread, instance.stop)
-        stand = Stand(nodes, instances, rng, proxy)
+        stand = Stand(nodes, instances, rng, proxy=proxy, cluster=cluster)
         stack.push_async_callback(stand.close)
         await stand.begin()
         yield stand

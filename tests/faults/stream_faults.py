@@ -10,6 +10,7 @@ import nats.errors
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError
 
+from realtime.stream_follower import FOLLOW_SECONDS
 from tests.faults.fault import Fault
 from tests.faults.instances import Instance
 from tests.faults.ledger import Incident
@@ -19,6 +20,8 @@ from tests.support.streams import Stream
 STREAM = "environments-stream"
 SUBJECT = "flagsmith.environment."
 FILLER_BYTES = 512 * 1024
+FORGOTTEN_SECONDS = 1.5 * FOLLOW_SECONDS + 3.0
+"""The longest between two looks at the stream, and a busy machine."""
 
 
 @asynccontextmanager
@@ -40,23 +43,47 @@ def logged(stand: Stand, *names: str) -> Counter[str]:
     )
 
 
+async def errors(stand: Stand, operation: str) -> Counter[str]:
+    """How many of this operation each instance has counted."""
+    sample = f'flagsmith_sse_nats_errors_total{{operation="{operation}"}}'
+    return Counter(
+        {
+            instance.server: int(
+                await asyncio.to_thread(instance.service.metric, sample)
+            )
+            for instance in stand.instances
+        }
+    )
+
+
+async def consumers_lost(
+    stand: Stand, logs: Counter[str], counts: Counter[str]
+) -> None:
+    """Wait until every process has logged and counted the loss of its consumer, since
+    there were these logs and counts."""
+    await stand.until(
+        lambda: all(
+            logged(stand, "bridge.interrupted")[instance.server]
+            >= logs[instance.server] + processes(instance)
+            for instance in stand.instances
+        ),
+        "every process to log the loss of its consumer",
+    )
+    more = await errors(stand, "pull") - counts
+    assert all(more[i.server] >= processes(i) for i in stand.instances), more
+
+
 def processes(instance: Instance) -> int:
     return len(instance.pids())
 
 
 async def consumers_deleted(stand: Stand, incident: Incident, rng: Random) -> None:
-    before = logged(stand, "bridge.interrupted")
+    before = logged(stand, "bridge.interrupted"), await errors(stand, "pull")
     async with jetstream(stand) as js:
         for consumer in await js.consumers_info(STREAM):
             await js.delete_consumer(STREAM, consumer.name)
-    await stand.until(
-        lambda: all(
-            logged(stand, "bridge.interrupted")[instance.server]
-            >= before[instance.server] + processes(instance)
-            for instance in stand.instances
-        ),
-        "every process to log the loss of its consumer",
-    )
+    incident.healed = stand.now()
+    await consumers_lost(stand, *before)
 
 
 async def purged(stand: Stand, incident: Incident, rng: Random) -> None:
@@ -67,11 +94,11 @@ async def purged(stand: Stand, incident: Incident, rng: Random) -> None:
     assert await replayed(first, key), "it was not kept"
     async with jetstream(stand) as js:
         await js.purge_stream(STREAM)
-    incident.destroyed = stand.now()
+    incident.destroyed = incident.healed = stand.now()
     for instance in stand.instances:
         while await replayed(instance, key):
             waited = stand.now() - incident.destroyed
-            assert waited < 60, "what was purged is still replayed"
+            assert waited < FORGOTTEN_SECONDS, "what was purged is still replayed"
 
 
 async def replayed(instance: Instance, environment: str) -> bool:
@@ -82,30 +109,35 @@ async def replayed(instance: Instance, environment: str) -> bool:
 
 
 async def deleted(stand: Stand, incident: Incident, rng: Random) -> None:
-    before = logged(stand, "stream.created")
+    created = logged(stand, "stream.created").total()
+    before = logged(stand, "bridge.interrupted"), await errors(stand, "pull")
     async with jetstream(stand) as js:
         await js.delete_stream(STREAM)
-    incident.destroyed = stand.now()
+    incident.destroyed = incident.healed = stand.now()
     await stand.until(
-        lambda: logged(stand, "stream.created").total() > before.total(),
+        lambda: logged(stand, "stream.created").total() > created,
         "the stream to be created again",
     )
+    await consumers_lost(stand, *before)
 
 
 async def reconfigured(stand: Stand, incident: Incident, rng: Random) -> None:
     before = logged(stand, "stream.updated")
+    counted = await errors(stand, "create_jetstream")
     async with jetstream(stand) as js:
         config = (await js.stream_info(STREAM)).config
         # Publishes are refused until it is followed.
         await js.update_stream(
             config.evolve(subjects=["elsewhere.>"], max_age=60, duplicate_window=30)
         )
+        incident.healed = stand.now()
         await stand.until(
             lambda: logged(stand, "stream.updated").total() > before.total(),
             "the stream to be brought up to date",
         )
         config = (await js.stream_info(STREAM)).config
         assert (config.subjects, config.max_age) == ([SUBJECT + ">"], 3600), config
+    assert await errors(stand, "create_jetstream") - counted, "it was not counted"
 
 
 async def out_of_storage(stand: Stand, incident: Incident, rng: Random) -> None:
@@ -161,6 +193,7 @@ async def foreign(stand: Stand, incident: Incident, rng: Random) -> None:
         f"{prefix}.{'k' * 200}": b'{"updated_at":1}',
     }
     before = logged(stand, "update.skipped")
+    counted = await errors(stand, "read")
     interrupted = logged(stand, "bridge.interrupted", "bridge.failed")
     client = await stand.client()
     try:
@@ -171,6 +204,7 @@ async def foreign(stand: Stand, incident: Incident, rng: Random) -> None:
         raise AssertionError("the foreign messages were not sent") from error
     finally:
         await client.close()
+    incident.healed = stand.now()
     await stand.until(
         lambda: all(
             logged(stand, "update.skipped")[instance.server]
@@ -179,6 +213,9 @@ async def foreign(stand: Stand, incident: Incident, rng: Random) -> None:
         ),
         "every process to skip every foreign message",
     )
+    more = await errors(stand, "read") - counted
+    for instance in stand.instances:
+        assert more[instance.server] == len(messages) * processes(instance), more
     assert logged(stand, "bridge.interrupted", "bridge.failed") == interrupted
 
 

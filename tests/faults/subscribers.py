@@ -5,6 +5,7 @@ import json
 from random import Random
 
 from tests.faults.ledger import Account, Connection
+from tests.faults.numbers import number_of
 from tests.support.streams import Stream
 
 RETRY_SECONDS = 1.0
@@ -43,7 +44,8 @@ class SdkSubscriber:
             while True:
                 block = await stream.next_block(SILENCE_SECONDS)
                 if block.startswith("event:"):
-                    connection.events.append((_now(), number_in(block)))
+                    number = number_of(self._account.environment, updated_at_in(block))
+                    connection.events.append((_now(), number))
         except EOFError:
             connection.clean = stream.ended
         except TimeoutError:
@@ -54,12 +56,12 @@ class SdkSubscriber:
             connection.closed = _now()
 
 
-def number_in(block: str) -> int:
-    """The update in an event of the stream."""
+def updated_at_in(block: str) -> int:
+    """What an event of the stream says."""
     data = block.split("\n")[1].removeprefix("data: ")
-    number = json.loads(data)["updated_at"]
-    assert isinstance(number, int), block
-    return number
+    updated_at = json.loads(data)["updated_at"]
+    assert isinstance(updated_at, int), block
+    return updated_at
 
 
 def _now() -> float:

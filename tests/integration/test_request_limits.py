@@ -16,7 +16,8 @@ from realtime.server.request_limits import (
     REQUEST_BYTES,
     REQUEST_SECONDS,
 )
-from tests.support.malformed import LIVEZ, MALFORMED, STREAM
+from realtime.views import ANSWER_SECONDS
+from tests.support.malformed import LIVEZ, MALFORMED, QUEUE_CHANGE, STREAM
 from tests.support.raw_http import chunked
 from tests.support.service import Service, running_service
 from tests.support.streams import Stream, event
@@ -166,6 +167,31 @@ def test_request__trickles__closed_in_time(limited: Service) -> None:
 
         # Then
         assert received.startswith(b"HTTP/1.1 408 ")
+
+
+def test_queue_change__body_trickles__408_while_the_task_processor_waits(
+    limited: Service,
+) -> None:
+    # Given
+    with connected(limited) as client:
+        client.settimeout(0.1)
+        began = time.monotonic()
+        received = b""
+
+        # When: a byte now and then
+        client.sendall(QUEUE_CHANGE + b"Content-Length: 4096\r\n\r\n")
+        while not received and time.monotonic() - began < REQUEST_SECONDS:
+            client.sendall(b" ")
+            with suppress(TimeoutError):
+                received = client.recv(1000)
+
+        # Then
+        waited = time.monotonic() - began
+        assert ANSWER_SECONDS - 0.1 < waited < ANSWER_SECONDS + LATE_SECONDS
+        assert received.startswith(b"HTTP/1.1 408 ")
+        assert b"The body did not arrive within 1.7 s." in received
+        client.settimeout(30)
+        assert until_closed(client) == b""
 
 
 def test_pipeline__too_many__closed(limited: Service) -> None:

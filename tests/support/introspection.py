@@ -9,7 +9,7 @@ from collections import Counter
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import JsonResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from flagsmith_sse.settings import *  # noqa: F403  Django's way to extend settings
 from realtime.subscriber import Subscriber
@@ -50,7 +50,8 @@ async def cancel(request: ASGIRequest, name: str) -> JsonResponse:
     return JsonResponse({"cancelled": task.cancel()})
 
 
-urlpatterns: list[URLPattern] = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("introspection", introspect),
     path("cancel/<str:name>", cancel),
+    path("", include("flagsmith_sse.urls")),
 ]

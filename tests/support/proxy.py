@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Forwards to `target` (a URL) unless it is cut or frozen; `url` is its own.
+    """Forwards to `target` (a URL), unless it is cut or frozen; `url` is its own.
 
     It runs on an event loop of its own, so that a test may block.
     """
@@ -35,6 +35,9 @@ class Proxy:
     def freeze(self) -> None:
         """Forward nothing more, and close nothing, as a network that is down."""
         self._loop.call_soon_threadsafe(self._flows.clear)
+
+    def thaw(self) -> None:
+        self._loop.call_soon_threadsafe(self._flows.set)
 
     def run(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)

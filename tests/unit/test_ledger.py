@@ -12,6 +12,7 @@ from tests.faults.ledger import (
     Ledger,
     Published,
 )
+from tests.faults.numbers import number_of, updated_at
 
 
 def update(number: int, at: float, status: int = 202) -> Published:
@@ -61,6 +62,17 @@ def test_violations__seen_late_but_soon_after_a_fault__none() -> None:
     fault = Incident("kill", 20, healed=27, caught_up=28, over=29)
     seen = Connection(0, [(10.1, 1), (27.9, 2), (30.1, 3)])
     assert rules(ledger_of(THREE, seen, incidents=[fault]), 3) == []
+
+
+@pytest.mark.parametrize(
+    ("begun", "found"), [(21.5, []), (22.5, ["lost"]), (26, ["lost"])]
+)
+def test_violations__not_seen_before_a_fault__excused_only_just_before_it(
+    begun: float, found: list[str]
+) -> None:
+    fault = Incident("kill", begun, healed=27, caught_up=28, over=29)
+    seen = Connection(0, [(10.1, 1), (27.9, 2), (30.1, 3)])
+    assert rules(ledger_of(THREE, seen, incidents=[fault]), 3) == found
 
 
 def test_violations__made_up_for_by_a_later_one_after_a_fault__lost() -> None:
@@ -113,6 +125,18 @@ def test_violations__never_published__invented() -> None:
     assert "invented" in found
 
 
+@pytest.mark.parametrize("other", ["environment-1", "environment-2"])
+def test_violations__another_environments__invented(other: str) -> None:
+    ours = "environment-0"
+    seen = Connection(0, [(10.1, 1), (20.1, 2), (30.1, 3)])
+    seen.events.insert(2, (20.2, number_of(ours, updated_at(other, 2))))
+    assert "invented" in rules(ledger_of(THREE, seen, incidents=[]), 3)
+
+
+def test_number_of__its_own__as_it_was_published() -> None:
+    assert number_of("environment-0", updated_at("environment-0", 7)) == 7
+
+
 def test_violations__refused_and_seen_all_the_same__none() -> None:
     published = [update(1, 10), update(2, 20, status=503), update(3, 30)]
     seen = Connection(0, [(10.1, 1), (30.1, 3), (31, 2)])
@@ -162,6 +186,27 @@ def test_violations__answer_too_late__unanswered_whatever_there_is() -> None:
     assert found == ["unanswered"]
 
 
+@pytest.mark.parametrize(("seen_at", "behind"), [(20.5, True), (30.005, False)])
+def test_behind__unacknowledged_seen_last__unless_it_may_have_been_stored_last(
+    seen_at: float, behind: bool
+) -> None:
+    published = [update(1, 10), update(2, 20, status=503), update(3, 30)]
+    seen = Connection(0, [(10.1, 1), (seen_at, 2)])
+    ledger = ledger_of(published, seen, incidents=[])
+    assert ledger.behind() == (ledger.accounts if behind else [])
+
+
+@pytest.mark.parametrize(("seen", "behind"), [([], True), ([1, 2], True), ([3], False)])
+def test_behind__last_acknowledged__until_it_was_seen(
+    seen: list[int], behind: bool
+) -> None:
+    connection = Connection(
+        0, [(THREE[number - 1].answered, number) for number in seen]
+    )
+    ledger = ledger_of(THREE, connection, incidents=[])
+    assert bool(ledger.behind()) == behind
+
+
 def test_ended__streams_that_ended_in_the_incident__only_those() -> None:
     fault = Incident("kill", 20, healed=21, caught_up=22, over=23)
     ended, later, still = (Connection(0, closed=at) for at in (21, 25, inf))
@@ -174,3 +219,11 @@ def test_outage__publishes_failed__from_the_first_to_the_answer_of_the_last() ->
     published = [update(1, 10, 503), update(2, 20), update(3, 30, 503)]
     ledger = ledger_of(published, Connection(0), incidents=[fault])
     assert ledger.outage(fault) == pytest.approx(20.01)
+
+
+def test_outage__several_steps__of_the_worst_of_them() -> None:
+    fault = Incident("rolled", 5, healed=35, caught_up=40, over=41, steps=[6, 15, 25])
+    failing = (7, 10, 16, 22, 26, 27)
+    published = [update(n, at, 503) for n, at in enumerate(failing, start=1)]
+    ledger = ledger_of(published, Connection(0), incidents=[fault])
+    assert ledger.outage(fault) == pytest.approx(6.01)
