@@ -38,6 +38,12 @@ class StreamProtocol(LimitedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.broke = exc is not None
         super().connection_lost(exc)
+        # The request's references back to here would leave it to the garbage collector,
+        # which stops everything for a second when thousands of clients have come and
+        # gone at once.
+        self._unset_keepalive_if_required()
+        self.pipeline.clear()
+        self.cycle = self.scope = self._answering = None  # type: ignore[assignment]  # as uvicorn itself has them at first
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()

@@ -5,6 +5,8 @@ import secrets
 import socket
 from pathlib import Path
 
+import requests
+
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.support.service import running_service
 from tests.support.streams import Stream
@@ -41,6 +43,33 @@ async def test_streams__200_opened_and_closed__leave_nothing(
         assert during["subscribers"] == during["on_the_wheel"] == STREAMS
         assert during["environments"] == STREAMS // 2
         await asyncio.to_thread(eventually, lambda: service.introspect() == before)
+
+
+async def test_streams__200_opened_and_closed__nothing_for_the_garbage_collector(
+    shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given: on Daphne it is Twisted's and Daphne's to leave what they leave
+    with running_service(
+        *("serve", shared_nats.url, tmp_path),
+        DJANGO_SETTINGS_MODULE="tests.support.introspection",
+    ) as service:
+        service.await_ready()
+        collect = f"{service.url}/collect"
+        await asyncio.to_thread(requests.get, collect)
+
+        # When
+        streams = [Stream(service.stream_url(environment)) for _ in range(STREAMS)]
+        for stream in streams:
+            await stream.__aenter__()
+        for stream in streams:
+            await stream.__aexit__(None, None, None)
+        await asyncio.to_thread(
+            eventually, lambda: service.metric("flagsmith_sse_subscribers") == 0
+        )
+
+        # Then: no more than Django's own requests leave
+        response = await asyncio.to_thread(requests.get, collect)
+        assert response.json()["collected"] < 5 * STREAMS
 
 
 async def test_streams__held_and_given_up__leave_nothing(

@@ -44,6 +44,11 @@ async def introspect(request: ASGIRequest) -> JsonResponse:
     )
 
 
+async def collect(request: ASGIRequest) -> JsonResponse:
+    """How many objects only the garbage collector could free, since it last ran."""
+    return JsonResponse({"collected": gc.collect()})
+
+
 async def cancel(request: ASGIRequest, name: str) -> JsonResponse:
     """Cancel the task of that name."""
     [task] = [task for task in asyncio.all_tasks() if task.get_name() == name]
@@ -52,6 +57,7 @@ async def cancel(request: ASGIRequest, name: str) -> JsonResponse:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("introspection", introspect),
+    path("collect", collect),
     path("cancel/<str:name>", cancel),
     path("", include("flagsmith_sse.urls")),
 ]
