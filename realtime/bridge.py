@@ -265,7 +265,7 @@ class NatsBridge:
             self._seen.add(environment)
         self._read.inc()
         stored = nanoseconds / NANOSECONDS
-        latest = Latest(update, identity, session.expiry(stored))
+        latest = Latest(update, identity, session.expiry(stored), session.state.created)
         written = self._hub.broadcast(environment, latest)
         self._responder.delivered(environment, update, written)
         if written:

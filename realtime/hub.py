@@ -46,19 +46,36 @@ class Latest:
     """An environment's latest update.
 
     `identity` (its sequence in the store and its time) tells this stored update from
-    any other, so that one which is read again is not sent again. `expires_at` is when
-    the store drops it (event loop's time).
+    any other, so that one which is read again is not sent again. `stream` tells a
+    stream from one of the same name that was made anew and counts from 1. `expires_at`
+    is when the store drops it (event loop's time).
     """
 
-    __slots__ = ("_frame", "expires_at", "identity", "update")
+    __slots__ = ("_frame", "expires_at", "identity", "stream", "update")
 
     def __init__(
-        self, update: Update, identity: tuple[int, int], expires_at: float
+        self,
+        update: Update,
+        identity: tuple[int, int],
+        expires_at: float,
+        stream: str = "",
     ) -> None:
         self.update = update
         self.identity = identity
         self.expires_at = expires_at
+        self.stream = stream
         self._frame: Frame | None = None
+
+    def follows(self, other: "Latest") -> bool:
+        """Whether this one was stored after `other`."""
+        # In one stream a later message has a higher number, or, if the end of the
+        # stream was lost with its server's machine, a later time.
+        sequence, nanoseconds = other.identity
+        return self.identity != other.identity and (
+            self.identity[0] > sequence
+            or self.identity[1] > nanoseconds
+            or self.stream != other.stream
+        )
 
     @property
     def frame(self) -> Frame:
@@ -186,10 +203,11 @@ class Hub:
         """Write an update to every subscriber of `environment` and keep it as the
         latest; returns how many were written to.
 
-        One that is already the latest is not written again.
+        One that is the latest already is not written again, nor is one from before it:
+        a replica of the store that was cut off may tell the past once more.
         """
         known = self._latest.get(environment)
-        if known is not None and known.identity == latest.identity:
+        if known is not None and not latest.follows(known):
             return 0
         self._latest.pop(environment, None)
         self._latest[environment] = latest

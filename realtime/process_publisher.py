@@ -32,6 +32,7 @@ class ProcessPublisher:
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
         self._connection: asyncio.Task[tuple[FastClient, Publisher]] | None = None
+        self._leaving: asyncio.Task[None] | None = None
         # A daemon: whoever waits for an update keeps the process alive.
         self._thread = threading.Thread(
             target=self._run, name="realtime-publisher", daemon=True
@@ -79,7 +80,16 @@ class ProcessPublisher:
                         error = unavailable
                         await asyncio.sleep(jittered(RETRY_SECONDS))
         except TimeoutError:
+            self._leave()
             raise error from None
+
+    def _leave(self) -> None:
+        """Have the next update make a new connection: a server that does not confirm
+        may be cut off from its cluster, and keep its clients all the same."""
+        if self._connection is not None and _stands(self._connection):
+            client, _ = self._connection.result()
+            self._connection = None
+            self._leaving = self._loop.create_task(close(client))
 
     async def _connected(self) -> Publisher:
         """The publisher of a connection that stands. Raises `NatsUnavailable`."""

@@ -45,12 +45,14 @@ _FIXED: Final = ("retention", "storage", "deny_delete", "deny_purge")
 class StreamState:
     """`max_age`: seconds for which an update is kept; 0: without limit. `now`: the
     server's clock, as Unix seconds, when it answered. `first_sequence`: that of the
-    oldest message it holds, or will hold. `changed`: whether it had to be created or
+    oldest message it holds, or will hold. `created`: when it was made, as the server
+    writes it. `changed`: whether it had to be created or
     brought up to date."""
 
     max_age: float
     now: float
     first_sequence: int
+    created: str
     changed: bool
 
 
@@ -121,6 +123,7 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
         max_age=info["config"]["max_age"] / NANOSECONDS,
         now=_unix(info["ts"]),
         first_sequence=info["state"]["first_seq"],
+        created=info["created"],
         changed=changed,
     )
 

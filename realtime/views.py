@@ -9,7 +9,6 @@ from typing import Final
 from realtime import metrics
 from realtime.asgi import Receive, Scope, environment_in, service_in
 from realtime.authentication import TokenAuthentication
-from realtime.batched_counter import BatchedCounter
 from realtime.environments import is_environment_key
 from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
 from realtime.http import (
@@ -35,15 +34,9 @@ class QueueChangeView(View):
 
     methods = ("POST",)
 
-    def __init__(self) -> None:
-        self._answered = {
-            int(status): BatchedCounter(counter)
-            for status, counter in metrics.publish_requests.items()
-        }
-
     async def answer(self, scope: Scope, receive: Receive) -> Response:
         response = await super().answer(scope, receive)
-        self._answered[response.status].inc()
+        metrics.publish_requests[str(int(response.status))].inc()
         return response
 
     async def handle(self, scope: Scope, receive: Receive) -> Response:

@@ -25,6 +25,7 @@ from realtime.server.embedded_nats import EmbeddedNats
 from tests.support.environments import INVALID_KEYS
 from tests.support.fresh import fresh_variables
 from tests.support.nats import NatsServer
+from tests.support.proxy import running_proxy
 from tests.support.service import ROOT, Service, running_service
 from tests.support.streams import Stream, event
 
@@ -177,6 +178,30 @@ def test_publish__nats_hangs__failed_in_time(
         assert time.monotonic() - began < 0.5 + LATE_SECONDS
     finally:
         with_stream.signal(signal.SIGCONT)
+
+
+def test_publish__not_confirmed__next_one_on_a_new_connection(
+    publish: Publish,
+    publish_to: Callable[[str], None],
+    with_stream: NatsServer,
+    environment: str,
+) -> None:
+    # Given
+    with running_proxy(with_stream.url) as proxy:
+        publish_to(proxy.url)
+        publish(environment, 1)
+        [before] = with_stream.connections()
+        proxy.freeze()
+        with pytest.raises(PublishFailed, match="in time"):
+            publish(environment, 2, timeout=0.5)
+
+        # When: sooner than pings would tell
+        proxy.thaw()
+        publish(environment, 3, timeout=2)
+
+        # Then
+        after = {connection["cid"] for connection in with_stream.connections()}
+        assert after != {before["cid"]}
 
 
 def test_publish__no_stream_yet__failed_with_the_reason(

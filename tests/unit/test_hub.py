@@ -156,6 +156,47 @@ def test_broadcast__same_update_read_again__not_written_again(hub: Hub) -> None:
     assert subscriber.frames == [FIRST]
 
 
+def test_broadcast__one_from_before_the_latest__not_written(hub: Hub) -> None:
+    # Given
+    subscriber = Recorder()
+    hub.subscribe("a", subscriber)
+    hub.broadcast("a", Latest(TWO, (2, 20), 9999))
+
+    # When: a replica that was cut off from the others is read
+    written = hub.broadcast("a", Latest(ONE, (1, 10), 9999))
+
+    # Then
+    assert written == 0
+    assert subscriber.frames == [SECOND]
+    assert hub.subscribe("a", Recorder()) == SECOND
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        # The stream was made anew, on a machine whose clock is behind.
+        Latest(ONE, (1, 10), 9999, "another"),
+        # The end of the stream was lost with its server's machine.
+        Latest(ONE, (1, 30), 9999),
+        # The clock of the server that leads the stream now is behind.
+        Latest(ONE, (3, 10), 9999),
+    ],
+)
+def test_broadcast__only_number_or_time_before_the_latest__written(
+    hub: Hub, other: Latest
+) -> None:
+    # Given
+    subscriber = Recorder()
+    hub.subscribe("a", subscriber)
+    hub.broadcast("a", Latest(TWO, (2, 20), 9999))
+
+    # When
+    hub.broadcast("a", other)
+
+    # Then
+    assert subscriber.frames == [SECOND, FIRST]
+
+
 def test_broadcast__equal_update_published_anew__written_again(hub: Hub) -> None:
     # Given
     subscriber = Recorder()
