@@ -46,8 +46,7 @@ class StreamState:
     """`max_age`: seconds for which an update is kept; 0: without limit. `now`: the
     server's clock, as Unix seconds, when it answered. `first_sequence`: that of the
     oldest message it holds, or will hold. `created`: when it was made, as the server
-    writes it. `changed`: whether it had to be created or
-    brought up to date."""
+    writes it. `changed`: whether it had to be created or brought up to date."""
 
     max_age: float
     now: float

@@ -17,7 +17,7 @@ PACKAGES = ("django", "channels", "daphne", "uvicorn", "uvloop", "nats-py")
 
 def table(results: list[Result]) -> str:
     """A Markdown table, one row a scenario."""
-    head = ["| scenario | measured | must | aim | |", "|---|---|---|---|---|"]
+    head = ["| scenario | measured | must | aim | | on |", "|---|---|---|---|---|---|"]
     return "\n".join([*head, *map(row, results)])
 
 
@@ -26,7 +26,11 @@ def row(result: Result) -> str:
         "" if value is None else f"{value:,.{decimals(value)}f} {result.unit}"
         for value in (result.value, result.must, result.aim)
     )
-    return f"| {result.scenario} | **{measured}** | {must} | {aim} | {result.verdict} |"
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    return (
+        f"| {result.scenario} | **{measured}** | {must} | {aim} | {result.verdict} "
+        f"| {today} |"
+    )
 
 
 def decimals(value: float) -> int:
@@ -36,8 +40,8 @@ def decimals(value: float) -> int:
 
 
 def surroundings(rounds: int) -> str:
-    """The date, how often was measured, the machine and the versions."""
-    return f"{datetime.now(UTC):%Y-%m-%d}, medians of {rounds}. {machine()}"
+    """How often was measured, the machine and the versions."""
+    return f"Medians of {rounds}. {machine()}"
 
 
 def machine() -> str:
