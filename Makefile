@@ -37,7 +37,8 @@ faults-short: set-up-tests ## Two minutes of faults under the ledger
 faults: set-up-tests ## Ten minutes of all faults; writes docs/reliability.md
 	$(BIN)/python -m tests.faults --minutes 10
 
-bench: set-up-tests ## Measure fan-out, publishing, memory; writes docs/benchmarks.md
+bench: $(VENV)/dev.done ## Measure fan-out, publishing, memory; writes docs/benchmarks.md
+	$(BIN)/python -m tests.set_up bench
 	$(BIN)/python -m tests.bench
 
 screenshots: set-up-tests ## Draw the admin's pages into docs/images

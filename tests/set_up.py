@@ -1,5 +1,5 @@
 """Install what the tests need besides Python packages, or say what to install:
-`python -m tests.set_up`."""
+`python -m tests.set_up`; with `bench` also what `make bench` needs."""
 
 import os
 import shutil
@@ -20,11 +20,20 @@ DEBIAN_PACKAGES = {
 }
 """Each program and the Debian package that brings it."""
 
+BENCH_PACKAGES = {"gcc": "gcc", "wrk": "wrk"}
+NCHAN = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+"""What the service is compared with; where it is not, it is left out."""
+
 
 def main() -> None:
-    missing = [program for program in DEBIAN_PACKAGES if not shutil.which(program)]
+    needed = DEBIAN_PACKAGES
+    if "bench" in sys.argv:
+        needed = needed | BENCH_PACKAGES
+        if not NCHAN.exists():
+            install(["libnginx-mod-nchan"])
+    missing = [program for program in needed if not shutil.which(program)]
     if missing:
-        install([DEBIAN_PACKAGES[program] for program in missing])
+        install([needed[program] for program in missing])
     if still := [program for program in missing if not shutil.which(program)]:
         sys.exit(f"The tests need {' and '.join(still)}: install them and try again.")
     installed = SDKS / "node_modules" / ".package-lock.json"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.bench import report
 from tests.bench.rows import ROWS, Bench, Result
+from tests.set_up import NCHAN
 
 
 def main() -> None:
@@ -43,8 +44,8 @@ def main() -> None:
         if not shutil.which(program):
             sys.exit(f"make bench needs {program}: install it and try again.")
     chosen = options.rows or list(ROWS)
-    if not shutil.which("nginx"):
-        print("There is no nginx: the comparison with nchan is left out.")
+    if not (shutil.which("nginx") and NCHAN.exists()):
+        print("There is no nginx with nchan: the comparison with it is left out.")
         chosen = [row for row in chosen if row != "nchan"]
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as folder:
