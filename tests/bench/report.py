@@ -26,11 +26,14 @@ def row(result: Result) -> str:
         "" if value is None else f"{value:,.{decimals(value)}f} {result.unit}"
         for value in (result.value, result.must, result.aim)
     )
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
     return (
         f"| {result.scenario} | **{measured}** | {must} | {aim} | {result.verdict} "
-        f"| {today} |"
+        f"| {today()} |"
     )
+
+
+def today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 def decimals(value: float) -> int:
@@ -70,8 +73,11 @@ def write(results: list[Result], rounds: int) -> None:
 
 def update(results: list[Result]) -> None:
     """Replace the rows of these scenarios in docs/benchmarks.md, and no other; a new
-    one comes last."""
+    one comes last. The page says on which machine they were measured."""
     text = PAGE.read_text()
+    about = f"Rows of {today()}: {machine()}"
+    if about not in text:
+        text = text.replace("\n\n| scenario", f"\n\n{about}\n\n| scenario", 1)
     for result in results:
         old = rf"^\| {re.escape(result.scenario)} \|.*$"
         text, known = re.subn(old, row(result), text, flags=re.MULTILINE)
