@@ -18,6 +18,7 @@ SETTINGS = RealtimeSettings(authentication_tokens=("t",))
 GOOD: dict[str, Any] = {
     "config": expected_config(SETTINGS),
     "state": {"first_seq": 1},
+    "created": "2026-01-01T00:00:00Z",
     "ts": "2026-01-01T00:00:00Z",
 }
 LEADERLESS = {
