@@ -11,6 +11,7 @@ from random import Random
 import nats
 import nats.errors
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 
 from tests.faults.cluster import Cluster
 from tests.faults.instances import Instance
@@ -211,25 +212,32 @@ class Stand:
 
     async def _stored(self) -> dict[str, int]:
         """Each environment's last update in JetStream."""
-        client = await self.client()
-        try:
-            stored = {}
-            for environment in self.publishers:
-                message = await client.jetstream().get_last_msg(
-                    "environments-stream", f"flagsmith.environment.{environment}"
-                )
-                assert message.data is not None
-                updated_at = json.loads(message.data)["updated_at"]
-                stored[environment] = number_of(environment, updated_at)
-            return stored
-        finally:
-            await client.close()
+        deadline = self.now() + GIVE_UP_SECONDS
+        while True:
+            client = await self.client()
+            try:
+                js = client.jetstream()
+                return {name: await last_stored(js, name) for name in self.publishers}
+            except nats.errors.Error:  # there is no leader for a moment
+                if self.now() > deadline:
+                    raise
+            finally:
+                await client.close()
+            await asyncio.sleep(0.2)
 
     async def close(self) -> None:
         tasks = [*self._publishing, *self._tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def last_stored(js: JetStreamContext, environment: str) -> int:
+    message = await js.get_last_msg(
+        "environments-stream", f"flagsmith.environment.{environment}"
+    )
+    assert message.data is not None
+    return number_of(environment, json.loads(message.data)["updated_at"])
 
 
 @asynccontextmanager
