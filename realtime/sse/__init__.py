@@ -1,0 +1,4 @@
+"""Open event streams and what is written to them.
+
+It knows nothing of NATS or Django.
+"""
