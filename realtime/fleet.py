@@ -196,6 +196,7 @@ def _as_wanted(
                 stream_storage=one.storage,
                 stream_replicas=one.replicas,
                 stream_max_age=one.max_age,
+                stream_max_bytes=one.max_bytes,
             )
         )
         for one in wanted

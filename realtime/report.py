@@ -49,11 +49,12 @@ class LatestUpdate(Struct, frozen=True):
 
 class StreamSettings(Struct, frozen=True):
     """What an instance wants of the stream, of all that settings decide; `max_age` is
-    in seconds, and JetStream knows no more than that."""
+    in seconds, and JetStream knows no more than that; `max_bytes` 0 is no limit."""
 
     storage: Text
     replicas: Count
     max_age: Annotated[float, Meta(ge=0, le=9e9)]
+    max_bytes: Count = 0
 
 
 class Quantiles(Struct, frozen=True):

@@ -82,6 +82,7 @@ class Reporter:
                 storage=service.settings.stream_storage,
                 replicas=service.settings.stream_replicas,
                 max_age=service.settings.stream_max_age,
+                max_bytes=service.settings.stream_max_bytes,
             ),
             subscribers=hub.subscribers,
             subscribers_limit=service.settings.max_subscribers,

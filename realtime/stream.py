@@ -40,6 +40,13 @@ NANOSECONDS: Final = 10**9
 # What the server refuses to change on a stream that exists.
 _FIXED: Final = ("retention", "storage", "deny_delete", "deny_purge")
 
+_HINTS: Final = {
+    10113: ". Set NATS_STREAM_MAX_BYTES to a limit that the account allows.",
+    10122: ". Set NATS_STREAM_MAX_BYTES to what the account allows, or less.",
+}
+"""What to do about an error of JetStream, by its code: the account demands a limit of
+bytes; ours is above the account's."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
@@ -65,6 +72,7 @@ def expected_config(settings: RealtimeSettings) -> dict[str, Any]:
         "discard": "old",
         "max_msgs_per_subject": 1,
         "max_age": max_age,
+        "max_bytes": settings.stream_max_bytes or -1,
         # JetStream refuses a window longer than the age.
         "duplicate_window": min(DUPLICATE_WINDOW_SECONDS * NANOSECONDS, max_age),
         "storage": settings.stream_storage,
@@ -111,8 +119,8 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
                 f"{json.dumps(expected[name])}"
                 for name in fixed
             )
-            + ", which cannot be changed: delete it, or set SSE_STREAM_STORAGE to what "
-            "it has"
+            + ", which cannot be changed: delete it, or set NATS_STREAM_STORAGE to "
+            "what it has"
         )
     if different:
         info = await _change(client, "UPDATE", {**current, **expected})
@@ -159,8 +167,10 @@ async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str
         # A cluster without a leader refuses everything.
         passing = isinstance(error, nats.js.errors.ServiceUnavailableError)
         refused = NatsUnavailable if passing else StreamIncompatible
+        hint = _HINTS.get(error.err_code or 0, "")
         raise refused(
-            f"NATS refuses to {verb.lower()} the stream {STREAM}: {error.description}"
+            f"NATS refuses to {verb.lower()} the stream {STREAM}: "
+            f"{error.description}{hint}"
         ) from error
 
 

@@ -122,8 +122,8 @@ async def test_gather__process_with_other_settings__judged_by_the_instances_sett
     asking = RealtimeSettings(nats_servers=(nats.url,))
     with running_service(
         *("serve", nats.url, tmp_path),
-        SSE_STREAM_STORAGE="memory",
-        SSE_STREAM_MAX_AGE_SECONDS="60",
+        NATS_STREAM_STORAGE="memory",
+        NATS_STREAM_MAX_AGE_SECONDS="60",
     ) as service:
         service.await_ready()
 

@@ -140,7 +140,7 @@ def test_stream__more_replicas_than_servers__refused_with_the_reason(
 ) -> None:
     # When
     with running_service(
-        "serve", nats.url, tmp_path, SSE_STREAM_REPLICAS="3"
+        "serve", nats.url, tmp_path, NATS_STREAM_REPLICAS="3"
     ) as service:
         [refusal, *_] = eventually(
             lambda: service.events("bridge.interrupted"), what="the refusal"
@@ -148,6 +148,44 @@ def test_stream__more_replicas_than_servers__refused_with_the_reason(
 
         # Then
         assert "replicas > 1 not supported" in refusal["reason"]
+
+
+BYTES_DEMANDED = """
+jetstream {}
+accounts { A {
+  users: [{user: u, password: p}]
+  jetstream { max_memory: 10M, max_store: 10M, max_bytes_required: true }
+} }
+no_auth_user: u
+"""
+
+
+@pytest.mark.parametrize("limit", ["0", "1048576"])
+def test_stream__account_demands_a_limit_of_bytes__made_with_the_setting_for_it(
+    tmp_path: Path, limit: str
+) -> None:
+    # Given
+    config = tmp_path / "nats.conf"
+    config.write_text(BYTES_DEMANDED)
+    nats = NatsServer(tmp_path / "nats", arguments=["-c", str(config)])
+    nats.start()
+    try:
+        # When
+        with running_service(
+            "serve", nats.url, tmp_path, NATS_STREAM_MAX_BYTES=limit
+        ) as service:
+            if limit == "0":
+                [refusal, *_] = eventually(
+                    lambda: service.events("bridge.interrupted"), what="the refusal"
+                )
+                # Then
+                assert "Set NATS_STREAM_MAX_BYTES" in refusal["reason"]
+                return
+            service.await_ready()
+        # Then
+        assert nats.stream()["config"]["max_bytes"] == int(limit)
+    finally:
+        nats.stop()
 
 
 async def test_stream__update_dropped_by_age__later_subscriber_gets_nothing(
@@ -158,7 +196,7 @@ async def test_stream__update_dropped_by_age__later_subscriber_gets_nothing(
         server,
         nats.url,
         tmp_path,
-        SSE_STREAM_MAX_AGE_SECONDS="1.5",
+        NATS_STREAM_MAX_AGE_SECONDS="1.5",
         SSE_KEEPALIVE_SECONDS="1",
     ) as service:
         service.await_ready()
