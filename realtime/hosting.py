@@ -68,6 +68,8 @@ class ServiceMiddleware:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # Where neither lifespan nor Twisted has started it, the first request does.
         self._service.start()
+        if self._service.local_address is None:
+            self._service.note_address(scope)
         scope[SERVICE] = self._service
         application: Awaitable[None] = self._application(scope, receive, send)
         return application

@@ -139,6 +139,10 @@ class Hub:
             key=itemgetter(1),
         )
 
+    def latest_of(self, environment: str) -> Latest | None:
+        """The latest update of `environment`, if there is one."""
+        return self._latest.get(environment)
+
     def latest(self, count: int) -> list[tuple[str, Latest]]:
         """The `count` newest updates, the newest first, and their environments."""
         return list(islice(reversed(self._latest.items()), count))
