@@ -187,8 +187,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         graph(
             "Updates that wait for NATS",
-            "Taken from publishers while JetStream could not store them. Nobody is told "
-            "of them until it has.",
+            "Taken from publishers while JetStream could not store them. Nobody is "
+            "told of them until it has.",
             by("instance", f"flagsmith_sse_outbox_updates{OURS}"),
             COUNT,
         ),
