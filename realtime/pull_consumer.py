@@ -14,8 +14,9 @@ from nats.js import api
 from realtime import metrics
 from realtime.connection import describe
 from realtime.exceptions import NatsUnavailable
+from realtime.jetstream.stream_config import NANOSECONDS
 from realtime.nats_client import FastClient
-from realtime.stream import API_SECONDS, NANOSECONDS, STREAM
+from realtime.stream import API_SECONDS, STREAM
 
 BATCH: Final = 1000
 """Messages asked for at a time; more are asked for when half of them have come."""

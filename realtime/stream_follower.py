@@ -8,9 +8,10 @@ import structlog
 from nats.aio.client import Client
 
 from realtime import metrics
-from realtime.conf import RealtimeSettings, jittered
+from realtime.conf import jittered
 from realtime.exceptions import NatsUnavailable, StreamIncompatible
-from realtime.stream import StreamState, ensure_stream
+from realtime.jetstream.stream_keeper import StreamKeeper
+from realtime.stream import StreamState
 
 logger = structlog.get_logger("sse")
 
@@ -25,11 +26,11 @@ leader."""
 
 async def follow_stream(
     client: Client,
-    settings: RealtimeSettings,
+    keeper: StreamKeeper,
     on_state: Callable[[StreamState], None],
 ) -> None:
-    """For ever, make the stream again if it was deleted, bring it up to date if it was
-    reconfigured, and call `on_state` with what it is.
+    """For ever, make the stream again if it was deleted, restore what was changed of
+    what the service needs, and call `on_state` with what it is.
 
     One that cannot be brought up to date is used as long as it works: what cannot be
     changed is refused at the next start.
@@ -43,7 +44,7 @@ async def follow_stream(
     while True:
         await asyncio.sleep(AGAIN_SECONDS if missed else jittered(FOLLOW_SECONDS))
         try:
-            state = await ensure_stream(client, settings)
+            state = await keeper.ensure(client)
         except NatsUnavailable:
             if missed:
                 raise

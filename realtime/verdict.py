@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from realtime.jetstream.stream_config import VARIABLES, Setting
 from realtime.report import InstanceReport, Sighting
 from realtime.stream_health import StreamHealth
 
@@ -87,10 +88,16 @@ def _degraded(
     for consumer in stream.consumers or ():
         if consumer.name in known and consumer.pending > BEHIND:
             yield f"{known[consumer.name]}: {consumer.pending} updates behind."
-    for setting in stream.differences:
+    for setting, who in _differences(stream, instances).items():
+        wanted = (
+            f", as {_named(who)} {'wants' if len(who) == 1 else 'want'} it "
+            f"({VARIABLES[setting.name]})"
+            if who
+            else ""
+        )
         yield (
             f"The stream's {setting.name} is {setting.actual} instead of "
-            f"{setting.expected}."
+            f"{setting.expected}{wanted}."
         )
     for replica in stream.replicas:
         if replica.offline:
@@ -99,6 +106,25 @@ def _degraded(
             yield f"The stream's replica on {replica.name} is not up to date."
     if stream.replicas and not any(replica.leads for replica in stream.replicas):
         yield "The stream has no leader."
+
+
+def _differences(
+    stream: StreamHealth, instances: Sequence[InstanceReport]
+) -> dict[Setting, list[str]]:
+    """What is otherwise than it should be, and the instances that want it so: none for
+    what all of them need, or where none says what it wants."""
+    telling = [one for one in instances if one.stream and not one.draining]
+    if not telling:
+        return {setting: [] for setting in stream.differences}
+    found: dict[Setting, list[str]] = {
+        setting: [] for setting in stream.differences if setting.name not in VARIABLES
+    }
+    for one in telling:
+        if one.stream is not None:
+            for setting in stream.compared_with(one.stream).differences:
+                if setting.name in VARIABLES:
+                    found.setdefault(setting, []).append(one.name)
+    return found
 
 
 def _unheard(instances: Sequence[InstanceReport]) -> str:
