@@ -23,6 +23,7 @@ from realtime.connection import CLOSE_SECONDS, close, connect, describe
 from realtime.environments import ALL_SUBJECTS, environment_of, subject_of
 from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
 from realtime.hub import Hub, Latest
+from realtime.jetstream.delivery_watch import Backlog, DeliveryWatch
 from realtime.jetstream.stream_config import NANOSECONDS
 from realtime.jetstream.stream_keeper import StreamKeeper
 from realtime.jetstream_publisher import Publisher, published_at
@@ -101,6 +102,7 @@ class NatsBridge:
         self._connected_before = False
         self._left: str | None = None
         self.stream = StreamKeeper(settings)
+        self.backlog = Backlog()
         self.was_ready = False
         """Whether the last session got as far as serving streams."""
         self.server: str | None = None
@@ -117,9 +119,9 @@ class NatsBridge:
     def not_ready(self) -> str | None:
         """Why updates do not flow now; None if they do."""
         if self._session is None:
-            return "NATS is not connected."
+            return self.backlog.stalled or "NATS is not connected."
         if not self._session.caught_up:
-            return "The latest updates have not been read yet."
+            return self.backlog.stalled or "The latest updates have not been read yet."
         return None
 
     async def run(self) -> None:
@@ -176,6 +178,7 @@ class NatsBridge:
                 start,
                 deliver=partial(self._deliver, session),
                 on_caught_up=lambda: self._catch_up(session, reread=reread),
+                trusted=self.backlog.stalled is None,
             )
             self._session = session
             self._seen.clear()
@@ -187,7 +190,12 @@ class NatsBridge:
             if client.is_closed:
                 raise NatsUnavailable("The connection to NATS was lost.")
             following = asyncio.create_task(
-                follow_stream(client, self.stream, partial(self._follow, session))
+                follow_stream(
+                    client,
+                    self.stream,
+                    DeliveryWatch(client, consumer, self.backlog),
+                    partial(self._follow, session),
+                )
             )
             following.add_done_callback(on_followed)
             try:
@@ -302,6 +310,8 @@ class NatsBridge:
             # Purged, deleted or lost with the store: it is not the latest any more.
             self._hub.forget(lambda environment, _: environment not in self._seen)
         session.caught_up = True
+        self.backlog.clear()
+        self.backlog.stalled = None
         self.was_ready = True
         metrics.nats_connected.set(1)
         if self._connected_before:

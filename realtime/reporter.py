@@ -77,6 +77,8 @@ class Reporter:
             last_error=error and error[:LONGEST_TEXT],
             last_error_at=error_at,
             sequence=bridge.sequence,
+            waiting=bridge.backlog.waiting,
+            waiting_since=bridge.backlog.since,
             stream=StreamSettings.of(service.settings),
             differences=bridge.stream.differences,
             subscribers=hub.subscribers,

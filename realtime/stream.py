@@ -17,6 +17,7 @@ from nats.aio.client import Client
 
 from realtime import metrics
 from realtime.connection import describe
+from realtime.environments import ALL_SUBJECTS
 from realtime.exceptions import NatsUnavailable, StreamIncompatible
 from realtime.jetstream.stream_config import (
     NANOSECONDS,
@@ -169,6 +170,25 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
     # The answer's time is read to the microsecond.
     published = nanoseconds / NANOSECONDS
     return abs(_unix(response["message"]["time"]) - published) < 0.001
+
+
+async def next_message(client: Client, sequence: int) -> int | None:
+    """The sequence of the first message from `sequence` on that the stream holds; None
+    if it holds none. Raises `NatsUnavailable`."""
+    try:
+        response = await _call_counted(
+            client,
+            f"STREAM.MSG.GET.{STREAM}",
+            {"seq": sequence, "next_by_subj": ALL_SUBJECTS},
+        )
+    except nats.js.errors.NotFoundError:
+        return None
+    except nats.js.errors.APIError as error:
+        raise NatsUnavailable(
+            f"NATS does not tell what the stream {STREAM} holds: {error.description}"
+        ) from error
+    found: int = response["message"]["seq"]
+    return found
 
 
 def _has_majority(info: dict[str, Any]) -> bool:

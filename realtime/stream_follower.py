@@ -1,6 +1,5 @@
 """Follows what others do to the stream while it is in use: nobody tells of it."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -10,6 +9,7 @@ from nats.aio.client import Client
 from realtime import metrics
 from realtime.conf import jittered
 from realtime.exceptions import NatsUnavailable, StreamIncompatible
+from realtime.jetstream.delivery_watch import DeliveryWatch
 from realtime.jetstream.stream_keeper import StreamKeeper
 from realtime.stream import StreamState
 
@@ -27,22 +27,26 @@ leader."""
 async def follow_stream(
     client: Client,
     keeper: StreamKeeper,
+    watch: DeliveryWatch,
     on_state: Callable[[StreamState], None],
 ) -> None:
     """For ever, make the stream again if it was deleted, restore what was changed of
-    what the service needs, and call `on_state` with what it is.
+    what the service needs, call `on_state` with what it is, and have the `watch` look
+    whether that is delivered.
 
     One that cannot be brought up to date is used as long as it works: what cannot be
     changed is refused at the next start.
 
     Raises `NatsUnavailable` if it cannot be looked at twice in a row: a server that was
     cut off from its cluster keeps its clients' connections and their consumers alive,
-    and nothing comes from it.
+    and nothing comes from it. So it does if the `watch` finds that nothing is
+    delivered.
     """
     missed = False
     refused = ""
     while True:
-        await asyncio.sleep(AGAIN_SECONDS if missed else jittered(FOLLOW_SECONDS))
+        seconds = AGAIN_SECONDS if missed else jittered(FOLLOW_SECONDS)
+        await watch.pause(seconds, AGAIN_SECONDS)
         try:
             state = await keeper.ensure(client)
         except NatsUnavailable:
@@ -59,3 +63,4 @@ async def follow_stream(
             # It was in order when this session began.
             metrics.nats_errors["create_jetstream"].inc()
         on_state(state)
+        await watch.look(state)

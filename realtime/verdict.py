@@ -78,6 +78,13 @@ def _degraded(
     if waiting and len(waiting) < len(instances):
         names = _named([one.name for one in waiting])
         yield f"{names}: not ready. {waiting[0].not_ready}"
+    for one in instances:
+        if one.waiting_since is not None and not one.not_ready:
+            yield (
+                f"{one.name}: "
+                f"{_counted(one.waiting, 'update has', 'updates have')} waited for "
+                f"{max(0, one.now - one.waiting_since):.0f} s to be delivered to it."
+            )
     if full := [one.name for one in instances if is_full(one)]:
         yield f"{_named(full)}: as many subscribers as can be held."
     if stream is None:

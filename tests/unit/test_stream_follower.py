@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
+from realtime.jetstream.delivery_watch import Backlog, DeliveryWatch
 from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
 from realtime.jetstream.stream_keeper import StreamKeeper
 from realtime.stream import StreamState
@@ -60,6 +61,19 @@ class Scripted(Client):
         return Msg(self, subject=subject, data=json.dumps(answer).encode())
 
 
+class AllRead:
+    """A reader that has read everything."""
+
+    name = "a-consumer"
+    position = 10**9
+
+    def __init__(self) -> None:
+        self.idle = asyncio.Event()
+
+    def catch_up(self) -> None:
+        pass
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("realtime.stream_follower.FOLLOW_SECONDS", 0.001)
@@ -70,8 +84,9 @@ async def follow(*answers: dict[str, Any] | Exception) -> int:
     """Follow until the answers are used up; how many states were told."""
     client = Scripted(*answers)
     states: list[StreamState] = []
+    watch = DeliveryWatch(client, AllRead(), Backlog())
     following = asyncio.create_task(
-        follow_stream(client, StreamKeeper(SETTINGS), states.append)
+        follow_stream(client, StreamKeeper(SETTINGS), watch, states.append)
     )
     exhausted = asyncio.create_task(client.exhausted.wait())
     async with asyncio.timeout(5):

@@ -78,6 +78,11 @@ CASES: dict[str, tuple[dict[str, object], str, list[str]]] = {
         "degraded",
         ["host-1 (1001): 1001 updates behind."],
     ),
+    "one to which nothing is delivered": (
+        {"instances": [ONE, made_up(2, waiting=1, now=9.0, waiting_since=4.0)]},
+        "degraded",
+        ["host-2 (1002): 1 update has waited for 5 s to be delivered to it."],
+    ),
     "somebody else's consumer behind": (
         {"stream": stream(consumers=(Consumer("mine", BEHIND + 1, 0),))},
         "well",
