@@ -28,15 +28,20 @@ from realtime.exceptions import (
     PublishFailed,
 )
 from realtime.hub import Hub, Latest
+from realtime.jetstream.delivery_watch import Backlog, DeliveryWatch
 from realtime.jetstream.late_publisher import Store
+from realtime.jetstream.stream_config import NANOSECONDS
+from realtime.jetstream.stream_keeper import StreamKeeper
 from realtime.jetstream_publisher import Publisher, is_dated, published_at
 from realtime.pull_consumer import PullConsumer
 from realtime.responder import Responder
-from realtime.stream import NANOSECONDS, StreamState, ensure_stream, holds_message
+from realtime.stream import StreamState, holds_message
 from realtime.stream_follower import follow_stream
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
 
 logger = structlog.get_logger("sse")
+
+_DELETION_MARK = b"\r\nNats-Marker-Reason: "
 
 
 @dataclass(slots=True)
@@ -59,9 +64,14 @@ class _Session:
 
         What arrives live was published just now, whatever any clock says.
         """
-        max_age = self.state.max_age or float("inf")
         if self.caught_up:
+            max_age = self.state.max_age or float("inf")
             return asyncio.get_running_loop().time() + max_age
+        return self.dropped_at(published)
+
+    def dropped_at(self, published: float) -> float:
+        """The same, by the server's clock alone."""
+        max_age = self.state.max_age or float("inf")
         return self.asked_at + max_age - (self.state.now - published)
 
 
@@ -109,6 +119,8 @@ class NatsBridge:
         self._seen: set[str] = set()
         self._connected_before = False
         self._left: str | None = None
+        self.stream = StreamKeeper(settings)
+        self.backlog = Backlog()
         self.was_ready = False
         """Whether the last session got as far as serving streams."""
         self.server: str | None = None
@@ -125,9 +137,9 @@ class NatsBridge:
     def not_ready(self) -> str | None:
         """Why updates do not flow now; None if they do."""
         if self._session is None:
-            return "NATS is not connected."
+            return self.backlog.stalled or "NATS is not connected."
         if not self._session.caught_up:
-            return "The latest updates have not been read yet."
+            return self.backlog.stalled or "The latest updates have not been read yet."
         return None
 
     @property
@@ -186,7 +198,7 @@ class NatsBridge:
                 self._left = self.server
             await self._responder.join(client)
             asked_at = asyncio.get_running_loop().time()
-            state = await ensure_stream(client, self._settings)
+            state = await self.stream.ensure(client)
             start = await self._start(client)
             publisher = Publisher(client)
             await publisher.start()
@@ -200,6 +212,7 @@ class NatsBridge:
                 start,
                 deliver=partial(self._deliver, session),
                 on_caught_up=lambda: self._catch_up(session, reread=reread),
+                trusted=self.backlog.stalled is None,
             )
             self._session = session
             self._on_session()
@@ -212,7 +225,12 @@ class NatsBridge:
             if client.is_closed:
                 raise NatsUnavailable("The connection to NATS was lost.")
             following = asyncio.create_task(
-                follow_stream(client, self._settings, self._follow)
+                follow_stream(
+                    client,
+                    self.stream,
+                    DeliveryWatch(client, consumer, self.backlog),
+                    partial(self._follow, session),
+                )
             )
             following.add_done_callback(on_followed)
             try:
@@ -315,6 +333,8 @@ class NatsBridge:
                 raise InvalidUpdate("detail", "the message is too large")
             update = parse_update(payload)
         except InvalidUpdate as error:
+            if not payload and _DELETION_MARK in headers:
+                return  # of JetStream, where it is told to leave them
             # Somebody else's message: no subscriber may suffer from it.
             metrics.nats_errors["read"].inc()
             logger.warning("update.skipped", subject=subject[:200], reason=str(error))
@@ -345,8 +365,14 @@ class NatsBridge:
         told = dated.not_before(known.update if known else None, time.time())
         return update if told is dated else told
 
-    def _follow(self, state: StreamState) -> None:
-        """Replay no more what was purged."""
+    def _follow(self, session: _Session, state: StreamState) -> None:
+        """Replay no more what was purged, and for as long as the stream keeps it."""
+        reconfigured = state.max_age != session.state.max_age
+        session.state, session.asked_at = state, asyncio.get_running_loop().time()
+        if reconfigured:
+            self._hub.reschedule_expiry(
+                lambda latest: session.dropped_at(latest.identity[1] / NANOSECONDS)
+            )
         self._hub.forget(lambda _, latest: latest.identity[0] < state.first_sequence)
 
     def _catch_up(self, session: _Session, *, reread: bool) -> None:
@@ -354,6 +380,8 @@ class NatsBridge:
             # Purged, deleted or lost with the store: it is not the latest any more.
             self._hub.forget(lambda environment, _: environment not in self._seen)
         session.caught_up = True
+        self.backlog.clear()
+        self.backlog.stalled = None
         self.was_ready = True
         if not session.failing:
             self._trouble_since = None

@@ -237,6 +237,11 @@ class Hub:
         for environment in [e for e, latest in self._latest.items() if gone(e, latest)]:
             del self._latest[environment]
 
+    def reschedule_expiry(self, expires_at: Callable[[Latest], float]) -> None:
+        """The store keeps what it has for another time than it did."""
+        for latest in self._latest.values():
+            latest.expires_at = expires_at(latest)
+
     def end(self, subscriber: Subscriber, reason: str) -> None:
         """End one stream: nothing is written to it after its last chunk. Does nothing
         the second time. `reason` is one of `metrics.disconnects`."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime import __version__, metrics
+from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
 from realtime.quantiles import RecentQuantiles
 from realtime.report import (
     LONGEST_TEXT,
@@ -15,10 +16,8 @@ from realtime.report import (
     LatestUpdate,
     OutboxReport,
     Sighting,
-    StreamSettings,
     shortened,
 )
-from realtime.stream import NANOSECONDS
 
 if TYPE_CHECKING:
     from realtime.service import RealtimeService
@@ -80,12 +79,10 @@ class Reporter:
             last_error=error and error[:LONGEST_TEXT],
             last_error_at=error_at,
             sequence=bridge.sequence,
-            stream=StreamSettings(
-                storage=service.settings.stream_storage,
-                replicas=service.settings.stream_replicas,
-                max_age=service.settings.stream_max_age,
-                max_bytes=service.settings.stream_max_bytes,
-            ),
+            waiting=bridge.backlog.waiting,
+            waiting_since=bridge.backlog.since,
+            stream=StreamSettings.of(service.settings),
+            differences=bridge.stream.differences,
             subscribers=hub.subscribers,
             subscribers_limit=service.settings.max_subscribers,
             lagging=_total(metrics.lagging_subscribers),

@@ -22,7 +22,8 @@ from realtime.exceptions import (
     PublishFailed,
 )
 from realtime.jetstream.outbox import Identity, Kept, Outbox, Outcome
-from realtime.stream import API_SECONDS, NANOSECONDS, STREAM, call_api
+from realtime.jetstream.stream_config import NANOSECONDS
+from realtime.stream import API_SECONDS, STREAM, call_api
 from realtime.updates import Update, parse_update
 
 logger = structlog.get_logger("sse")
