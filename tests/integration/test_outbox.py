@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from contextlib import AsyncExitStack, ExitStack
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,9 @@ async def test_publish__nats_away_for_all_tries__told_once_it_is_back(
     # Given
     with running_service(server, nats.url, tmp_path) as service:
         service.await_ready()
-        processor = TaskProcessor([service])
+        processor = TaskProcessor(cycle([service.url]))
         async with Stream(service.stream_url(environment)) as stream:
-            assert await asyncio.to_thread(processor.run_task, [environment], at(1))
+            assert await processor.run_task({environment: at(1)})
             assert await stream.next_event() == event(seconds_of(at(1)))
 
             # When
@@ -54,7 +55,7 @@ async def test_publish__nats_away_for_all_tries__told_once_it_is_back(
                 nats.kill()
             else:
                 nats.signal(signal.SIGSTOP)
-            accepted = await asyncio.to_thread(processor.run_task, [environment], at(2))
+            accepted = await processor.run_task({environment: at(2)})
             if how == "killed":
                 nats.start()
             else:
@@ -80,7 +81,7 @@ async def test_project__nats_away_for_everybody__every_environment_told(
         ]
         for service in three:
             service.await_ready()
-        processor = TaskProcessor(three)
+        processor = TaskProcessor(cycle(service.url for service in three))
         async with AsyncExitStack() as streams:
             opened = [
                 await streams.enter_async_context(Stream(three[0].stream_url(key)))
@@ -90,7 +91,7 @@ async def test_project__nats_away_for_everybody__every_environment_told(
             # When: the task begins at some moment of the outage
             nats.kill()
             await asyncio.sleep(begins_after)
-            accepted = await asyncio.to_thread(processor.run_task, environments, at(1))
+            accepted = await processor.run_task(dict.fromkeys(environments, at(1)))
             nats.start()
 
             # Then
@@ -118,8 +119,8 @@ async def test_publish__one_instance_cut_off_from_nats__told_by_the_others(
             proxy.cut()
             cut_off.await_ready(False)
             await asyncio.sleep(cut_for)
-            processor = TaskProcessor([cut_off, *others])
-            accepted = await asyncio.to_thread(processor.run_task, [environment], at(1))
+            processor = TaskProcessor(cycle(s.url for s in (cut_off, *others)))
+            accepted = await processor.run_task({environment: at(1)})
 
             # Then: it is told while the cut lasts, and once
             assert accepted
