@@ -23,6 +23,9 @@ _WRONG_LAST_SEQUENCE: Final = 10071
 """JetStream's code for a message that was to come after another than the last."""
 _PUBLISHED: Final = re.compile(rb"\r\nSSE-Published: (\d{1,12}\.\d{6})\r\n")
 
+MOST_ON_ITS_WAY_SECONDS: Final = 60.0
+"""Between publishing and storing, the difference of two clocks included."""
+
 _NO_RESPONDERS: Final = b"NATS/1.0 503"
 _STORED: Final = f'"stream":"{STREAM}"'.encode()
 
@@ -116,11 +119,14 @@ class Publisher:
         )
 
 
-def published_at(headers: bytes) -> float | None:
-    """When a message was published (Unix seconds, by its publisher's clock); None if
-    its raw `headers` do not say: others may publish too."""
+def published_at(headers: bytes, stored: float) -> float:
+    """When a message was published (Unix seconds, by its publisher's clock), by its raw
+    `headers`; when it was `stored` if they do not say, or cannot be right: others may
+    publish too."""
     found = _PUBLISHED.search(headers)
-    return float(found[1]) if found else None
+    if found and abs(float(found[1]) - stored) <= MOST_ON_ITS_WAY_SECONDS:
+        return float(found[1])
+    return stored
 
 
 def is_dated(headers: bytes) -> bool:
