@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from realtime.asgi import SERVICE, Receive, Scope, Send
+from realtime.http import NotFound
 from realtime.kept_alive import close_idle, last_answer, linger
 from realtime.routing import (
     FlatProtocolTypeRouter,
@@ -46,7 +47,9 @@ def host(
     """
     if "daphne.server" in sys.modules:
         host_on_daphne(service)
-    routes = realtime_urlpatterns()
+    # A proxy in front would have matched another path than the one that is meant here.
+    routes = [route(r"^([\s\S]*/)?\.\.?(/|\Z)", NotFound())]
+    routes += realtime_urlpatterns()
     if probes:
         routes += probe_urlpatterns()
     routes.append(route("", django_application))

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.service import TOKEN
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually_async
 
 WAIT_SECONDS = 10
 PUBLISH_SECONDS = 0.02
@@ -26,11 +26,18 @@ class Pooling:
     `streams` is how many are open.
     """
 
-    def __init__(self, base: str, environment: str) -> None:
+    def __init__(self, base: str, environment: str, subscribers: int) -> None:
+        self._subscribers = subscribers
         self._url = f"{base}/sse/environments/{environment}"
         self.subscribed: Counter[str] = Counter()
         self.published: Counter[str] = Counter()
         self.streams = 0
+
+    async def all_open(self) -> None:
+        """Wait until every subscriber has its stream."""
+        await eventually_async(
+            lambda: self.streams == self._subscribers, what="every stream"
+        )
 
     async def subscribe(self, client: httpx.AsyncClient) -> None:
         while True:
@@ -71,7 +78,7 @@ async def pooling(
 ) -> AsyncIterator[Pooling]:
     """Run so many of each until the end of the block. `authority` has signed the
     server's certificate. All streams are open when the block begins."""
-    found = Pooling(base, environment)
+    found = Pooling(base, environment, subscribers)
     async with AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(_client(authority, http2, kept))
@@ -86,9 +93,7 @@ async def pooling(
             for number in range(count)
         ]
         try:
-            await asyncio.to_thread(
-                eventually, lambda: found.streams == subscribers, what="streams"
-            )
+            await found.all_open()
             yield found
         finally:
             for task in working:
