@@ -47,14 +47,6 @@ def replaced(text: str, *pairs: tuple[str, str]) -> str:
     return text
 
 
-def caddy_version() -> tuple[int, ...]:
-    """Major and minor number of the Caddy that is installed."""
-    text = subprocess.run(
-        ["caddy", "version"], check=True, capture_output=True, text=True
-    ).stdout
-    return tuple(int(number) for number in text.lstrip("v").split(".")[:2])
-
-
 @contextmanager
 def caddy(upstreams: list[str], folder: Path) -> Iterator[Proxy]:
     certificates = make_certificates(folder)
@@ -62,11 +54,9 @@ def caddy(upstreams: list[str], folder: Path) -> Iterator[Proxy]:
     own = f"tls {certificates.certificate} {certificates.key}"
     example = (DOCKER / "caddy" / "Caddyfile").read_text()
     file = folder / "Caddyfile"
-    pairs = [("{$SITE:localhost} {", "{$SITE:localhost} {\n\t" + own)]
-    if caddy_version() < (2, 7):
-        # As the example says.
-        pairs.append(("\trequest_buffers 8KB\n", "\tbuffer_requests\n"))
-    file.write_text(replaced(example, *pairs))
+    file.write_text(
+        replaced(example, ("{$SITE:localhost} {", "{$SITE:localhost} {\n\t" + own))
+    )
     variables = {
         "SITE": f"https://127.0.0.1:{port}",
         "UPSTREAM": " ".join(upstreams),

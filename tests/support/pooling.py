@@ -22,7 +22,8 @@ class Pooling:
     """Subscribers of `environment` at `base`, which ask again as soon as their stream
     ends, and publishers of it; half of either with a pool of connections.
 
-    `subscribed` and `published` count the answers: their status, or what went wrong.
+    `subscribed` and `published` count the answers: their status, of a publish with the
+    body if it has one; or what went wrong.
     `streams` is how many are open.
     """
 
@@ -60,7 +61,8 @@ class Pooling:
                 response = await client.post(
                     f"{self._url}/queue-change", json={"updated_at": 1}, headers=secret
                 )
-                self.published[str(response.status_code)] += 1
+                outcome = f"{response.status_code} {response.text}".strip()
+                self.published[outcome] += 1
             except httpx.TransportError as error:
                 self.published[type(error).__name__] += 1
             await asyncio.sleep(PUBLISH_SECONDS)
@@ -74,14 +76,13 @@ async def pooling(
     subscribers: int,
     publishers: int = 0,
     authority: Path | None = None,
-    http2: bool = False,
 ) -> AsyncIterator[Pooling]:
     """Run so many of each until the end of the block. `authority` has signed the
     server's certificate. All streams are open when the block begins."""
     found = Pooling(base, environment, subscribers)
     async with AsyncExitStack() as stack:
         clients = [
-            await stack.enter_async_context(_client(authority, http2, kept))
+            await stack.enter_async_context(_client(authority, kept))
             for kept in (None, 0)
         ]
         working = [
@@ -101,12 +102,10 @@ async def pooling(
             await asyncio.gather(*working, return_exceptions=True)
 
 
-def _client(authority: Path | None, http2: bool, kept: int | None) -> httpx.AsyncClient:
+def _client(authority: Path | None, kept: int | None) -> httpx.AsyncClient:
     """A client that keeps so many connections for later; None: all."""
     return httpx.AsyncClient(
         verify=ssl.create_default_context(cafile=authority),
-        http1=not http2,
-        http2=http2,
         timeout=WAIT_SECONDS,
         limits=httpx.Limits(max_keepalive_connections=kept),
     )
