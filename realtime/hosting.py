@@ -78,6 +78,8 @@ class ServiceMiddleware:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # Where neither lifespan nor Twisted has started it, the first request does.
         self._service.start()
+        if self._service.local_address is None:
+            self._service.note_address(scope)
         scope[SERVICE] = self._service
         if self._service.draining:
             # The client's next request is to reach a process that stays.

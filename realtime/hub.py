@@ -139,6 +139,10 @@ class Hub:
             key=itemgetter(1),
         )
 
+    def latest_of(self, environment: str) -> Latest | None:
+        """The latest update of `environment`, if there is one."""
+        return self._latest.get(environment)
+
     def latest(self, count: int) -> list[tuple[str, Latest]]:
         """The `count` newest updates, the newest first, and their environments."""
         return list(islice(reversed(self._latest.items()), count))
@@ -232,6 +236,11 @@ class Hub:
         """Drop every environment's latest update that is `gone`."""
         for environment in [e for e, latest in self._latest.items() if gone(e, latest)]:
             del self._latest[environment]
+
+    def reschedule_expiry(self, expires_at: Callable[[Latest], float]) -> None:
+        """The store keeps what it has for another time than it did."""
+        for latest in self._latest.values():
+            latest.expires_at = expires_at(latest)
 
     def end(self, subscriber: Subscriber, reason: str) -> None:
         """End one stream: nothing is written to it after its last chunk. Does nothing

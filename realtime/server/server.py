@@ -91,6 +91,7 @@ class Server(uvicorn.Server):
         """Serve on `listener` until stopped by a signal, by the supervisor's death, or
         by the service's own, which raises `SystemExit`."""
         garbage.tune()
+        self._service.local_address = listener.getsockname()[:2]
         self.run(sockets=[listener])
         logger.info("server.stopped")
         if self._service.died:
