@@ -50,6 +50,10 @@ class RealtimeService:
     def __init__(self, settings: RealtimeSettings) -> None:
         self.settings = settings
         self.draining = False
+        self.others_listen = False
+        """Whether other processes take this one's new connections while it drains: a
+        stream that is asked for here all the same, on an old connection, is served
+        until the process ends, because a 503 would end some clients for good."""
         self.leaving = False
         """Whether it was told over NATS to leave; a worker is replaced first."""
         self.hub = Hub(
@@ -84,7 +88,7 @@ class RealtimeService:
         self.relay = Relay(secret, self.bridge.consumer_name, self._siblings)
         self.intake = Intake(settings, self.hub, self.bridge, self.relay)
         self.admission = Admission(
-            refusal=lambda: self.not_ready,
+            refusal=lambda: self._refusal,
             open_streams=lambda: self.hub.subscribers,
             limit=settings.max_subscribers,
             # Each costs a file. Publishers and probes keep half of what is theirs.
@@ -128,6 +132,14 @@ class RealtimeService:
         if reason := self.bridge.not_ready:
             return Refusal("nats", reason)
         return None
+
+    @property
+    def _refusal(self) -> Refusal | None:
+        """Why no stream can be served; None if one can."""
+        if self.draining and self.others_listen and not self.died:
+            reason = self.bridge.not_ready
+            return Refusal("nats", reason) if reason else None
+        return self.not_ready
 
     async def await_ready(self, seconds: float) -> None:
         """Wait until streams can be served for the first time; no longer than so many
