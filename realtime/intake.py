@@ -3,6 +3,7 @@ the publisher is answered."""
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -47,7 +48,7 @@ class Intake:
         self._relay = relay
         self.outbox = Outbox(settings.outbox_environments)
         self.folder = (
-            OutboxFolder(settings.outbox_folder, self.outbox)
+            OutboxFolder(Path(settings.outbox_folder), self.outbox)
             if settings.outbox_folder
             else None
         )
