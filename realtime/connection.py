@@ -11,12 +11,9 @@ import nats.errors
 import structlog
 from nats.aio.client import Client
 
-from realtime import metrics
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
 from realtime.nats_client import FastClient
-
-_FORBIDDEN_ACK: Final = 'permissions violation for publish to "$js.ack.'
 
 logger = structlog.get_logger("sse")
 
@@ -32,15 +29,13 @@ async def connect(
     settings: RealtimeSettings,
     *,
     on_closed: Callable[[], Awaitable[None]],
-    on_ack_refused: Callable[[], None] = lambda: None,
     last_resort: str | None = None,
     seconds: float | None = None,
 ) -> FastClient:
     """One attempt at each server, in any order, all within `seconds` if given; whoever
     calls decides about the next one.
 
-    `on_ack_refused` is called when we may not acknowledge: nobody waits for an answer
-    to that, so nobody else hears of it. `last_resort` is the server (host and port) to
+    `last_resort` is the server (host and port) to
     be tried after all others.
 
     nats-py's own reconnection is off: it would hold publishes back to send them later,
@@ -57,7 +52,6 @@ async def connect(
                 settings,
                 server,
                 on_closed=on_closed,
-                on_ack_refused=on_ack_refused,
                 # nats-py tries it twice.
                 seconds=seconds / len(servers) if seconds else 2 * CONNECT_SECONDS,
             )
@@ -71,7 +65,6 @@ async def _connect(
     server: str,
     *,
     on_closed: Callable[[], Awaitable[None]],
-    on_ack_refused: Callable[[], None],
     seconds: float,
 ) -> FastClient:
     client = FastClient()
@@ -80,9 +73,6 @@ async def _connect(
     async def remember(error: Exception) -> None:
         nonlocal last_error
         last_error = error
-        if _FORBIDDEN_ACK in str(error).lower():
-            metrics.nats_errors["ack"].inc()
-            on_ack_refused()
 
     options = _credentials(settings.nats_servers)
     if settings.nats_credentials_file:

@@ -3,13 +3,14 @@ its heartbeats, may still deliver nothing."""
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from nats.aio.client import Client
 
 from realtime import metrics
-from realtime.exceptions import NatsUnavailable
+from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.stream import StreamState, next_message
 
 STALL_SECONDS: Final = 4.0
@@ -64,16 +65,16 @@ class DeliveryWatch:
         self._reader = reader
         self._backlog = backlog
         self._stuck: tuple[int, float] | None = None
+        self._told_idle = False
 
     async def pause(self, seconds: float, again: float) -> None:
         """Until the next look is due: in so many `seconds`, or in `again` if something
         waited at the last one, or at once if the reader has become idle."""
         idle = self._reader.idle
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(again if self._stuck else seconds):
                 await idle.wait()
-        except TimeoutError:
-            return
+        self._told_idle = idle.is_set()
         idle.clear()
 
     async def look(self, state: StreamState) -> None:
@@ -83,11 +84,17 @@ class DeliveryWatch:
         nothing was read, or if JetStream does not answer.
         """
         reader = self._reader
-        waiting = (
-            await next_message(self._client, reader.position + 1)
-            if state.last_sequence > reader.position
-            else None
-        )
+        try:
+            waiting = (
+                await next_message(self._client, reader.position + 1)
+                if state.last_sequence > reader.position
+                else None
+            )
+        except PermissionDenied:
+            # All that can be known then is what the consumer says.
+            if self._told_idle:
+                reader.catch_up()
+            return
         if waiting is None:
             reader.catch_up()
         if waiting is None or waiting <= reader.position:
