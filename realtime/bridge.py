@@ -155,9 +155,7 @@ class NatsBridge:
             metrics.nats_errors["connect"].inc()
             raise
         try:
-            if client.connected_url:
-                self.server = client.connected_url.netloc.rpartition("@")[2]
-                self._left = self.server
+            self.server = self._left = client.server
             await self._responder.join(client)
             asked_at = asyncio.get_running_loop().time()
             state = await self.stream.ensure(client)

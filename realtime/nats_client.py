@@ -40,8 +40,10 @@ class FastClient(Client):
     password included, with a server that does not ask for TLS.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, server: str = "") -> None:
         super().__init__()
+        self.server = server
+        """The server it is to connect to, as people call it."""
         self._handlers: dict[int, Handler] = {}
         self._ps = MessageParser(self, self._handlers)
         self._on_refused: list[OnRefused] = []
