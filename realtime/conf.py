@@ -5,6 +5,7 @@ import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -32,6 +33,9 @@ class RealtimeSettings:
     stream_replicas: int = 1
     stream_max_age: float = 3600
     stream_max_bytes: int = 0
+    accept_without_nats: bool = True
+    outbox_environments: int = 10_000
+    outbox_folder: Path | None = None
     nats_servers: tuple[str, ...] = ("nats://localhost:4222",)
     nats_credentials_file: str = ""
     nats_tls_ca_file: str = ""
@@ -65,6 +69,8 @@ class RealtimeSettings:
             servers = [url.strip() for url in servers.split(",") if url.strip()]
         if servers:
             given["nats_servers"] = tuple(servers)
+        if folder := getattr(django_settings, "SSE_OUTBOX_FOLDER", ""):
+            given["outbox_folder"] = Path(folder)
         return cls(
             authentication_tokens=tokens_in(token),
             **{
@@ -83,6 +89,8 @@ SETTINGS = {
     "SSE_STALL_SECONDS": "stall",
     "SSE_DIRECT_WRITES": "direct_writes",
     "SSE_MAX_SUBSCRIBERS": "max_subscribers",
+    "SSE_ACCEPT_WITHOUT_NATS": "accept_without_nats",
+    "SSE_OUTBOX_ENVIRONMENTS": "outbox_environments",
     "NATS_STREAM_STORAGE": "stream_storage",
     "NATS_STREAM_REPLICAS": "stream_replicas",
     "NATS_STREAM_MAX_AGE_SECONDS": "stream_max_age",

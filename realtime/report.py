@@ -49,6 +49,15 @@ class LatestUpdate(Struct, frozen=True):
     stored_at: float
 
 
+class OutboxReport(Struct, frozen=True):
+    """How many updates wait until NATS can store them, since when (Unix seconds), and
+    why they are in memory only where they should be on disk."""
+
+    updates: Count = 0
+    since: float | None = None
+    fault: Text | None = None
+
+
 class Quantiles(Struct, frozen=True):
     """Seconds within which half, 95 % and 99 % were done, of so many."""
 
@@ -100,6 +109,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     updates_read: Count = 0
     updates_delivered: Count = 0
     rejections: Count = 0
+    outbox: OutboxReport = OutboxReport()
     publish_seconds: Quantiles | None = None
     delivery_seconds: Quantiles | None = None
 
@@ -126,7 +136,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
 
 class Sighting(Struct, frozen=True, kw_only=True):
     """An instance that was alive `ago` seconds ago, `draining` or not; `left` if that
-    was its last word."""
+    was its last word. At `address` (`HOST:PORT`) other instances reach it."""
 
     instance: InstanceName
     host: Text
@@ -135,6 +145,7 @@ class Sighting(Struct, frozen=True, kw_only=True):
     draining: bool = False
     left: bool = False
     ago: float = 0
+    address: Text | None = None
 
     @property
     def missed(self) -> bool:

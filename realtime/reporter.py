@@ -14,6 +14,7 @@ from realtime.report import (
     Busy,
     InstanceReport,
     LatestUpdate,
+    OutboxReport,
     Sighting,
     shortened,
 )
@@ -53,6 +54,7 @@ class Reporter:
             pid=os.getpid(),
             worker=self._worker,
             draining=self._service.draining,
+            address=self._service.address,
         )
 
     def report(self) -> InstanceReport:
@@ -94,8 +96,18 @@ class Reporter:
             updates_read=self._read.count(),
             updates_delivered=self._delivered.count(),
             rejections=self._rejections.count(),
+            outbox=self._outbox(),
             publish_seconds=self._publish.quantiles(),
             delivery_seconds=self._delivery.quantiles(),
+        )
+
+    def _outbox(self) -> OutboxReport:
+        intake = self._service.intake
+        fault = intake.folder.fault if intake.folder is not None else None
+        return OutboxReport(
+            updates=len(intake.outbox),
+            since=intake.outbox.oldest,
+            fault=fault and fault[:LONGEST_TEXT],
         )
 
     def _latest(self) -> Iterable[LatestUpdate]:

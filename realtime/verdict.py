@@ -1,5 +1,6 @@
 """Whether real-time updates work: one word, and why."""
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
@@ -43,10 +44,11 @@ def judge(
     stream, `unheard` if this process is an instance and its own answer is lacking.
     Down: nobody can subscribe or publish. Degraded: some cannot, or what should stand
     by does not."""
+    waiting = list(_outboxes(instances))
     if nats_error:
-        return Verdict("down", (nats_error,))
+        return Verdict("down", (nats_error, *waiting))
     down = list(_down(stream_error, instances))
-    degraded = list(_degraded(stream, instances, missing))
+    degraded = [*_degraded(stream, instances, missing), *waiting]
     if stream_unseen:
         degraded.append(f"The stream is not watched: {stream_unseen}")
     if unheard:
@@ -123,6 +125,23 @@ def _degraded(
             yield f"The stream's replica on {replica.name} is not up to date."
     if stream.replicas and not any(replica.leads for replica in stream.replicas):
         yield "The stream has no leader."
+
+
+def _outboxes(instances: Sequence[InstanceReport]) -> Iterable[str]:
+    """What waits for NATS. The same update may wait in several instances."""
+    since = [one.outbox.since for one in instances if one.outbox.since is not None]
+    if since:
+        count = max(one.outbox.updates for one in instances)
+        waiting = _counted(count, "update waits", "updates wait")
+        moment = time.strftime("%H:%M", time.gmtime(min(since)))
+        yield f"{waiting} for NATS since {moment} UTC."
+    faults = [(one.name, one.outbox.fault) for one in instances if one.outbox.fault]
+    if faults:
+        names = _named([name for name, _ in faults])
+        yield (
+            f"{names}: what waits for NATS is kept in memory only, because "
+            f"SSE_OUTBOX_FOLDER cannot be written: {faults[0][1]}."
+        )
 
 
 def _differences(

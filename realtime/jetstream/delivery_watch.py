@@ -26,6 +26,10 @@ class Reader(Protocol):
     position: int
     idle: asyncio.Event
 
+    @property
+    def progress(self) -> int:
+        """Grows whenever something is read, or done with what was."""
+
     def catch_up(self) -> None:
         """Take note that nothing waits to be read."""
 
@@ -102,8 +106,8 @@ class DeliveryWatch:
             self._backlog.clear()
             return
         now = asyncio.get_running_loop().time()
-        if self._stuck is None or self._stuck[0] != reader.position:
-            self._stuck = reader.position, now
+        if self._stuck is None or self._stuck[0] != reader.progress:
+            self._stuck = reader.progress, now
             return
         stuck_for = now - self._stuck[1]
         number = min(state.last_sequence - reader.position, state.messages)

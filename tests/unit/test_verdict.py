@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from realtime.jetstream.stream_config import Setting, StreamSettings
-from realtime.report import Sighting
+from realtime.report import OutboxReport, Sighting
 from realtime.stream_health import Consumer, Replica, StreamHealth
 from realtime.verdict import BEHIND, judge, state_of
 from tests.support.simulated_fleet import made_up
@@ -56,6 +56,24 @@ CASES: dict[str, tuple[dict[str, object], str, list[str]]] = {
         {"missing": [msgspec.structs.replace(LOST, draining=True)]},
         "well",
         ["2 instances serve"],
+    ),
+    "updates wait for NATS": (
+        {
+            "instances": [
+                made_up(1, outbox=OutboxReport(3, since=68640.0)),
+                made_up(2, outbox=OutboxReport(1, since=68700.0)),
+            ]
+        },
+        "degraded",
+        ["3 updates wait for NATS since 19:04 UTC."],
+    ),
+    "what waits is in memory only": (
+        {"instances": [made_up(1, outbox=OutboxReport(fault="disk full")), TWO]},
+        "degraded",
+        [
+            f"{ONE.name}: what waits for NATS is kept in memory only, because "
+            "SSE_OUTBOX_FOLDER cannot be written: disk full."
+        ],
     ),
     "one missing": (
         {"missing": [LOST]},
