@@ -1,5 +1,5 @@
-"""Django's system checks for this app. All are warnings: whatever they find, Flagsmith
-itself works, and an update may still be sent by HTTP."""
+"""Django's system checks for this app, with the tag `realtime`. All are warnings:
+whatever they find, Flagsmith itself works, and its updates may still go by HTTP."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 
 
-@register()
+@register("realtime")
 def taken_over(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
@@ -26,7 +26,7 @@ def taken_over(
     ]
 
 
-@register()
+@register("realtime")
 def settings_of_flagsmith(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
@@ -43,7 +43,7 @@ def settings_of_flagsmith(
     ]
 
 
-@register()
+@register("realtime")
 def nats_url(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.flagsmith_api.flagsmith import Flagsmith
 
-CHECK = ("check", "--fail-level", "WARNING")
+CHECK = ("check", "--tag", "realtime", "--fail-level", "WARNING")
 
 TASKS = """
 from task_processor.decorators import register_task_handler
@@ -31,6 +31,15 @@ def test_check__all_in_place__no_issues(configured: Flagsmith) -> None:
     # Then
     assert done.returncode == 0, done.stderr
     assert configured.run(HANDLER) == "realtime.flagsmith.sender"
+
+
+def test_commands__of_the_integration__none(configured: Flagsmith) -> None:
+    """Above all no `serve`: Flagsmith has its own."""
+    # When
+    listed = configured.manage("help").stdout
+    # Then
+    assert "[django]" in listed
+    assert "[realtime" not in listed
 
 
 @pytest.mark.parametrize("method", ["SEPARATE_THREAD", "SYNCHRONOUSLY"])
