@@ -8,6 +8,7 @@ from realtime.server.embedded_nats import EmbeddedNats
 from tests.flagsmith_api.flagsmith import MAKE_TABLES, NOBODY_LISTENS, Flagsmith
 from tests.support.nats import NatsServer
 from tests.support.postgres import running_postgres
+from tests.support.service import TOKEN
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +18,7 @@ def configured(shared_nats: EmbeddedNats) -> Flagsmith:
         {
             "NATS_URL": shared_nats.url,
             "SSE_SERVER_BASE_URL": NOBODY_LISTENS,
-            "SSE_AUTHENTICATION_TOKEN": "test",
+            "SSE_AUTHENTICATION_TOKEN": TOKEN,
         }
     )
 

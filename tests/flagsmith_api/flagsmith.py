@@ -27,11 +27,14 @@ from django.core.management import call_command
 call_command("migrate", run_syncdb=True, verbosity=0)
 """
 CREATE = """
+from datetime import UTC, datetime
 from environments.models import Environment
 from projects.models import Project
 project = Project.objects.create()
 for key in arguments["keys"]:
-    Environment.objects.create(project=project, api_key=key)
+    Environment.objects.create(
+        project=project, api_key=key, updated_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
 answer = project.pk
 """
 CHANGE_PROJECT = """
@@ -54,16 +57,12 @@ environment.save()
 send_environment_update_message_for_environment(environment)
 """
 TASKS = """
-from task_processor.models import Task
-rows = Task.objects.filter(serialized_args__contains=arguments["key"])
-answer = [
-    {
-        "waits": not task.completed and task.num_failures < 3,
-        "failures": task.num_failures,
-        "seconds": (task.scheduled_for - task.created_at).total_seconds(),
-    }
-    for task in rows.order_by("pk")
-]
+SELECT coalesce(json_agg(json_build_object(
+    'waits', NOT completed AND num_failures < 3,
+    'failures', num_failures,
+    'seconds', extract(epoch FROM scheduled_for - created_at)
+) ORDER BY id), '[]')
+FROM task_processor_task WHERE position(:'key' IN serialized_args) > 0
 """
 
 
@@ -127,8 +126,20 @@ class Flagsmith:
         self.run(CHANGE_ENVIRONMENT, key=key, at=at)
 
     def tasks(self, key: str) -> list[dict[str, Any]]:
-        """The tasks of an environment, oldest first."""
-        tasks: list[dict[str, Any]] = self.run(TASKS, key=key)
+        """The tasks of an environment, or of all whose keys hold `key`, oldest
+        first."""
+        sockets = self.variables["POSTGRES_SOCKETS"]
+        done = subprocess.run(
+            [
+                *("psql", "--host", sockets, "--username", "postgres", "--no-psqlrc"),
+                *("--tuples-only", "--no-align", "--variable", f"key={key}"),
+            ],
+            input=TASKS,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        tasks: list[dict[str, Any]] = json.loads(done.stdout)
         return tasks
 
     @contextmanager

@@ -1,6 +1,7 @@
 """Whatever the task processor sends while NATS is away is told once it is back."""
 
 import asyncio
+import dataclasses
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -44,9 +45,10 @@ async def subscribers(service: Service, keys: list[str]) -> AsyncIterator[list[S
 
 
 async def hears(stream: Stream, expected: str) -> None:
-    """Wait until the stream was told of `expected`; of nothing else but before it."""
-    while await stream.next_event(TOLD_SECONDS) != expected:
-        pass
+    """Wait until the stream was told of `expected`."""
+    async with asyncio.timeout(TOLD_SECONDS):
+        while await stream.next_block(TOLD_SECONDS) != expected:
+            pass
 
 
 def put_back(flagsmith: Flagsmith, key: str) -> bool:
@@ -169,6 +171,76 @@ async def test_outbox__task_processor_replaced_meanwhile__the_next_one_tells(
         with flagsmith.processor(tmp_path / "second.log"):
             # Then
             await hears(stream, TOLD_1)
+
+
+async def test_outbox__task_processor_without_the_app__sends_it_by_http(
+    flagsmith: Flagsmith,
+    nats: NatsServer,
+    service: Service,
+    environment: str,
+    tmp_path: Path,
+) -> None:
+    """As while one image replaces the other, or for good."""
+    # Given
+    stock = dataclasses.replace(
+        flagsmith,
+        variables=flagsmith.variables
+        | {"WITHOUT_INTEGRATION": "1", "SSE_SERVER_BASE_URL": service.url},
+    )
+    flagsmith.create([environment])
+    async with Stream(service.stream_url(environment)) as stream:
+        nats.kill()
+        with flagsmith.processor(tmp_path / "with.log"):
+            await asyncio.to_thread(flagsmith.change_environment, environment, T1)
+            await asyncio.to_thread(
+                eventually,
+                lambda: put_back(flagsmith, environment),
+                seconds=PUT_BACK_SECONDS,
+            )
+        nats.start()
+        await asyncio.to_thread(service.await_ready)
+
+        # When
+        with stock.processor(tmp_path / "without.log"):
+            # Then
+            await hears(stream, TOLD_1)
+
+
+async def test_outbox__first_update_stored_after_an_outage__calls_the_others_at_once(
+    flagsmith: Flagsmith,
+    nats: NatsServer,
+    service: Service,
+    environment: str,
+    log: Path,
+) -> None:
+    # Given
+    first, other = f"{environment}-first", f"{environment}-other"
+    flagsmith.create([first, other])
+    async with Stream(service.stream_url(other)) as stream:
+        nats.kill()
+        with flagsmith.processor(log):
+            await asyncio.to_thread(flagsmith.run, TELL_IN_AN_HOUR, key=other, at=T1)
+            await asyncio.to_thread(flagsmith.change_environment, first, T1)
+            await asyncio.to_thread(
+                eventually,
+                lambda: put_back(flagsmith, first),
+                seconds=PUT_BACK_SECONDS,
+            )
+            # When
+            nats.start()
+            # Then
+            await hears(stream, TOLD_1)
+
+
+TELL_IN_AN_HOUR = """
+from datetime import timedelta
+from django.utils import timezone
+from sse import tasks
+tasks.send_environment_update_message.delay(
+    args=(arguments["key"], arguments["at"]),
+    delay_until=timezone.now() + timedelta(hours=1),
+)
+"""
 
 
 async def test_task__older_than_what_the_database_knows__the_newer_is_told(

@@ -38,5 +38,6 @@ ENABLE_CLEAN_UP_OLD_TASKS = False
 SSE_SERVER_BASE_URL = os.environ.get("SSE_SERVER_BASE_URL")
 SSE_AUTHENTICATION_TOKEN = os.environ.get("SSE_AUTHENTICATION_TOKEN")
 
-INSTALLED_APPS += ["realtime.flagsmith"]
+if "WITHOUT_INTEGRATION" not in os.environ:
+    INSTALLED_APPS += ["realtime.flagsmith"]
 NATS_URL = os.environ.get("NATS_URL")

@@ -1,5 +1,4 @@
 from django.db import models
-from django.utils import timezone
 
 
 class Environment(models.Model):
@@ -7,4 +6,4 @@ class Environment(models.Model):
         "projects.Project", on_delete=models.CASCADE, related_name="environments"
     )
     api_key = models.CharField(max_length=100, unique=True)
-    updated_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField()
