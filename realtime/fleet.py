@@ -1,7 +1,6 @@
 """The whole fleet at one moment: one request over NATS gathers every instance."""
 
 import asyncio
-import dataclasses
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -112,7 +111,7 @@ async def gather(
     missing = _missing([*seen, *overdue], instances)
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
     if stream is not None:
-        stream = _as_wanted(stream, settings, present)
+        stream = _as_wanted(stream, present)
     verdict = judge(
         nats_error=nats_error,
         stream_error=stream_error,
@@ -180,26 +179,14 @@ async def _look(
 
 
 def _as_wanted(
-    stream: StreamHealth,
-    settings: RealtimeSettings,
-    instances: Iterable[InstanceReport],
+    stream: StreamHealth, instances: Iterable[InstanceReport]
 ) -> StreamHealth:
     """`stream` by what the instances want of it, where they say so: this process may
     have other settings. If they differ, by the first that it does not satisfy."""
     wanted = dict.fromkeys(
         one.stream for one in instances if one.stream and not one.draining
     )
-    compared = [
-        stream.compared_with(
-            dataclasses.replace(
-                settings,
-                stream_storage=one.storage,
-                stream_replicas=one.replicas,
-                stream_max_age=one.max_age,
-            )
-        )
-        for one in wanted
-    ]
+    compared = [stream.compared_with(one) for one in wanted]
     differing = [one for one in compared if one.differences]
     return [*differing, *compared, stream][0]
 

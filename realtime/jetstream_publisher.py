@@ -6,7 +6,7 @@ import re
 import time
 from typing import Final
 
-from realtime.exceptions import NatsUnavailable, PublishFailed
+from realtime.exceptions import NatsUnavailable, Overtaken, PublishFailed
 from realtime.nats_client import FastClient
 from realtime.stream import STREAM
 
@@ -16,8 +16,15 @@ MAX_IN_FLIGHT: Final = 20_000
 SWEEP_SECONDS: Final = 0.05
 """How often those that have waited for too long are looked for: one timer for all."""
 
-_HEADERS: Final = b"NATS/1.0\r\nSSE-Published: %.6f\r\n\r\n"
+_HEADERS: Final = b"NATS/1.0\r\nSSE-Published: %.6f\r\n%b\r\n"
+_AFTER: Final = b"Nats-Expected-Last-Subject-Sequence: %d\r\n"
+_DATED: Final = b"SSE-Dated: true\r\n"
+_WRONG_LAST_SEQUENCE: Final = 10071
+"""JetStream's code for a message that was to come after another than the last."""
 _PUBLISHED: Final = re.compile(rb"\r\nSSE-Published: (\d{1,12}\.\d{6})\r\n")
+
+MOST_ON_ITS_WAY_SECONDS: Final = 60.0
+"""Between publishing and storing, the difference of two clocks included."""
 
 _NO_RESPONDERS: Final = b"NATS/1.0 503"
 _STORED: Final = f'"stream":"{STREAM}"'.encode()
@@ -41,19 +48,32 @@ class Publisher:
         `NatsUnavailable`."""
         await self._client.listen(self._inbox + "*", self._on_reply)
 
-    async def publish(self, subject: str, payload: bytes, deadline: float) -> None:
+    async def publish(
+        self,
+        subject: str,
+        payload: bytes,
+        deadline: float,
+        *,
+        dated: bool = False,
+        after: int | None = None,
+    ) -> None:
         """Returns once JetStream has stored `payload` on `subject`, a valid one.
 
-        `deadline` is the event loop's time at which to give up.
+        `deadline` is the event loop's time at which to give up. `dated` is as in
+        `Update`. `after` is the sequence that the last message on `subject` must have
+        (0: there must be none).
 
         Raises `NatsUnavailable` if it cannot have been stored, `PublishFailed` if it
-        was refused or nothing is known.
+        was refused or nothing is known, and `Overtaken` if it does not come `after`.
         """
         if len(self._in_flight) >= MAX_IN_FLIGHT:
             raise NatsUnavailable("Too many updates wait to be stored.")
         self._last += 1
         token = str(self._last)
-        headers = _HEADERS % time.time()
+        more = _DATED if dated else b""
+        if after is not None:
+            more += _AFTER % after
+        headers = _HEADERS % (time.time(), more)
         self._client.send(subject, payload, self._inbox + token, headers)
         confirmation: asyncio.Future[None] = self._loop.create_future()
         key = token.encode()
@@ -99,11 +119,19 @@ class Publisher:
         )
 
 
-def published_at(headers: bytes) -> float | None:
-    """When a message was published (Unix seconds, by its publisher's clock); None if
-    its raw `headers` do not say: others may publish too."""
+def published_at(headers: bytes, stored: float) -> float:
+    """When a message was published (Unix seconds, by its publisher's clock), by its raw
+    `headers`; when it was `stored` if they do not say, or cannot be right: others may
+    publish too."""
     found = _PUBLISHED.search(headers)
-    return float(found[1]) if found else None
+    if found and abs(float(found[1]) - stored) <= MOST_ON_ITS_WAY_SECONDS:
+        return float(found[1])
+    return stored
+
+
+def is_dated(headers: bytes) -> bool:
+    """Whether a message with these raw `headers` was published with a date."""
+    return b"\r\n" + _DATED in headers
 
 
 def _refusal(data: bytes, headers: bytes) -> PublishFailed | None:
@@ -112,8 +140,12 @@ def _refusal(data: bytes, headers: bytes) -> PublishFailed | None:
         return PublishFailed("JetStream has no stream for updates now.")
     if _STORED in data and b'"seq":' in data and b'"error"' not in data:
         return None
+    code = None
     try:
-        description = json.loads(data)["error"]["description"]
+        error = json.loads(data)["error"]
+        description, code = error["description"], error.get("err_code")
     except (ValueError, KeyError, TypeError):
         description = "an answer that is not understood"
+    if code == _WRONG_LAST_SEQUENCE:
+        return Overtaken("Another update of the environment was stored first.")
     return PublishFailed(f"JetStream refused the update: {description}.")

@@ -33,6 +33,13 @@ class FastClient(Client):
         self._outgoing: list[bytes] = []
         self._busy = False
 
+    @property
+    def local_host(self) -> str | None:
+        """The address of this machine by which NATS is reached."""
+        writer = getattr(self._transport, "_io_writer", None)
+        name = writer.get_extra_info("sockname") if writer else None
+        return name[0] if isinstance(name, tuple) else None
+
     async def listen(self, subject: str, handler: Handler) -> None:
         """Subscribe, and have `handler` called right where messages are parsed.
 

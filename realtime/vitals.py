@@ -66,6 +66,9 @@ class Vitals:
 
     def _sample(self) -> None:
         self._service.note_readiness()
+        oldest = self._service.intake.outbox.oldest
+        waited = 0.0 if oldest is None else max(0.0, time.time() - oldest)
+        metrics.outbox_oldest_seconds.set(waited)
         metrics.event_loop_seen_timestamp_seconds.set_to_current_time()
         if self._worker is not None:
             self._worker.count_cpu()
