@@ -35,7 +35,8 @@ from realtime.updates import retry_frame
 
 STREAM_HEADERS: Final[tuple[Header, ...]] = (
     (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache"),
+    # A proxy that compresses would hold back the first half kilobyte.
+    (b"cache-control", b"no-cache, no-transform"),
     # nginx buffers a response unless it is told not to.
     (b"x-accel-buffering", b"no"),
 )

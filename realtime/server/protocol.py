@@ -45,8 +45,8 @@ class StreamProtocol(LimitedProtocol):
         self.pipeline.clear()
         self.cycle = self.scope = self._answering = None  # type: ignore[assignment]  # as uvicorn itself has them at first
 
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()
+    def on_head(self) -> None:
+        super().on_head()
         # The application's task has not run yet.
         self.cycle.message_event = CompactEvent()
         # The scope has them, for as long as the application wants them.

@@ -4,11 +4,9 @@ import asyncio
 from http import HTTPStatus
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from realtime.server.http1 import Http1Protocol, Refused
 
 HEAD_BYTES: Final = 32 * 1024
 REQUEST_BYTES: Final = 1024 * 1024
@@ -27,11 +25,7 @@ _BAD_REQUEST: Final = HTTPStatus.BAD_REQUEST
 _HEAD_TOO_LARGE: Final = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
-class _Refused(Exception):
-    """Stops the parser."""
-
-
-class LimitedProtocol(HttpToolsProtocol):
+class LimitedProtocol(Http1Protocol):
     """Refuses a request that is too large, too slow, or behind too many others, and
     tells a response that its client has gone even if another request waits behind it.
 
@@ -42,20 +36,15 @@ class LimitedProtocol(HttpToolsProtocol):
 
     # Beyond thirty attributes, of which uvicorn has nearly as many, CPython gives each
     # instance a dictionary of its own: 1.3 kB more.
-    __slots__ = (
-        *("_answering", "_complete", "_in_head", "_received", "_refusal"),
-        "_unfinished",
-    )
+    __slots__ = ("_in_head", "_received", "_refusal", "_unfinished")
 
     def __init__(
         self, *args: Any, unfinished: "dict[LimitedProtocol, float]", **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self._unfinished = unfinished
-        self._answering: RequestResponseCycle | None = None
         self._received = 0  # bytes since the last request that was complete
         self._in_head = True
-        self._complete = False
         self._refusal = _BAD_REQUEST
 
     def connection_made(  # type: ignore[override]  # as in uvicorn itself
@@ -94,24 +83,17 @@ class LimitedProtocol(HttpToolsProtocol):
             self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
     def on_message_begin(self) -> None:
-        self._in_head, self._complete = True, False
+        self._in_head = True
         super().on_message_begin()
 
-    def on_headers_complete(self) -> None:
+    def on_head(self) -> None:
         self._in_head = False
         if self._received > HEAD_BYTES and self._head_size() > HEAD_BYTES:
             self._refusal = _HEAD_TOO_LARGE
-            raise _Refused
-        super().on_headers_complete()
+            raise Refused
+        super().on_head()
         if len(self.pipeline) > PIPELINED:
-            raise _Refused
-        if self.parser.should_upgrade():
-            # There is nothing to upgrade to, and the parser takes no further request.
-            self.cycle.keep_alive = False
-
-    def on_message_complete(self) -> None:
-        self._complete = True
-        super().on_message_complete()
+            raise Refused
 
     def send_400_response(self, msg: str) -> None:
         self.refuse(self._refusal)
@@ -144,10 +126,6 @@ class LimitedProtocol(HttpToolsProtocol):
             answering and answering.response_started and not answering.response_complete
         ):
             self.refuse(HTTPStatus.REQUEST_TIMEOUT)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answering = cycle
-        super()._start_asgi_task(cycle, app)
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(v) + 4 for name, v in self.headers)

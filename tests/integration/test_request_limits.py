@@ -217,11 +217,6 @@ def test_pipeline__a_few__answered_in_order(limited: Service) -> None:
     assert statuses == [b"200", b"404", b"200"]
 
 
-def test_upgrade__refused_by_ignoring_it__connection_closed(limited: Service) -> None:
-    request = LIVEZ[:-2] + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-    assert answer(limited, request).startswith(b"HTTP/1.1 200 ")
-
-
 @pytest.mark.parametrize(
     "more", [b"\0garbage\r\n\r\n", LIVEZ * 100], ids=["garbage", "requests"]
 )
