@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from realtime.asgi import SERVICE, Receive, Scope, Send
+from realtime.misdirected import MisdirectedStreams
 from realtime.routing import (
     FlatProtocolTypeRouter,
     FlatURLRouter,
@@ -42,7 +43,7 @@ def host(
     routes = realtime_urlpatterns()
     if probes:
         routes += probe_urlpatterns()
-    routes.append(route("", django_application))
+    routes.append(route("", MisdirectedStreams(django_application)))
     return FlatProtocolTypeRouter(
         {
             "http": ServiceMiddleware(service, FlatURLRouter(routes)),

@@ -80,6 +80,13 @@ rejections = _counters(
     "reason",
     ("nats", "full", "draining", "failed"),
 )
+misdirected_streams = _counters(
+    "flagsmith_sse_misdirected_streams_total",
+    "Streams asked for where there is none; key: no environment can have it, path: it "
+    "only ends like a stream's",
+    "reason",
+    ("key", "path"),
+)
 disconnects = _counters(
     "flagsmith_sse_disconnects_total",
     "Streams that ended; client: it closed the connection, error: the connection "

@@ -8,7 +8,6 @@ from typing import Final
 
 from realtime import metrics
 from realtime.asgi import Receive, Scope, environment_in, service_in
-from realtime.authentication import TokenAuthentication
 from realtime.environments import is_environment_key
 from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
 from realtime.http import (
@@ -44,7 +43,7 @@ class QueueChangeView(View):
         environment = environment_in(scope)
         if not is_environment_key(environment):
             raise not_found()
-        TokenAuthentication(service.settings.authentication_tokens).authenticate(scope)
+        service.authentication.authenticate(scope)
         check_headers(scope)
         # uvloop's clock counts in milliseconds: not fine enough to measure with.
         asked_at = time.monotonic()

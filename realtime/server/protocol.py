@@ -50,7 +50,7 @@ class StreamProtocol(LimitedProtocol):
         # The application's task has not run yet.
         self.cycle.message_event = CompactEvent()
         # The scope has them, for as long as the application wants them.
-        self.headers = []
+        self.headers, self.url = [], b""
         if self.scope["method"] != "HEAD":
             self.cycle.transport = _HeadKeeper(self.cycle)
         if self.scope["http_version"] == "1.0":
