@@ -187,6 +187,13 @@ bridge_restarts_total = Counter(
 
 # The process
 
+connections = _gauge(
+    "flagsmith_sse_connections", "Open connections, streams included, as of a second"
+)
+idle_connections_closed_total = Counter(
+    "flagsmith_sse_idle_connections_closed_total",
+    "Idle connections that were closed because files ran short",
+)
 ready = _gauge("flagsmith_sse_ready", "Workers that are ready")
 workers = _gauge("flagsmith_sse_workers", "Workers that run")
 workers_configured = _gauge(

@@ -1,4 +1,4 @@
-"""How large a request may be, and how long it may take to arrive."""
+"""How large a request may be, and how many may wait behind it."""
 
 import asyncio
 from http import HTTPStatus
@@ -6,20 +6,16 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from realtime.server.connections import Connections
 from realtime.server.http1 import Http1Protocol, Refused
 
 HEAD_BYTES: Final = 32 * 1024
 REQUEST_BYTES: Final = 1024 * 1024
 """Head and body together; queue-change itself takes much less."""
 
-REQUEST_SECONDS: Final = 10.0
-"""From a connection, or the first byte of a further request, to the request's last."""
-
 PIPELINED: Final = 16
 """Requests that may wait behind the one that is being answered. Hardly any client sends
 a second one; each of those that wait holds some 3 kB."""
-
-SWEEP_SECONDS: Final = 1.0
 
 _BAD_REQUEST: Final = HTTPStatus.BAD_REQUEST
 _HEAD_TOO_LARGE: Final = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
@@ -29,20 +25,16 @@ class LimitedProtocol(Http1Protocol):
     """Refuses a request that is too large, too slow, or behind too many others, and
     tells a response that its client has gone even if another request waits behind it.
 
-    `unfinished` are the connections of which a request is expected, with the time since
-    when, the oldest first. One that has come completely, as nearly all do at once,
-    costs nothing: least of all an open stream.
+    `connections` are told what is expected of this one.
     """
 
     # Beyond thirty attributes, of which uvicorn has nearly as many, CPython gives each
     # instance a dictionary of its own: 1.3 kB more.
-    __slots__ = ("_in_head", "_received", "_refusal", "_unfinished")
+    __slots__ = ("_in_head", "_others", "_received", "_refusal")
 
-    def __init__(
-        self, *args: Any, unfinished: "dict[LimitedProtocol, float]", **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._unfinished = unfinished
+        self._others = connections
         self._received = 0  # bytes since the last request that was complete
         self._in_head = True
         self._refusal = _BAD_REQUEST
@@ -51,10 +43,10 @@ class LimitedProtocol(Http1Protocol):
         self, transport: asyncio.Transport
     ) -> None:
         super().connection_made(transport)
-        self._unfinished[self] = self.loop.time()
+        self._others.unfinished[self] = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._unfinished.pop(self, None)
+        self._others.unfinished.pop(self, None)
         # uvicorn tells the request that came last. Where requests are pipelined that is
         # not the one being answered, which would write to a closed connection, or, as
         # an open stream, never hear that its client has gone.
@@ -72,15 +64,24 @@ class LimitedProtocol(Http1Protocol):
         answering = self._answering
         if self._complete and answering and not answering.response_complete:
             self._received = 0
-            self._unfinished.pop(self, None)
+            self._others.unfinished.pop(self, None)
             return
         # Some of a request, or bytes of none: they have ended uvicorn's keep-alive
         # time.
-        self._unfinished.setdefault(self, self.loop.time())
+        self._others.unfinished.setdefault(self, self.loop.time())
         if self._in_head and self._received > HEAD_BYTES:
             self.refuse(_HEAD_TOO_LARGE)
         elif self._received > REQUEST_BYTES:
             self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.timeout_keep_alive_task is not None:
+            self._others.idle[self] = None
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._others.idle.pop(self, None)
+        super()._unset_keepalive_if_required()
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -129,17 +130,3 @@ class LimitedProtocol(Http1Protocol):
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(v) + 4 for name, v in self.headers)
-
-
-async def expire_requests(unfinished: dict[LimitedProtocol, float]) -> None:
-    """Refuse, for ever, whatever has been unfinished for too long."""
-    loop = asyncio.get_running_loop()
-    while True:
-        await asyncio.sleep(SWEEP_SECONDS)
-        oldest = loop.time() - REQUEST_SECONDS
-        while unfinished:
-            connection, since = next(iter(unfinished.items()))
-            if since > oldest:
-                break
-            del unfinished[connection]
-            connection.expire()

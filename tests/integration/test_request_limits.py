@@ -9,12 +9,12 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from realtime.server.connections import REQUEST_SECONDS
 from realtime.server.embedded_nats import EmbeddedNats
 from realtime.server.request_limits import (
     HEAD_BYTES,
     PIPELINED,
     REQUEST_BYTES,
-    REQUEST_SECONDS,
 )
 from realtime.views import ANSWER_SECONDS
 from tests.support.malformed import LIVEZ, MALFORMED, QUEUE_CHANGE, STREAM
