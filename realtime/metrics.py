@@ -80,6 +80,13 @@ rejections = _counters(
     "reason",
     ("nats", "full", "draining", "failed"),
 )
+misdirected_streams = _counters(
+    "flagsmith_sse_misdirected_streams_total",
+    "Streams asked for where there is none; key: no environment can have it, path: it "
+    "only ends like a stream's",
+    "reason",
+    ("key", "path"),
+)
 disconnects = _counters(
     "flagsmith_sse_disconnects_total",
     "Streams that ended; client: it closed the connection, error: the connection "
@@ -201,6 +208,13 @@ bridge_restarts_total = Counter(
 
 # The process
 
+connections = _gauge(
+    "flagsmith_sse_connections", "Open connections, streams included, as of a second"
+)
+idle_connections_closed_total = Counter(
+    "flagsmith_sse_idle_connections_closed_total",
+    "Idle connections that were closed because files ran short",
+)
 ready = _gauge("flagsmith_sse_ready", "Workers that are ready")
 workers = _gauge("flagsmith_sse_workers", "Workers that run")
 workers_configured = _gauge(

@@ -16,10 +16,11 @@ import uvicorn
 from realtime import metrics
 from realtime.kept_alive import close_idle, linger
 from realtime.server import garbage
+from realtime.server.accepting import Acceptor
+from realtime.server.connections import Connections
 from realtime.server.lifeline import WorkerLifeline
-from realtime.server.listener import BACKLOG
+from realtime.server.openings import Openings
 from realtime.server.protocol import StreamProtocol
-from realtime.server.request_limits import LimitedProtocol, expire_requests
 from realtime.server.send_buffers import bound_send_buffers
 from realtime.server.supervisor import LEAVE
 from realtime.service import EXIT_CODE, RealtimeService
@@ -61,8 +62,10 @@ class Server(uvicorn.Server):
         service: RealtimeService,
         lifeline: WorkerLifeline | None = None,
     ) -> None:
-        unfinished: dict[LimitedProtocol, float] = {}
-        protocol: Any = partial(StreamProtocol, unfinished=unfinished)
+        watched = Connections()
+        protocol: Any = partial(
+            StreamProtocol, connections=watched, openings=Openings()
+        )
         super().__init__(
             uvicorn.Config(
                 application,
@@ -76,12 +79,11 @@ class Server(uvicorn.Server):
                 # Nothing here asks who the client is.
                 proxy_headers=False,
                 interface="asgi3",
-                backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
-        self._unfinished = unfinished
+        self._watched = watched
         self._service = service
         self._lifeline = lifeline
         self._stopping: asyncio.Task[None] | None = None
@@ -101,8 +103,9 @@ class Server(uvicorn.Server):
         if self._lifeline is not None:
             self._service.start()
             await self._service.await_ready(HEAD_START_SECONDS)
-        await super().startup(sockets)
+        await super().startup([])
         for listener in sockets or []:
+            self._accept_on(listener)
             host, port = listener.getsockname()[:2]
             logger.info("server.started", host=host, port=port, pid=os.getpid())
         connections = self.server_state.connections
@@ -110,7 +113,7 @@ class Server(uvicorn.Server):
         self._service.keep_running(
             "send-buffers", bound_send_buffers(connections, keepalive)
         )
-        self._service.keep_running("request-limits", expire_requests(self._unfinished))
+        self._service.keep_running("connections", self._watched.watch(connections))
         if self._lifeline is not None:
             self._lifeline.when_cut(self._begin_stop)
             self._service.leave = self._lifeline.leave
@@ -118,6 +121,23 @@ class Server(uvicorn.Server):
             deaths = int(os.environ.get(metrics.WORKER_DEATHS, 0))
             metrics.worker_restarts_total.inc(deaths)
             self._lifeline.listening()
+
+    def _accept_on(self, listener: socket.socket) -> None:
+        """What uvicorn's own start-up does with asyncio's server."""
+        protocol: Any = self.config.http_protocol_class
+        factory = partial(
+            protocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        acceptor: Any = Acceptor(
+            listener,
+            factory,
+            lambda: len(self.server_state.connections),
+            self._watched.make_room,
+        )
+        self.servers.append(acceptor)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
