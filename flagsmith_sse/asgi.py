@@ -27,12 +27,12 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
     from realtime.conf import RealtimeSettings
     from realtime.exposition import exposition
     from realtime.hosting import host
-    from realtime.metrics import WORKER_NUMBER
     from realtime.metrics_server import start_metrics_server
+    from realtime.process import worker_number
     from realtime.service import RealtimeService
 
     service = RealtimeService(RealtimeSettings.from_django())
-    if WORKER_NUMBER not in os.environ:
+    if worker_number() is None:
         # Of several workers the supervisor answers for all.
         start_metrics_server(exposition)
     return service, host(service, get_asgi_application(), probes=True)

@@ -29,3 +29,7 @@ class StreamIncompatible(RealtimeError):
 
 class PublishFailed(RealtimeError):
     """JetStream did not confirm that it stored an update; it may have all the same."""
+
+
+class MetricsUnavailable(RealtimeError):
+    """The metrics of all workers cannot be had: their supervisor does not answer."""

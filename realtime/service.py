@@ -4,8 +4,7 @@ and stops them."""
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 import structlog
@@ -65,6 +64,8 @@ class RealtimeService:
         )
         self.leave: Callable[[], None] = terminate
         """Begins to drain and to end this process, as SIGTERM does."""
+        self.expose: Callable[[], Awaitable[bytes]] | None = None
+        """Tells the metrics of all workers, where this process is one of several."""
         self.bridge = NatsBridge(
             settings,
             self.hub,
@@ -99,12 +100,9 @@ class RealtimeService:
             return Refusal("nats", reason)
         return None
 
-    async def await_ready(self, seconds: float) -> None:
-        """Wait until streams can be served for the first time; no longer than so many
-        seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._served.wait()
+    async def await_ready(self) -> None:
+        """Wait until streams can be served for the first time."""
+        await self._served.wait()
 
     def note_readiness(self) -> None:
         """Tell the metrics whether new streams are welcome."""
