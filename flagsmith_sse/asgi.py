@@ -10,6 +10,7 @@ from django.core.asgi import get_asgi_application
 from django.core.exceptions import ImproperlyConfigured
 
 from realtime.exceptions import RealtimeError
+from realtime.server.signals import end_properly_on_daphne
 
 if TYPE_CHECKING:
     from realtime.routing import FlatProtocolTypeRouter
@@ -21,6 +22,8 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
 
     Raises `ImproperlyConfigured` or `CannotListen`, naming the variable at fault.
     """
+    if "daphne.server" in sys.modules:
+        end_properly_on_daphne()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flagsmith_sse.settings")
     django.setup()
 

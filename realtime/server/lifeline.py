@@ -94,6 +94,7 @@ class WorkerLifeline:
             async with asyncio.timeout(SCRAPE_SECONDS):
                 return await asyncio.shield(self._scraping)
         except TimeoutError:
+            self._scraping = None
             raise MetricsUnavailable("The supervisor does not answer.") from None
 
     async def close(self) -> None:

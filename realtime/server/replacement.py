@@ -18,6 +18,9 @@ READY_SECONDS: Final = 60.0
 environments takes some 6 s. Until then, and if it does not get there (NATS is away, the
 new version cannot start), the old one stays."""
 
+EXIT_SECONDS: Final = 5.0
+"""From the end of a worker's lifeline to the end of its process."""
+
 
 class WorkerNotStarted(RealtimeError):
     """The system has no process, file or port left; the message says which."""
@@ -135,17 +138,14 @@ class RollingReplacement:
         return True
 
     async def _discard(self, new: WorkerProcess) -> None:
-        gone = new.process.returncode
+        reason = f"not ready within {READY_SECONDS:g} s: {new.not_ready}"
+        if new.has_hung_up:
+            await asyncio.wait([new.ended], timeout=EXIT_SECONDS)
+        if new.ended.done():
+            reason = reason_of(new.ended.result())
         new.send(signal.SIGKILL)
         await new.ended
-        logger.error(
-            "worker.not_replaced",
-            worker=new.slot,
-            pid=new.pid,
-            reason=f"not ready within {READY_SECONDS:g} s: {new.not_ready}"
-            if gone is None
-            else reason_of(gone),
-        )
+        logger.error("worker.not_replaced", worker=new.slot, pid=new.pid, reason=reason)
 
     async def _await_end(self, old: WorkerProcess) -> None:
         try:

@@ -19,6 +19,19 @@ def end_quietly_on_signals() -> None:
         signal.signal(signal.SIGHUP, _on_hangup)
 
 
+def end_properly_on_daphne() -> None:
+    """Until Twisted has a handler of its own, which comes when everything is imported,
+    SIGTERM ends this process with exit code 0. SIGHUP is SIGTERM, for good: it would
+    cut the streams off. SIGINT is left to Twisted, which would not replace ours."""
+    signal.signal(signal.SIGTERM, _end)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _terminate)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _end(number: int, frame: FrameType | None) -> None:
     # Nothing that was begun has to be finished, and an embedded nats-server sees that
     # this process has gone. An exception might be lost, where the interpreter is in

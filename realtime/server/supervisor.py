@@ -201,7 +201,11 @@ class Supervisor:
         return render(self._metrics.of(self._alive))
 
     async def _tell_metrics(self, worker: WorkerProcess) -> None:
-        worker.tell(messages.Exposition(await self._scrape()))
+        try:
+            worker.tell(messages.Exposition(await self._scrape()))
+        except Exception:
+            # Metrics are no reason for anything else to fail. The worker answers 503.
+            logger.exception("metrics.failed")
 
     def _on_message(self, worker: WorkerProcess, message: messages.AnyMessage) -> None:
         match message:

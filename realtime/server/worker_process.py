@@ -78,6 +78,11 @@ class WorkerProcess:
         done, _ = await asyncio.wait([self._listens], timeout=within)
         return bool(done) and self._listens.result()
 
+    @property
+    def has_hung_up(self) -> bool:
+        """Whether its end of the lifeline is closed: it ends, or has ended."""
+        return self._reading.done()
+
     def tell(self, message: messages.Message) -> None:
         if not self._writer.is_closing():
             self._writer.write(messages.frame_of(message))
