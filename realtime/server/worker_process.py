@@ -19,7 +19,7 @@ collection of a million objects takes one second; an event loop that does not ge
 in ten serves nobody."""
 
 START_BEATS: Final = 60
-"""So many seconds until a worker that was started answers for the first time: its
+"""So many seconds until a worker that was started says its first word: its
 imports take one, and longer if many start at once on few processors."""
 
 SILENT_BEATS: Final = 2
@@ -66,7 +66,7 @@ class WorkerProcess:
         self._asked = 0
         self._owed: dict[int, asyncio.Future[None]] = {}
         self._silence = 0
-        self._has_answered = False
+        self._has_spoken = False
 
     async def attach(self, lifeline: socket.socket) -> None:
         """Begin to speak with it."""
@@ -117,7 +117,7 @@ class WorkerProcess:
     def hangs(self) -> bool:
         """Whether it is to be killed: no debugger holds it, and it has not answered for
         too long."""
-        patience = HUNG_BEATS if self._has_answered else START_BEATS
+        patience = HUNG_BEATS if self._has_spoken else START_BEATS
         return self._silence >= patience and not _is_traced(self.pid)
 
     async def wait(self) -> int:
@@ -131,6 +131,7 @@ class WorkerProcess:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while message := await messages.read_message(reader):
+            self._has_spoken = True
             match message:
                 case messages.Listening() if not self._listens.done():
                     self._listens.set_result(True)
@@ -145,7 +146,6 @@ class WorkerProcess:
         self.families = told.families or self.families
         self.not_ready = told.not_ready
         self._silence = 0
-        self._has_answered = True
         if answered := self._owed.pop(told.number or 0, None):
             answered.set_result(None)
 

@@ -103,3 +103,47 @@ async def test_replace__cannot_be_started__the_old_one_stays(
         assert old.process.returncode is None
         assert old.listener.fileno() >= 0
         assert open_files() == before
+
+
+async def test_replace__new_one_never_ready__killed_and_the_old_one_stays(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    monkeypatch.setattr("realtime.server.replacement.READY_SECONDS", 0.1)
+    async with supervising() as supervisor:
+        [old] = supervisor._alive
+
+        # When
+        with capture_logs() as logs:
+            supervisor._replacement.replace_all()
+            await supervisor._replacement.finish()
+
+        # Then
+        assert [event["event"] for event in logs] == [
+            "workers.replacing",
+            "worker.started",
+            "worker.not_replaced",
+        ]
+        assert logs[2]["reason"] == "not ready within 0.1 s: It has not answered yet."
+        assert supervisor._alive == {old}
+
+
+async def test_start__never_answers__killed(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    monkeypatch.setattr("realtime.server.supervisor.BEAT_SECONDS", 0.01)
+
+    # When
+    with capture_logs() as logs:
+        async with supervising() as supervisor:
+            [first] = supervisor._alive
+            await eventually_async(
+                lambda: len(processes.numbers) == 2, what="another one"
+            )
+
+    # Then
+    told = [(event["event"], event.get("reason")) for event in logs]
+    assert ("worker.hung", None) in told
+    assert ("worker.died", "killed by SIGKILL") in told
+    assert first.process.returncode == -signal.SIGKILL
