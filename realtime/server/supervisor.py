@@ -1,6 +1,7 @@
 """Several workers on one port: starts, watches, replaces and stops them."""
 
 import asyncio
+import math
 import os
 import signal
 from asyncio import FIRST_COMPLETED
@@ -17,11 +18,17 @@ from realtime.conf import jittered
 from realtime.exposition import render
 from realtime.monitoring.workers import WorkersMetrics
 from realtime.server import messages
+from realtime.server.limits import processors
 from realtime.server.listener import CannotListen, bind
 from realtime.server.replacement import RollingReplacement, WorkerNotStarted
 from realtime.server.signals import terminal
 from realtime.server.spawn import spawn
-from realtime.server.worker_process import BEAT_SECONDS, WorkerProcess, reason_of
+from realtime.server.worker_process import (
+    BEAT_SECONDS,
+    START_BEATS,
+    WorkerProcess,
+    reason_of,
+)
 
 logger = structlog.get_logger("sse")
 
@@ -68,6 +75,7 @@ class Supervisor:
         """By slot: those for which no worker that listens has been started yet."""
         self._replacement = RollingReplacement(self)
         self._metrics = WorkersMetrics(count)
+        self._start_beats = START_BEATS * math.ceil(count / processors())
         self._loop: Future[asyncio.AbstractEventLoop] = Future()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -190,7 +198,7 @@ class Supervisor:
             await asyncio.sleep(BEAT_SECONDS)
             for worker in self._alive:
                 worker.beat()
-                if worker.hangs:
+                if worker.hangs(self._start_beats):
                     logger.error("worker.hung", worker=worker.slot, pid=worker.pid)
                     worker.send(signal.SIGKILL)
 

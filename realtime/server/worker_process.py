@@ -18,9 +18,9 @@ HUNG_BEATS: Final = 10
 collection of a million objects takes one second; an event loop that does not get round
 in ten serves nobody."""
 
-START_BEATS: Final = 60
-"""So many seconds until a worker that was started says its first word: its
-imports take one, and longer if many start at once on few processors."""
+START_BEATS: Final = 30
+"""So many seconds until a worker that was started says its first word, times how many
+workers share a processor: its imports take one second of a processor's time."""
 
 SILENT_BEATS: Final = 2
 """Whoever has not answered for so long is not waited for, and not taken to be ready."""
@@ -113,11 +113,10 @@ class WorkerProcess:
         """Whether it owes an answer for longer than one that is well would."""
         return self._silence >= SILENT_BEATS
 
-    @property
-    def hangs(self) -> bool:
+    def hangs(self, start_beats: int = START_BEATS) -> bool:
         """Whether it is to be killed: no debugger holds it, and it has not answered for
-        too long."""
-        patience = HUNG_BEATS if self._has_spoken else START_BEATS
+        too long, which is `start_beats` until it first speaks."""
+        patience = HUNG_BEATS if self._has_spoken else start_beats
         return self._silence >= patience and not _is_traced(self.pid)
 
     async def wait(self) -> int:

@@ -195,12 +195,12 @@ async def test_beats__never_answered__hangs_after_its_start_should_be_over() -> 
         # When
         for _ in range(START_BEATS - 1):
             both.worker.beat()
-        before = both.worker.hangs
+        before = both.worker.hangs()
         both.worker.beat()
 
         # Then
         assert not before
-        assert both.worker.hangs
+        assert both.worker.hangs()
 
 
 async def test_beats__answered_before__hangs_after_ten() -> None:
@@ -214,12 +214,12 @@ async def test_beats__answered_before__hangs_after_ten() -> None:
         both.worker.beat()
         for _ in range(HUNG_BEATS - 1):
             both.worker.beat()
-        before = both.worker.hangs
+        before = both.worker.hangs()
         both.worker.beat()
 
         # Then
         assert not before
-        assert both.worker.hangs
+        assert both.worker.hangs()
         assert both.worker.silent
 
         # When
@@ -227,7 +227,7 @@ async def test_beats__answered_before__hangs_after_ten() -> None:
             await both.worker.ask()
 
         # Then
-        assert not both.worker.hangs
+        assert not both.worker.hangs()
         assert not both.worker.silent
 
 
@@ -242,7 +242,7 @@ async def test_beats__held_by_a_debugger__does_not_hang() -> None:
             both.worker.beat()
 
         # Then
-        assert not both.worker.hangs
+        assert not both.worker.hangs()
 
 
 async def test_supervisor__dies__worker_told() -> None:
