@@ -2,8 +2,8 @@
 
 Frames: four bytes with the length, the most significant first, then one message in
 MessagePack. After SIGHUP an older supervisor talks to newer workers, so a message may
-get new fields, with defaults, and there may be new messages: a message that is not
-known is passed over.
+get new fields, with defaults, and there may be new messages: what is not known is a
+sign of life and nothing else.
 """
 
 import asyncio
@@ -21,6 +21,10 @@ _LENGTH_BYTES: Final = 4
 
 class Message(Struct, tag=True):
     """One of those below; its name is its type on the wire."""
+
+
+class Unknown(Message):
+    """What another version says that this one cannot read. It is never sent."""
 
 
 # From the supervisor
@@ -75,7 +79,9 @@ class Scrape(Message):
     """The worker was asked for the metrics of all; `Exposition` answers."""
 
 
-AnyMessage = Listen | Ask | Exposition | Stay | Listening | Told | Leave | Scrape
+FromSupervisor = Listen | Ask | Exposition | Stay
+FromWorker = Listening | Told | Leave | Scrape
+AnyMessage = FromSupervisor | FromWorker | Unknown
 _decoder: Final = msgpack.Decoder(AnyMessage)
 _encode: Final = msgpack.Encoder().encode
 
@@ -87,15 +93,16 @@ def frame_of(message: Message) -> bytes:
 
 
 async def read_message(reader: asyncio.StreamReader) -> AnyMessage | None:
-    """The next message; None at the end of the file."""
-    while True:
-        try:
-            head = await reader.readexactly(_LENGTH_BYTES)
-            body = await reader.readexactly(int.from_bytes(head, "big"))
-        except (asyncio.IncompleteReadError, OSError):
-            return None
-        try:
-            message: AnyMessage = _decoder.decode(body)
-            return message
-        except (ValidationError, DecodeError) as error:
-            logger.debug("lifeline.unknown_message", reason=str(error))
+    """The next message, `Unknown` if this version cannot read it; None at the end of
+    the file."""
+    try:
+        head = await reader.readexactly(_LENGTH_BYTES)
+        body = await reader.readexactly(int.from_bytes(head, "big"))
+    except (asyncio.IncompleteReadError, OSError):
+        return None
+    try:
+        message: AnyMessage = _decoder.decode(body)
+    except (ValidationError, DecodeError) as error:
+        logger.debug("lifeline.unknown_message", reason=str(error))
+        return Unknown()
+    return message

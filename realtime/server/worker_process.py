@@ -125,35 +125,43 @@ class WorkerProcess:
         await asyncio.wait([self._reading], timeout=LAST_WORDS_SECONDS)
         self._reading.cancel()
         self._writer.close()
-        self._owe_nothing()
+        self._hang_up()
         return code
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while message := await messages.read_message(reader):
             self._has_spoken = True
+            self._silence = 0
             match message:
                 case messages.Listening() if not self._listens.done():
                     self._listens.set_result(True)
                     self._on_message(self, message)
                 case messages.Told():
                     self._note(message)
+                case messages.Unknown():
+                    self._owe_nothing()
                 case _:
                     self._on_message(self, message)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Nothing more will come from it."""
         self._owe_nothing()
+        if not self._listens.done():
+            self._listens.set_result(False)
 
     def _note(self, told: messages.Told) -> None:
         self.families = told.families or self.families
         self.not_ready = told.not_ready
-        self._silence = 0
-        if answered := self._owed.pop(told.number or 0, None):
-            answered.set_result(None)
+        owed = self._owed.pop(told.number or 0, None)
+        if owed is not None and not owed.done():
+            owed.set_result(None)
 
     def _owe_nothing(self) -> None:
         for owed in self._owed.values():
-            owed.set_result(None)
+            if not owed.done():
+                owed.set_result(None)
         self._owed.clear()
-        if not self._listens.done():
-            self._listens.set_result(False)
 
 
 def reason_of(code: int) -> str:

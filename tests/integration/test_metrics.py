@@ -254,6 +254,28 @@ def test_temporary_folder__read_only__workers_run_and_scrapes_answer(
         assert list(folder.iterdir()) == []
 
 
+def test_scrape__supervisor_hangs__503_and_everything_else_goes_on(
+    workers: Service, environment: str
+) -> None:
+    # Given
+    workers.await_ready()
+    workers.expected_errors = {"Service Unavailable: /metricsz"}
+
+    # When
+    os.kill(workers.process.pid, signal.SIGSTOP)
+    try:
+        scrape = requests.get(f"{workers.url}/metricsz", timeout=10)
+        published = workers.publish(environment, 1)
+    finally:
+        os.kill(workers.process.pid, signal.SIGCONT)
+
+    # Then
+    assert scrape.status_code == 503
+    assert scrape.text == "The supervisor does not answer."
+    assert published.status_code == 202
+    assert workers.metric("flagsmith_sse_ready") == 2
+
+
 @pytest.mark.parametrize("serving_command", ["serve", "workers", "daphne"])
 def test_metrics_addr__port_in_use__one_line_and_exit_code_1(
     serving_command: str, shared_nats: EmbeddedNats, tmp_path: Path

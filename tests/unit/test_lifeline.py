@@ -45,6 +45,7 @@ class Both:
 
     def __init__(self, worker: WorkerProcess, end: socket.socket) -> None:
         self.worker = worker
+        self.end = end
         self.lifeline = WorkerLifeline(end, worker.listener)
         self.server = Server()
         self.said: list[messages.AnyMessage] = []
@@ -229,6 +230,26 @@ async def test_beats__answered_before__hangs_after_ten() -> None:
         # Then
         assert not both.worker.hangs()
         assert not both.worker.silent
+
+
+async def test_ask__answer_of_a_version_that_is_not_understood__sign_of_life() -> None:
+    class Told(messages.Message):
+        families: str
+
+    async with both_ends() as both:
+        # Given
+        asked = both.worker.ask()
+        for _ in range(HUNG_BEATS):
+            both.worker.beat()
+
+        # When
+        both.end.sendall(messages.frame_of(Told("other")))
+        async with asyncio.timeout(5):
+            await asked
+
+        # Then
+        assert not both.worker.silent
+        assert both.worker.families == []
 
 
 async def test_beats__held_by_a_debugger__does_not_hang() -> None:
