@@ -170,6 +170,23 @@ SSE_MAX_SUBSCRIBERS = whole(
     most=10_000_000,
 )
 """How many streams a process takes."""
+SSE_ACCEPT_WITHOUT_NATS = read(
+    "SSE_ACCEPT_WITHOUT_NATS", True, "true or false", env.bool
+)
+"""Whether a publish is answered with 202 once NATS has been away for some seconds and
+the update is [kept until it is back](architecture.md#while-nats-is-away); `false`: it
+is kept all the same, and answered with 503."""
+SSE_OUTBOX_ENVIRONMENTS = whole(
+    "SSE_OUTBOX_ENVIRONMENTS",
+    10_000,
+    "a whole number from 1 to 1000000",
+    least=1,
+    most=1_000_000,
+)
+"""For how many environments a process keeps the newest update while NATS is away: some
+300 bytes each. Beyond that, the update that has waited longest is dropped."""
+SSE_OUTBOX_FOLDER = text("SSE_OUTBOX_FOLDER", "", "the path of a folder, or nothing")
+"""Where updates that wait for NATS are kept on disk, too; not set: in memory only."""
 
 # NATS
 
@@ -182,7 +199,7 @@ NATS_URL = listed(
     rf"((nats|tls)://)?([^\s,@/?#]*@)?(\[[0-9A-Fa-f:.]+\]|[^\s,:@/?#]+)(:{_PORT})?",
 )
 """Where NATS is; not set: `nats://localhost:4222`. Several servers of one cluster, or
-one."""
+one; a name with several addresses is as many servers."""
 NATS_CREDENTIALS_FILE = file("NATS_CREDENTIALS_FILE", "the path of a credentials file")
 """NATS credentials (`.creds`)."""
 NATS_TLS_CA_FILE = file("NATS_TLS_CA_FILE", "the path of a PEM file that exists")

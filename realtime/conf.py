@@ -32,6 +32,9 @@ class RealtimeSettings:
     stream_replicas: int = 1
     stream_max_age: float = 3600
     stream_max_bytes: int = 0
+    accept_without_nats: bool = True
+    outbox_environments: int = 10_000
+    outbox_folder: str = ""
     nats_servers: tuple[str, ...] = ("nats://localhost:4222",)
     nats_credentials_file: str = ""
     nats_tls_ca_file: str = ""
@@ -83,6 +86,9 @@ SETTINGS = {
     "SSE_STALL_SECONDS": "stall",
     "SSE_DIRECT_WRITES": "direct_writes",
     "SSE_MAX_SUBSCRIBERS": "max_subscribers",
+    "SSE_ACCEPT_WITHOUT_NATS": "accept_without_nats",
+    "SSE_OUTBOX_ENVIRONMENTS": "outbox_environments",
+    "SSE_OUTBOX_FOLDER": "outbox_folder",
     "NATS_STREAM_STORAGE": "stream_storage",
     "NATS_STREAM_REPLICAS": "stream_replicas",
     "NATS_STREAM_MAX_AGE_SECONDS": "stream_max_age",

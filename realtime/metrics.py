@@ -150,6 +150,27 @@ nats_errors = _counters(
         *("pull", "read", "ack"),
     ),
 )
+outbox_updates = _gauge(
+    "flagsmith_sse_outbox_updates", "Updates that wait until NATS can store them"
+)
+outbox_oldest_seconds = _gauge(
+    "flagsmith_sse_outbox_oldest_seconds",
+    "How long the oldest update that waits for NATS has waited; of several workers the "
+    "longest",
+    mode="livemax",
+)
+outbox_memory_only = _gauge(
+    "flagsmith_sse_outbox_memory_only",
+    "Workers that cannot write to SSE_OUTBOX_FOLDER",
+)
+outbox_settled = _counters(
+    "flagsmith_sse_outbox_settled_total",
+    "Updates that waited for NATS and do so no longer; stored: late, superseded: a "
+    "later one was stored, relayed: another instance took it, overflow: too many "
+    "waited, left: the process stopped",
+    "outcome",
+    ("stored", "superseded", "relayed", "overflow", "left"),
+)
 nats_connected = _gauge(
     "flagsmith_sse_nats_connected",
     "Workers that are connected to NATS and read from it",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime import __version__, metrics
+from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
 from realtime.process import worker_number
 from realtime.quantiles import RecentQuantiles
 from realtime.report import (
@@ -14,11 +15,10 @@ from realtime.report import (
     Busy,
     InstanceReport,
     LatestUpdate,
+    OutboxReport,
     Sighting,
-    StreamSettings,
     shortened,
 )
-from realtime.stream import NANOSECONDS
 
 if TYPE_CHECKING:
     from realtime.service import RealtimeService
@@ -49,6 +49,7 @@ class Reporter:
             pid=os.getpid(),
             worker=worker_number(),
             draining=self._service.draining,
+            address=self._service.address,
         )
 
     def report(self) -> InstanceReport:
@@ -73,12 +74,11 @@ class Reporter:
             last_error=error and error[:LONGEST_TEXT],
             last_error_at=error_at,
             sequence=bridge.sequence,
-            stream=StreamSettings(
-                storage=service.settings.stream_storage,
-                replicas=service.settings.stream_replicas,
-                max_age=service.settings.stream_max_age,
-                max_bytes=service.settings.stream_max_bytes,
-            ),
+            publish_refused=(bridge.publish_refused or "")[:LONGEST_TEXT] or None,
+            waiting=bridge.backlog.waiting,
+            waiting_since=bridge.backlog.since,
+            stream=StreamSettings.of(service.settings),
+            differences=bridge.stream.differences,
             subscribers=hub.subscribers,
             subscribers_limit=service.settings.max_subscribers,
             lagging=_total(metrics.lagging_subscribers),
@@ -91,8 +91,18 @@ class Reporter:
             updates_read=_total(metrics.updates_total),
             updates_delivered=_total(metrics.http_writes["data"]),
             rejections=_total(*metrics.rejections.values()),
+            outbox=self._outbox(),
             publish_seconds=self._publish.quantiles(),
             delivery_seconds=self._delivery.quantiles(),
+        )
+
+    def _outbox(self) -> OutboxReport:
+        intake = self._service.intake
+        fault = intake.folder.fault if intake.folder is not None else None
+        return OutboxReport(
+            updates=len(intake.outbox),
+            since=intake.outbox.oldest,
+            fault=fault and fault[:LONGEST_TEXT],
         )
 
     def _latest(self) -> Iterable[LatestUpdate]:

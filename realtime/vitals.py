@@ -1,6 +1,7 @@
 """How this process is: watched from its own event loop, for `/metricsz`."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -53,4 +54,7 @@ class Vitals:
 
     def _sample(self) -> None:
         self._service.note_readiness()
+        oldest = self._service.intake.outbox.oldest
+        waited = 0.0 if oldest is None else max(0.0, time.time() - oldest)
+        metrics.outbox_oldest_seconds.set(waited)
         metrics.event_loop_seen_timestamp_seconds.set_to_current_time()

@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 import uvicorn
 
+from realtime.kept_alive import close_idle, linger
 from realtime.server import garbage
 from realtime.server.lifeline import LEAVE, WorkerLifeline
 from realtime.server.listener import BACKLOG
@@ -31,9 +32,9 @@ so that the one to close it is never the one that was just sent a request."""
 GRACE_SECONDS: Final = 3
 """After the drain: for what is still being answered."""
 
-LINGER_SECONDS: Final = 0.5
-"""After the listener was handed over: for connections that were accepted already, and
-whose request is still to come. uvicorn would close them unanswered."""
+ACCEPTED_SECONDS: Final = 0.5
+"""After the listener was handed over: for connections that the event loop accepts in
+the same turn, and that are not among the server's yet."""
 
 
 class Server(uvicorn.Server):
@@ -41,9 +42,11 @@ class Server(uvicorn.Server):
 
     On the first SIGTERM or SIGINT the listener stays open while the streams end, so
     that `/readyz` can tell a load balancer to go elsewhere; on `LEAVE` it is closed
-    first, because other workers listen on the port. A second SIGINT ends all streams
-    at once. uvicorn's own handling would wait for streams that never end, and raise the
-    signal again afterwards, which is no exit code 0.
+    first, because other workers listen on the port. Each connection is closed with the
+    answer that is under way or with its next one, or when it has been quiet for a
+    while, so that the client's next request reaches a process that stays. A second
+    SIGINT ends all streams at once. uvicorn's own handling would wait for streams that
+    never end, and raise the signal again afterwards, which is no exit code 0.
     """
 
     def __init__(
@@ -76,13 +79,14 @@ class Server(uvicorn.Server):
         self._service = service
         self._lifeline = lifeline
         self._stopping: asyncio.Task[None] | None = None
-        self._linger = 0.0
+        self._accepted_until = 0.0
         self._may_listen = asyncio.Event()
 
     def run_on(self, listener: socket.socket) -> None:
         """Serve on `listener` until stopped by a signal, by the supervisor's death, or
         by the service's own, which raises `SystemExit`."""
         garbage.tune()
+        self._service.local_address = listener.getsockname()[:2]
         self.run(sockets=[listener])
         logger.info("server.stopped")
         if self._service.died:
@@ -159,7 +163,9 @@ class Server(uvicorn.Server):
     def _leave(self) -> None:
         for server in self.servers:
             server.close()
-        self._linger = LINGER_SECONDS
+        loop = asyncio.get_running_loop()
+        self._accepted_until = loop.time() + ACCEPTED_SECONDS
+        self._service.others_listen = True
         self._begin_stop()
 
     def _on_interrupt(self) -> None:
@@ -171,9 +177,25 @@ class Server(uvicorn.Server):
         self._may_listen.set()
         if self._stopping is None:
             self._service.begin_drain()
+            for connection in self._connections():
+                connection.close_after_answer()
+            self._service.keep_running(
+                "idle-connections",
+                close_idle(self._idle_connections, StreamProtocol.close_idle),
+            )
             self._stopping = asyncio.get_running_loop().create_task(self._stop())
+
+    def _connections(self) -> set[StreamProtocol]:
+        connections: Any = self.server_state.connections
+        return set(connections)
+
+    def _idle_connections(self) -> set[StreamProtocol]:
+        return {c for c in self._connections() if c.idle}
 
     async def _stop(self) -> None:
         await self._service.drain()
-        await asyncio.sleep(self._linger)
+        await asyncio.sleep(self._accepted_until - asyncio.get_running_loop().time())
+        await linger(self._idle_connections)
+        # Those that came meanwhile, where they were not turned away.
+        self._service.hub.end_all_now()
         self.should_exit = True
