@@ -5,8 +5,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import structlog
@@ -79,6 +78,8 @@ class RealtimeService:
         )
         self.leave: Callable[[], None] = terminate
         """Begins to drain and to end this process, as SIGTERM does."""
+        self.expose: Callable[[], Awaitable[bytes]] | None = None
+        """Tells the metrics of all workers, where this process is one of several."""
         self.bridge = NatsBridge(
             settings,
             self.hub,
@@ -146,12 +147,9 @@ class RealtimeService:
             return Refusal("nats", reason) if reason else None
         return self.not_ready
 
-    async def await_ready(self, seconds: float) -> None:
-        """Wait until streams can be served for the first time; no longer than so many
-        seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._served.wait()
+    async def await_ready(self) -> None:
+        """Wait until streams can be served for the first time."""
+        await self._served.wait()
 
     def note_readiness(self) -> None:
         """Tell the metrics whether new streams are welcome."""
