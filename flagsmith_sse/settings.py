@@ -199,7 +199,7 @@ NATS_URL = listed(
     rf"((nats|tls)://)?([^\s,@/?#]*@)?(\[[0-9A-Fa-f:.]+\]|[^\s,:@/?#]+)(:{_PORT})?",
 )
 """Where NATS is; not set: `nats://localhost:4222`. Several servers of one cluster, or
-one."""
+one; a name with several addresses is as many servers."""
 NATS_CREDENTIALS_FILE = file("NATS_CREDENTIALS_FILE", "the path of a credentials file")
 """NATS credentials (`.creds`)."""
 NATS_TLS_CA_FILE = file("NATS_TLS_CA_FILE", "the path of a PEM file that exists")

@@ -155,7 +155,8 @@ class NatsBridge:
         """Where updates are stored late; None while there is no session."""
         if self._session is None:
             return None
-        return Store(self._session.client, self._session_publish)
+        session = self._session
+        return Store(session.client, self._session_publish, session.failing)
 
     async def run(self) -> None:
         """One session: connect, ensure the stream, read until something breaks.
@@ -172,11 +173,6 @@ class NatsBridge:
         async def on_closed() -> None:
             lose(NatsUnavailable("The connection to NATS was lost."))
 
-        def on_ack_refused() -> None:
-            # Delivery would stop for good at the most that may be unacknowledged.
-            reason = "NATS refuses acknowledgements: allow $JS.ACK.>"
-            lose(NatsUnavailable(reason))
-
         def on_followed(following: asyncio.Task[None]) -> None:
             if not following.cancelled() and (error := following.exception()):
                 lose(error)
@@ -187,16 +183,13 @@ class NatsBridge:
             client = await connect(
                 self._settings,
                 on_closed=on_closed,
-                on_ack_refused=on_ack_refused,
                 last_resort=last_resort,
             )
         except NatsUnavailable:
             metrics.nats_errors["connect"].inc()
             raise
         try:
-            if client.connected_url:
-                self.server = client.connected_url.netloc.rpartition("@")[2]
-                self._left = self.server
+            self.server = self._left = client.server
             await self._responder.join(client)
             asked_at = asyncio.get_running_loop().time()
             state = await self.stream.ensure(client)
@@ -247,6 +240,11 @@ class NatsBridge:
             metrics.nats_connected.set(0)
             self._responder.leave()
             await _leave(client, consumer)
+
+    @property
+    def publish_refused(self) -> str | None:
+        """Why NATS refuses what this process publishes; None if it does not."""
+        return self._session.publisher.refused if self._session else None
 
     def note_error(self, error: Exception) -> None:
         """Remember what went wrong last."""

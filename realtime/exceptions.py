@@ -23,6 +23,10 @@ class NatsUnavailable(RealtimeError):
     """NATS cannot be used now: not reached, or the connection was lost."""
 
 
+class PermissionDenied(NatsUnavailable):
+    """NATS does not permit us to publish or subscribe where we have to."""
+
+
 class StreamIncompatible(RealtimeError):
     """The JetStream stream that exists cannot be used nor brought up to date."""
 

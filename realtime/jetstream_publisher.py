@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from realtime.exceptions import NatsUnavailable, Overtaken, PublishFailed
-from realtime.nats_client import FastClient
+from realtime.nats_client import FastClient, refusal
 from realtime.stream import STREAM
 
 MAX_IN_FLIGHT: Final = 20_000
@@ -39,13 +39,16 @@ class Publisher:
         self._inbox = client.new_inbox() + "."
         self._prefix = len(self._inbox)
         self._loop = asyncio.get_running_loop()
-        self._in_flight: dict[bytes, tuple[asyncio.Future[None], float]] = {}
+        self._in_flight: dict[bytes, tuple[asyncio.Future[None], float, str]] = {}
+        self.refused: str | None = None
+        """Why NATS refuses what is published; None if it does not."""
         self._last = 0
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Listen for confirmations; before the first update. Raises
         `NatsUnavailable`."""
+        self._client.on_refused(self._on_refused)
         await self._client.listen(self._inbox + "*", self._on_reply)
 
     async def publish(
@@ -77,7 +80,7 @@ class Publisher:
         self._client.send(subject, payload, self._inbox + token, headers)
         confirmation: asyncio.Future[None] = self._loop.create_future()
         key = token.encode()
-        self._in_flight[key] = (confirmation, deadline)
+        self._in_flight[key] = (confirmation, deadline, subject)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         try:
@@ -87,7 +90,7 @@ class Publisher:
 
     def fail(self, error: NatsUnavailable) -> None:
         """Raise `error` from every publish that waits, and look for none any more."""
-        for confirmation, _ in self._in_flight.values():
+        for confirmation, _, _ in self._in_flight.values():
             if not confirmation.done():
                 confirmation.set_exception(error)
         if self._sweeper is not None:
@@ -102,12 +105,20 @@ class Publisher:
         if error := _refusal(data, headers):
             waiting[0].set_exception(error)
         else:
+            self.refused = None
             waiting[0].set_result(None)
+
+    def _on_refused(self, forbidden: str) -> None:
+        """NATS says so on the connection, and gives no other answer."""
+        for confirmation, _, subject in self._in_flight.values():
+            if subject.lower() == forbidden and not confirmation.done():
+                self.refused = refusal("publish to", subject)
+                confirmation.set_exception(PublishFailed(f"{self.refused}."))
 
     def _sweep(self) -> None:
         now = self._loop.time()
         # All of them, in no order: less than a millisecond for as many as there may be.
-        for confirmation, deadline in self._in_flight.values():
+        for confirmation, deadline, _ in self._in_flight.values():
             if deadline <= now and not confirmation.done():
                 confirmation.set_exception(
                     PublishFailed("JetStream did not confirm the update in time.")

@@ -16,9 +16,9 @@ from nats.js import api
 
 from realtime import metrics
 from realtime.connection import describe
-from realtime.exceptions import NatsUnavailable
+from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.jetstream.stream_config import NANOSECONDS
-from realtime.nats_client import FastClient
+from realtime.nats_client import FastClient, refusal
 from realtime.sse.broadcaster import OnTold
 from realtime.stream import API_SECONDS, STREAM
 
@@ -87,7 +87,7 @@ class PullConsumer:
         self.name = name
         self.position = (start.opt_start_seq or 1) - 1
         """The sequence that was read last."""
-        self._delivered = 0
+        self._delivered = self._told = 0
         self._deliver = deliver
         self.idle = asyncio.Event()
         self._trusted = trusted
@@ -98,6 +98,7 @@ class PullConsumer:
         self._heard = self._loop.time()
         self._inbox = client.new_inbox()
         self._wanted = 0
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{name}"
         self._to_acknowledge: str | None = None
         # In the order in which they were read.
         self._untold: deque[_Read] = deque()
@@ -113,6 +114,7 @@ class PullConsumer:
             self._lost.cancel()
 
     async def _read(self) -> None:
+        self._client.on_refused(self._on_refused)
         try:
             await self.delete()
             info = await self._js.add_consumer(STREAM, self._config)
@@ -136,10 +138,30 @@ class PullConsumer:
                 raise NatsUnavailable(f"The consumer {self.name} fell silent.")
         await self._lost
 
+    @property
+    def progress(self) -> int:
+        """Grows with whatever is read, or told: while much is being told, JetStream
+        waits for acknowledgements."""
+        return self._delivered + self._told
+
     def lose(self, error: BaseException) -> None:
         """Make `run` raise `error`."""
         if not self._lost.done():
             self._lost.set_exception(error)
+
+    def _on_refused(self, subject: str) -> None:
+        """Nobody waits for an answer to these, so nobody else hears of it."""
+        if subject.startswith("$js.ack."):
+            # Delivery would stop for good at the most that may be unacknowledged.
+            metrics.nats_errors["ack"].inc()
+            reason = "NATS refuses acknowledgements: allow $JS.ACK.>"
+            self.lose(PermissionDenied(reason))
+        elif subject == self._next.lower():
+            metrics.nats_errors["pull"].inc()
+            self.lose(PermissionDenied(refusal("publish to", self._next)))
+        elif subject == self._inbox.lower():
+            metrics.nats_errors["pull"].inc()
+            self.lose(PermissionDenied(refusal("subscribe to", "_INBOX.>")))
 
     async def delete(self) -> None:
         """Delete the consumer if it is there. Raises nats-py's errors."""
@@ -199,6 +221,7 @@ class PullConsumer:
 
     def _on_told(self, read: "_Read", subscribers: int) -> None:
         read.told = True
+        self._told += 1
         while self._untold and self._untold[0].told:
             self._acknowledge_soon(self._untold.popleft().reply)
 
@@ -244,7 +267,7 @@ class PullConsumer:
             "idle_heartbeat": int(HEARTBEAT_SECONDS * NANOSECONDS),
         }
         self._client.send(
-            f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{self.name}",
+            self._next,
             json.dumps(request).encode(),
             self._inbox,
         )

@@ -79,6 +79,7 @@ class Reporter:
             last_error=error and error[:LONGEST_TEXT],
             last_error_at=error_at,
             sequence=bridge.sequence,
+            publish_refused=(bridge.publish_refused or "")[:LONGEST_TEXT] or None,
             waiting=bridge.backlog.waiting,
             waiting_since=bridge.backlog.since,
             stream=StreamSettings.of(service.settings),
