@@ -155,7 +155,8 @@ class NatsBridge:
         """Where updates are stored late; None while there is no session."""
         if self._session is None:
             return None
-        return Store(self._session.client, self._session_publish)
+        session = self._session
+        return Store(session.client, self._session_publish, session.failing)
 
     async def run(self) -> None:
         """One session: connect, ensure the stream, read until something breaks.

@@ -5,7 +5,6 @@ import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -35,7 +34,7 @@ class RealtimeSettings:
     stream_max_bytes: int = 0
     accept_without_nats: bool = True
     outbox_environments: int = 10_000
-    outbox_folder: Path | None = None
+    outbox_folder: str = ""
     nats_servers: tuple[str, ...] = ("nats://localhost:4222",)
     nats_credentials_file: str = ""
     nats_tls_ca_file: str = ""
@@ -69,8 +68,6 @@ class RealtimeSettings:
             servers = [url.strip() for url in servers.split(",") if url.strip()]
         if servers:
             given["nats_servers"] = tuple(servers)
-        if folder := getattr(django_settings, "SSE_OUTBOX_FOLDER", ""):
-            given["outbox_folder"] = Path(folder)
         return cls(
             authentication_tokens=tokens_in(token),
             **{
@@ -91,6 +88,7 @@ SETTINGS = {
     "SSE_MAX_SUBSCRIBERS": "max_subscribers",
     "SSE_ACCEPT_WITHOUT_NATS": "accept_without_nats",
     "SSE_OUTBOX_ENVIRONMENTS": "outbox_environments",
+    "SSE_OUTBOX_FOLDER": "outbox_folder",
     "NATS_STREAM_STORAGE": "stream_storage",
     "NATS_STREAM_REPLICAS": "stream_replicas",
     "NATS_STREAM_MAX_AGE_SECONDS": "stream_max_age",
