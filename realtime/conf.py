@@ -20,6 +20,7 @@ class RealtimeSettings:
     URLs, which may hold one, are left out of `repr`."""
 
     authentication_tokens: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     keepalive: float = 15
     max_stream_age: float = 0
     retry_milliseconds: int = 3000
@@ -63,6 +64,7 @@ class RealtimeSettings:
             for name, field in SETTINGS.items()
             if hasattr(django_settings, name)
         }
+        proxies = getattr(django_settings, "FORWARDED_ALLOW_IPS", ())
         servers = getattr(django_settings, "NATS_URL", ())
         if isinstance(servers, str):
             servers = [url.strip() for url in servers.split(",") if url.strip()]
@@ -70,6 +72,7 @@ class RealtimeSettings:
             given["nats_servers"] = tuple(servers)
         return cls(
             authentication_tokens=tokens_in(token),
+            trusted_proxies=tuple(proxies),
             **{
                 **given,
                 "max_subscribers": given.get("max_subscribers") or file_limit(),

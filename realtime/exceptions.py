@@ -35,5 +35,9 @@ class PublishFailed(RealtimeError):
     """JetStream did not confirm that it stored an update; it may have all the same."""
 
 
+class MetricsUnavailable(RealtimeError):
+    """The metrics of all workers cannot be had: their supervisor does not answer."""
+
+
 class Overtaken(PublishFailed):
     """Another update of the environment was stored first."""
