@@ -5,6 +5,7 @@ settings made of them.
 settings, so that another Django project can configure it in its own way.
 """
 
+import os
 import re
 from collections.abc import Callable
 from ipaddress import ip_network
@@ -19,6 +20,7 @@ from environs import Env, EnvValidationError, ValidationError
 from flagsmith_sse.admin_settings import *  # noqa: F403  all of them are settings
 from flagsmith_sse.admin_settings import ADMIN_APPS, ADMIN_MIDDLEWARE
 from flagsmith_sse.logging import configure_structlog, logging_config
+from realtime.conf import renamed_faults
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -168,14 +170,23 @@ SSE_MAX_SUBSCRIBERS = whole(
     most=10_000_000,
 )
 """How many streams a process takes."""
-SSE_STREAM_STORAGE = text("SSE_STREAM_STORAGE", "file", "file or memory", "file|memory")
-"""JetStream's storage."""
-SSE_STREAM_REPLICAS = whole(
-    "SSE_STREAM_REPLICAS", 1, "a whole number from 1 to 5", least=1, most=5
+SSE_ACCEPT_WITHOUT_NATS = read(
+    "SSE_ACCEPT_WITHOUT_NATS", True, "true or false", env.bool
 )
-"""Copies of the stream in a NATS cluster."""
-SSE_STREAM_MAX_AGE_SECONDS = seconds("SSE_STREAM_MAX_AGE_SECONDS", 3600, least=1)
-"""How long the latest update is kept for those who connect later."""
+"""Whether a publish is answered with 202 once NATS has been away for some seconds and
+the update is [kept until it is back](architecture.md#while-nats-is-away); `false`: it
+is kept all the same, and answered with 503."""
+SSE_OUTBOX_ENVIRONMENTS = whole(
+    "SSE_OUTBOX_ENVIRONMENTS",
+    10_000,
+    "a whole number from 1 to 1000000",
+    least=1,
+    most=1_000_000,
+)
+"""For how many environments a process keeps the newest update while NATS is away: some
+300 bytes each. Beyond that, the update that has waited longest is dropped."""
+SSE_OUTBOX_FOLDER = text("SSE_OUTBOX_FOLDER", "", "the path of a folder, or nothing")
+"""Where updates that wait for NATS are kept on disk, too; not set: in memory only."""
 
 # NATS
 
@@ -188,7 +199,7 @@ NATS_URL = listed(
     rf"((nats|tls)://)?([^\s,@/?#]*@)?(\[[0-9A-Fa-f:.]+\]|[^\s,:@/?#]+)(:{_PORT})?",
 )
 """Where NATS is; not set: `nats://localhost:4222`. Several servers of one cluster, or
-one."""
+one; a name with several addresses is as many servers."""
 NATS_CREDENTIALS_FILE = file("NATS_CREDENTIALS_FILE", "the path of a credentials file")
 """NATS credentials (`.creds`)."""
 NATS_TLS_CA_FILE = file("NATS_TLS_CA_FILE", "the path of a PEM file that exists")
@@ -198,16 +209,37 @@ NATS_TLS_CERT_FILE = file("NATS_TLS_CERT_FILE", "the path of a PEM file that exi
 NATS_TLS_KEY_FILE = file("NATS_TLS_KEY_FILE", "the path of a PEM file that exists")
 """The key of our certificate."""
 
+NATS_STREAM_STORAGE = text(
+    "NATS_STREAM_STORAGE", "file", "file or memory", "file|memory"
+)
+"""JetStream's storage."""
+NATS_STREAM_REPLICAS = whole(
+    "NATS_STREAM_REPLICAS", 1, "a whole number from 1 to 5", least=1, most=5
+)
+"""Copies of the stream in a NATS cluster."""
+NATS_STREAM_MAX_AGE_SECONDS = seconds("NATS_STREAM_MAX_AGE_SECONDS", 3600, least=1)
+"""How long the latest update is kept for those who connect later."""
+NATS_STREAM_MAX_BYTES = whole(
+    "NATS_STREAM_MAX_BYTES",
+    0,
+    "a whole number of bytes; 0 is no limit",
+    least=0,
+    most=2**63 - 1,
+)
+"""How large the stream may become, where NATS demands a limit: beyond it the oldest
+updates are dropped. An update takes some 200 bytes, and each environment keeps one."""
+
 # The server that `manage.py serve` runs, and where the other commands look for it
 
 SSE_WORKERS = text(
     "SSE_WORKERS",
-    "1",
-    "a whole number from 1 to 1024, or auto",
-    r"auto|[1-9]\d{0,2}|10[01]\d|102[0-4]",
+    "0",
+    "a whole number up to 1024, or auto",
+    r"auto|0|[1-9]\d{0,2}|10[01]\d|102[0-4]",
 )
-"""How many processes `serve` runs on the port; `auto`: one for each processor it may
-use."""
+"""How many processes `serve` runs on the port, with a supervisor that replaces those
+that die or hang, and all of them on SIGHUP; `auto`: one for each processor it may use;
+`0`: none, it serves from its own process."""
 _ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):\d{1,5}"
 LISTEN_ADDR = text(
     "LISTEN_ADDR", ":8088", "HOST:PORT or :PORT, for example :8088", _ADDRESS
@@ -268,6 +300,8 @@ DATABASE_URL = text(
 """Django's, for the admin: the real-time endpoints use no database. The default is a
 file beside the code, wherever that is installed."""
 
+if renamed := renamed_faults(os.environ.__contains__):
+    raise ImproperlyConfigured("; ".join(renamed))
 try:
     env.seal()
     DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}

@@ -8,7 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import nats.errors
@@ -21,20 +21,33 @@ from realtime.batched_counter import BatchedCounter
 from realtime.conf import RealtimeSettings
 from realtime.connection import CLOSE_SECONDS, close, connect, describe
 from realtime.environments import ALL_SUBJECTS, environment_of, subject_of
-from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
+from realtime.exceptions import (
+    InvalidUpdate,
+    NatsUnavailable,
+    Overtaken,
+    PublishFailed,
+)
 from realtime.hub import Hub, Latest
-from realtime.jetstream_publisher import Publisher, published_at
+from realtime.jetstream.delivery_watch import Backlog, DeliveryWatch
+from realtime.jetstream.late_publisher import Store
+from realtime.jetstream.stream_config import NANOSECONDS
+from realtime.jetstream.stream_keeper import StreamKeeper
+from realtime.jetstream_publisher import Publisher, is_dated, published_at
 from realtime.pull_consumer import PullConsumer
 from realtime.responder import Responder
-from realtime.stream import NANOSECONDS, StreamState, ensure_stream, holds_message
+from realtime.sse.broadcaster import OnTold
+from realtime.stream import StreamState, holds_message
 from realtime.stream_follower import follow_stream
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
 
 logger = structlog.get_logger("sse")
 
+_DELETION_MARK = b"\r\nNats-Marker-Reason: "
+
 
 @dataclass(slots=True)
 class _Session:
+    client: Client
     publisher: Publisher
     state: StreamState
     asked_at: float
@@ -43,6 +56,8 @@ class _Session:
     """Whether what is read before it has caught up is new, and not the latest of the
     past that a process reads when it starts."""
     caught_up: bool = False
+    failing: bool = False
+    """Whether the last publish was not confirmed."""
 
     def expiry(self, published: float) -> float:
         """When the stream drops what was `published` (Unix seconds by the server's
@@ -50,9 +65,14 @@ class _Session:
 
         What arrives live was published just now, whatever any clock says.
         """
-        max_age = self.state.max_age or float("inf")
         if self.caught_up:
+            max_age = self.state.max_age or float("inf")
             return asyncio.get_running_loop().time() + max_age
+        return self.dropped_at(published)
+
+    def dropped_at(self, published: float) -> float:
+        """The same, by the server's clock alone."""
+        max_age = self.state.max_age or float("inf")
         return self.asked_at + max_age - (self.state.now - published)
 
 
@@ -61,10 +81,12 @@ class NatsBridge:
 
     `run` is one session on one connection; `realtime.worker` runs one after the other.
     What has been read outlives the session: the next one resumes from the sequence that
-    was reached. `responder` answers on each session's connection, `on_ready` is called
-    whenever streams can be served again, and `on_update`, if given, with the
-    environment, the update and its sequence for each that was published since this
-    process began to read.
+    was reached. `responder` answers on each session's connection, `on_session` is
+    called when updates can be stored again, `on_ready` when streams can be served
+    again, `on_turned_back` with an environment and what is told of it when the stream
+    holds an earlier time than that, and `on_update`, if given, with the environment,
+    the update and its sequence for each that was published since this process began to
+    read.
     """
 
     def __init__(
@@ -74,23 +96,32 @@ class NatsBridge:
         responder: Responder,
         *,
         on_ready: Callable[[], None],
+        on_session: Callable[[], None],
+        on_turned_back: Callable[[str, Latest], None] = lambda environment, latest: (
+            None
+        ),
         on_update: Callable[[str, Update, int], None] | None = None,
     ) -> None:
         self._settings = settings
         self._hub = hub
         self._responder = responder
         self._on_ready = on_ready
+        self._on_session = on_session
+        self._on_turned_back = on_turned_back
         self.on_update = on_update
         host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())
         # Host and process are for people: containers may share both.
         self.consumer_name = f"sse-{host}-{os.getpid()}-{secrets.token_hex(3)}"
         self._session: _Session | None = None
+        self._trouble_since: float | None = time.monotonic()
         # The last message read: its sequence and its time (ns), which identify it.
         self._reached: tuple[int, int] | None = None
         self._read = BatchedCounter(metrics.updates_total)
         self._seen: set[str] = set()
         self._connected_before = False
         self._left: str | None = None
+        self.stream = StreamKeeper(settings)
+        self.backlog = Backlog()
         self.was_ready = False
         """Whether the last session got as far as serving streams."""
         self.server: str | None = None
@@ -107,10 +138,25 @@ class NatsBridge:
     def not_ready(self) -> str | None:
         """Why updates do not flow now; None if they do."""
         if self._session is None:
-            return "NATS is not connected."
+            return self.backlog.stalled or "NATS is not connected."
         if not self._session.caught_up:
-            return "The latest updates have not been read yet."
+            return self.backlog.stalled or "The latest updates have not been read yet."
         return None
+
+    @property
+    def out_since(self) -> float | None:
+        """Since when nothing can be stored (`time.monotonic`); None: it can, for all
+        that is known."""
+        working = self._session is not None and not self._session.failing
+        return None if working else self._trouble_since
+
+    @property
+    def store(self) -> Store | None:
+        """Where updates are stored late; None while there is no session."""
+        if self._session is None:
+            return None
+        session = self._session
+        return Store(session.client, self._session_publish, session.failing)
 
     async def run(self) -> None:
         """One session: connect, ensure the stream, read until something breaks.
@@ -127,11 +173,6 @@ class NatsBridge:
         async def on_closed() -> None:
             lose(NatsUnavailable("The connection to NATS was lost."))
 
-        def on_ack_refused() -> None:
-            # Delivery would stop for good at the most that may be unacknowledged.
-            reason = "NATS refuses acknowledgements: allow $JS.ACK.>"
-            lose(NatsUnavailable(reason))
-
         def on_followed(following: asyncio.Task[None]) -> None:
             if not following.cancelled() and (error := following.exception()):
                 lose(error)
@@ -142,23 +183,22 @@ class NatsBridge:
             client = await connect(
                 self._settings,
                 on_closed=on_closed,
-                on_ack_refused=on_ack_refused,
                 last_resort=last_resort,
             )
         except NatsUnavailable:
             metrics.nats_errors["connect"].inc()
             raise
         try:
-            if client.connected_url:
-                self.server = client.connected_url.netloc.rpartition("@")[2]
-                self._left = self.server
+            self.server = self._left = client.server
             await self._responder.join(client)
             asked_at = asyncio.get_running_loop().time()
-            state = await ensure_stream(client, self._settings)
+            state = await self.stream.ensure(client)
             start = await self._start(client)
             publisher = Publisher(client)
             await publisher.start()
-            session = _Session(publisher, state, asked_at, self._reached is not None)
+            session = _Session(
+                client, publisher, state, asked_at, self._reached is not None
+            )
             reread = start.deliver_policy is api.DeliverPolicy.LAST_PER_SUBJECT
             consumer = PullConsumer(
                 client,
@@ -166,8 +206,10 @@ class NatsBridge:
                 start,
                 deliver=partial(self._deliver, session),
                 on_caught_up=lambda: self._catch_up(session, reread=reread),
+                trusted=self.backlog.stalled is None,
             )
             self._session = session
+            self._on_session()
             self._seen.clear()
             logger.info(
                 "nats.connected",
@@ -177,7 +219,12 @@ class NatsBridge:
             if client.is_closed:
                 raise NatsUnavailable("The connection to NATS was lost.")
             following = asyncio.create_task(
-                follow_stream(client, self._settings, self._follow)
+                follow_stream(
+                    client,
+                    self.stream,
+                    DeliveryWatch(client, consumer, self.backlog),
+                    partial(self._follow, session),
+                )
             )
             following.add_done_callback(on_followed)
             try:
@@ -189,9 +236,15 @@ class NatsBridge:
                 lost = NatsUnavailable("The connection to NATS was lost.")
                 self._session.publisher.fail(lost)
             self._session = self.server = None
+            self._begin_trouble(time.monotonic())
             metrics.nats_connected.set(0)
             self._responder.leave()
             await _leave(client, consumer)
+
+    @property
+    def publish_refused(self) -> str | None:
+        """Why NATS refuses what this process publishes; None if it does not."""
+        return self._session.publisher.refused if self._session else None
 
     def note_error(self, error: Exception) -> None:
         """Remember what went wrong last."""
@@ -205,21 +258,43 @@ class NatsBridge:
         Raises `NatsUnavailable` if it cannot have been stored, `PublishFailed` if it
         was refused or nothing is known.
         """
+        await self._session_publish(
+            subject_of(environment), update.payload(), deadline, dated=update.dated
+        )
+
+    async def _session_publish(
+        self,
+        subject: str,
+        payload: bytes,
+        deadline: float,
+        *,
+        dated: bool,
+        after: int | None = None,
+    ) -> None:
+        """As `Publisher.publish`, in whatever session there is now."""
+        asked_at = time.monotonic()
+        session = self._session
         try:
-            if self._session is None:
+            if session is None:
                 raise NatsUnavailable("NATS is not connected.")
-            await self._session.publisher.publish(
-                subject_of(environment), update.payload(), deadline
+            await session.publisher.publish(
+                subject, payload, deadline, dated=dated, after=after
             )
+        except Overtaken:
+            raise
         except (NatsUnavailable, PublishFailed) as error:
+            if session is not None:
+                session.failing = True
+            self._begin_trouble(asked_at)
             metrics.nats_errors["publish"].inc()
             self.note_error(error)
-            logger.warning(
-                "update.publish_failed",
-                environment__key=environment,
-                reason=str(error),
-            )
             raise
+        session.failing = False
+        self._trouble_since = None
+
+    def _begin_trouble(self, since: float) -> None:
+        if self._trouble_since is None:
+            self._trouble_since = since
 
     async def _start(self, client: Client) -> api.ConsumerConfig:
         """Where to read from: after the last message read, if the stream still holds
@@ -245,8 +320,9 @@ class NatsBridge:
         payload: bytes,
         sequence: int,
         nanoseconds: int,
-    ) -> None:
-        """Hand one message of the stream to every subscriber it concerns."""
+    ) -> list[OnTold] | None:
+        """Hand one message of the stream to the hub; returns where to add what is to be
+        called when everybody whom it concerns has been told. None: that is so now."""
         identity = (sequence, nanoseconds)
         self._reached = identity
         environment = environment_of(subject)
@@ -257,26 +333,57 @@ class NatsBridge:
                 raise InvalidUpdate("detail", "the message is too large")
             update = parse_update(payload)
         except InvalidUpdate as error:
+            if not payload and _DELETION_MARK in headers:
+                return None  # of JetStream, where it is told to leave them
             # Somebody else's message: no subscriber may suffer from it.
             metrics.nats_errors["read"].inc()
             logger.warning("update.skipped", subject=subject[:200], reason=str(error))
-            return
+            return None
         if not session.caught_up:
             self._seen.add(environment)
         self._read.inc()
         stored = nanoseconds / NANOSECONDS
-        latest = Latest(update, identity, session.expiry(stored), session.state.created)
-        written = self._hub.broadcast(environment, latest)
-        self._responder.delivered(environment, update, written)
-        if written:
-            # The clocks of two machines may differ by more than this took.
-            since = time.time() - (published_at(headers) or stored)
-            metrics.delivery_duration_seconds.observe(max(0, since))
+        told = self._in_order(environment, update) if is_dated(headers) else update
+        latest = Latest(told, identity, session.expiry(stored), session.state.created)
+        if told is not update:
+            self._on_turned_back(environment, latest)
+        on_told = self._hub.broadcast(environment, latest, live=session.caught_up)
+        if on_told is None:
+            self._responder.delivered(environment, update, 0)
+        else:
+            published = published_at(headers, stored)
+            on_told.append(partial(self._on_told, environment, update, published))
         if self.on_update and (session.caught_up or session.announces):
             self.on_update(environment, update, sequence)
+        return on_told
 
-    def _follow(self, state: StreamState) -> None:
-        """Replay no more what was purged."""
+    def _on_told(
+        self, environment: str, update: Update, published: float, subscribers: int
+    ) -> None:
+        """So many `subscribers` have been told of `update`, or of a later one."""
+        self._responder.delivered(environment, update, subscribers)
+        if subscribers:
+            # The clocks of two machines may differ by more than this took.
+            took = max(0.0, time.time() - published)
+            metrics.delivery_duration_seconds.observe(took)
+
+    def _in_order(self, environment: str, update: Update) -> Update:
+        """What a dated update tells: its time, or that of the one before it if that is
+        later. A publish that was on its way for long may be stored after a newer one.
+        """
+        known = self._hub.latest_of(environment)
+        dated = replace(update, dated=True)
+        told = dated.not_before(known.update if known else None, time.time())
+        return update if told is dated else told
+
+    def _follow(self, session: _Session, state: StreamState) -> None:
+        """Replay no more what was purged, and for as long as the stream keeps it."""
+        reconfigured = state.max_age != session.state.max_age
+        session.state, session.asked_at = state, asyncio.get_running_loop().time()
+        if reconfigured:
+            self._hub.reschedule_expiry(
+                lambda latest: session.dropped_at(latest.identity[1] / NANOSECONDS)
+            )
         self._hub.forget(lambda _, latest: latest.identity[0] < state.first_sequence)
 
     def _catch_up(self, session: _Session, *, reread: bool) -> None:
@@ -284,7 +391,11 @@ class NatsBridge:
             # Purged, deleted or lost with the store: it is not the latest any more.
             self._hub.forget(lambda environment, _: environment not in self._seen)
         session.caught_up = True
+        self.backlog.clear()
+        self.backlog.stalled = None
         self.was_ready = True
+        if not session.failing:
+            self._trouble_since = None
         metrics.nats_connected.set(1)
         if self._connected_before:
             metrics.nats_reconnects_total.inc()

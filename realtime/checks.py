@@ -2,13 +2,14 @@
 that needs the service's settings."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from realtime.conf import token_fault
+from realtime.conf import renamed_faults, token_fault
 
 
 @register()
@@ -22,3 +23,12 @@ def authentication_token(
     if fault is None:
         return []
     return [Error(f"SSE_AUTHENTICATION_TOKEN {fault}", id="realtime.E001")]
+
+
+@register()
+def renamed_settings(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """No setting has a name that it had once."""
+    faults = renamed_faults(partial(hasattr, settings))
+    return [Error(fault, id="realtime.E002") for fault in faults]

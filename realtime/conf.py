@@ -2,7 +2,9 @@
 
 import random
 import resource
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -30,6 +32,10 @@ class RealtimeSettings:
     stream_storage: str = "file"
     stream_replicas: int = 1
     stream_max_age: float = 3600
+    stream_max_bytes: int = 0
+    accept_without_nats: bool = True
+    outbox_environments: int = 10_000
+    outbox_folder: str = ""
     nats_servers: tuple[str, ...] = ("nats://localhost:4222",)
     nats_credentials_file: str = ""
     nats_tls_ca_file: str = ""
@@ -45,11 +51,14 @@ class RealtimeSettings:
         the endpoints, or only publishes.
 
         Raises `ImproperlyConfigured` if `SSE_AUTHENTICATION_TOKEN`, which hosting
-        needs, is missing or could not be sent in a header.
+        needs, is missing or could not be sent in a header, or if a setting has a name
+        that it had once.
         """
         token = configured_token()
         if hosting and (reason := token_fault(token)):
             raise ImproperlyConfigured(f"SSE_AUTHENTICATION_TOKEN {reason}")
+        if renamed := renamed_faults(partial(hasattr, django_settings)):
+            raise ImproperlyConfigured("; ".join(renamed))
         given = {
             field: getattr(django_settings, name)
             for name, field in SETTINGS.items()
@@ -80,14 +89,35 @@ SETTINGS = {
     "SSE_STALL_SECONDS": "stall",
     "SSE_DIRECT_WRITES": "direct_writes",
     "SSE_MAX_SUBSCRIBERS": "max_subscribers",
-    "SSE_STREAM_STORAGE": "stream_storage",
-    "SSE_STREAM_REPLICAS": "stream_replicas",
-    "SSE_STREAM_MAX_AGE_SECONDS": "stream_max_age",
+    "SSE_ACCEPT_WITHOUT_NATS": "accept_without_nats",
+    "SSE_OUTBOX_ENVIRONMENTS": "outbox_environments",
+    "SSE_OUTBOX_FOLDER": "outbox_folder",
+    "NATS_STREAM_STORAGE": "stream_storage",
+    "NATS_STREAM_REPLICAS": "stream_replicas",
+    "NATS_STREAM_MAX_AGE_SECONDS": "stream_max_age",
+    "NATS_STREAM_MAX_BYTES": "stream_max_bytes",
     "NATS_CREDENTIALS_FILE": "nats_credentials_file",
     "NATS_TLS_CA_FILE": "nats_tls_ca_file",
     "NATS_TLS_CERT_FILE": "nats_tls_cert_file",
     "NATS_TLS_KEY_FILE": "nats_tls_key_file",
 }
+
+RENAMED = {
+    "SSE_STREAM_STORAGE": "NATS_STREAM_STORAGE",
+    "SSE_STREAM_REPLICAS": "NATS_STREAM_REPLICAS",
+    "SSE_STREAM_MAX_AGE_SECONDS": "NATS_STREAM_MAX_AGE_SECONDS",
+}
+"""What a setting was called, and what it is called now. The old name is refused: who
+set it means something by it."""
+
+
+def renamed_faults(is_set: Callable[[str], bool]) -> list[str]:
+    """What to say of each old name that is set, by `is_set`."""
+    return [
+        f"{old} is now called {new}: set that instead"
+        for old, new in RENAMED.items()
+        if is_set(old)
+    ]
 
 
 def configured_token() -> str:

@@ -1,7 +1,6 @@
 """The whole fleet at one moment: one request over NATS gathers every instance."""
 
 import asyncio
-import dataclasses
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +10,7 @@ from msgspec import Struct, json
 from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
-from realtime.exceptions import NatsUnavailable
+from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.inquiry import ANSWER_SECONDS, inquiry, nats_client
 from realtime.report import (
     REPORT,
@@ -79,13 +78,13 @@ async def gather(
     me = service.reporter.me().instance if service else None
     answers: list[Answer] = []
     stream: StreamHealth | None = None
-    nats_error = stream_error = None
+    nats_error = stream_error = stream_unseen = None
     try:
         async with (
             asyncio.timeout(LOOK_SECONDS),
             nats_client(settings, service) as client,
         ):
-            answers, (stream, stream_error) = await asyncio.gather(
+            answers, (stream, stream_error, stream_unseen) = await asyncio.gather(
                 ask_everybody(client, roll, me), _look(client, settings)
             )
     except NatsUnavailable as error:
@@ -112,10 +111,11 @@ async def gather(
     missing = _missing([*seen, *overdue], instances)
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
     if stream is not None:
-        stream = _as_wanted(stream, settings, present)
+        stream = _as_wanted(stream, present)
     verdict = judge(
         nats_error=nats_error,
         stream_error=stream_error,
+        stream_unseen=stream_unseen,
         stream=stream,
         instances=present,
         missing=missing,
@@ -132,7 +132,7 @@ async def gather(
         busiest=_busiest(present),
         stream=stream,
         nats_error=nats_error,
-        stream_error=stream_error,
+        stream_error=stream_error or stream_unseen,
     )
 
 
@@ -172,34 +172,25 @@ async def find_instance(
 
 async def _look(
     client: Client, settings: RealtimeSettings
-) -> tuple[StreamHealth | None, str | None]:
+) -> tuple[StreamHealth | None, str | None, str | None]:
+    """How the stream is; else what is wrong with it, or why it cannot be seen."""
     try:
-        return await look_at_stream(client, settings, ANSWER_SECONDS), None
+        return await look_at_stream(client, settings, ANSWER_SECONDS), None, None
+    except PermissionDenied as error:
+        return None, None, str(error)
     except NatsUnavailable as error:
-        return None, str(error)
+        return None, str(error), None
 
 
 def _as_wanted(
-    stream: StreamHealth,
-    settings: RealtimeSettings,
-    instances: Iterable[InstanceReport],
+    stream: StreamHealth, instances: Iterable[InstanceReport]
 ) -> StreamHealth:
     """`stream` by what the instances want of it, where they say so: this process may
     have other settings. If they differ, by the first that it does not satisfy."""
     wanted = dict.fromkeys(
         one.stream for one in instances if one.stream and not one.draining
     )
-    compared = [
-        stream.compared_with(
-            dataclasses.replace(
-                settings,
-                stream_storage=one.storage,
-                stream_replicas=one.replicas,
-                stream_max_age=one.max_age,
-            )
-        )
-        for one in wanted
-    ]
+    compared = [stream.compared_with(one) for one in wanted]
     differing = [one for one in compared if one.differences]
     return [*differing, *compared, stream][0]
 

@@ -7,9 +7,12 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 from realtime.asgi import SERVICE, Receive, Scope, Send
+from realtime.http import NotFound
+from realtime.kept_alive import close_idle, last_answer, linger
 from realtime.misdirected import MisdirectedStreams
 from realtime.routing import (
     FlatProtocolTypeRouter,
@@ -19,6 +22,11 @@ from realtime.routing import (
     route,
 )
 from realtime.service import EXIT_CODE, RealtimeService
+from realtime.twisted_connections import (
+    answer_for_the_last_time,
+    close_idle_channel,
+    idle_channels,
+)
 
 
 async def refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +49,9 @@ def host(
     """
     if "daphne.server" in sys.modules:
         host_on_daphne(service)
-    routes = realtime_urlpatterns()
+    # A proxy in front would have matched another path than the one that is meant here.
+    routes = [route(r"^([\s\S]*/)?\.\.?(/|\Z)", MisdirectedStreams(NotFound()))]
+    routes += realtime_urlpatterns()
     if probes:
         routes += probe_urlpatterns()
     routes.append(route("", MisdirectedStreams(django_application)))
@@ -70,7 +80,12 @@ class ServiceMiddleware:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # Where neither lifespan nor Twisted has started it, the first request does.
         self._service.start()
+        if self._service.local_address is None:
+            self._service.note_address(scope)
         scope[SERVICE] = self._service
+        if self._service.draining:
+            # The client's next request is to reach a process that stays.
+            send = last_answer(send)
         application: Awaitable[None] = self._application(scope, receive, send)
         return application
 
@@ -98,7 +113,7 @@ class Lifespan:
 
 def host_on_daphne(service: RealtimeService) -> None:
     """Start the service as soon as Daphne's event loop runs, and let its shutdown wait
-    for the drain.
+    for the drain, and for connections that are kept alive to be closed.
 
     To be called while the application is imported. Daphne's own trigger, which cancels
     every application, is registered later and so fires after ours.
@@ -107,12 +122,17 @@ def host_on_daphne(service: RealtimeService) -> None:
     reactor: Any = importlib.import_module("twisted.internet.reactor")
     from twisted.internet.defer import Deferred
 
+    idle = partial(idle_channels, reactor)
+
     async def shut_down() -> None:
         await service.drain()
+        await linger(idle)
         await service.stop()
 
     def on_shutdown() -> Deferred[None]:
         service.begin_drain()
+        answer_for_the_last_time(reactor)
+        service.keep_running("idle-connections", close_idle(idle, close_idle_channel))
         return Deferred.fromFuture(asyncio.ensure_future(shut_down()))
 
     def after_shutdown() -> None:

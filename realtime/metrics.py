@@ -5,12 +5,10 @@ every series exists from the start, and counting costs no look-up. Nothing is la
 with an environment: there may be thousands.
 """
 
-import os
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
-import prometheus_client.values
 from prometheus_client import (
     Counter,
     Gauge,
@@ -18,39 +16,28 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-WORKER_NUMBER: Final = "REALTIME_WORKER_NUMBER"
-"""The environment variable that tells a worker its number among those that live."""
-
-WORKERS: Final = "REALTIME_WORKERS"
-"""The environment variable that tells a worker how many there should be."""
-
-WORKER_DEATHS: Final = "REALTIME_WORKER_DEATHS"
-"""The environment variable that tells a worker how many died in its place, one after
-the other, that none has counted yet."""
-
-INSTANCE_STARTED: Final = "REALTIME_INSTANCE_STARTED"
-"""The environment variable that tells a worker when its instance was started, in Unix
-seconds: before the worker itself, if it replaces another."""
+GAUGE_MODES: Final[dict[str, str]] = {"python_info": "livemax"}
+"""How a gauge's values of several workers become one: `livesum`, `livemax` or
+`livemin`, all of those that live."""
 
 OPEN_SUBSCRIBERS: Final = "flagsmith_sse_open_subscribers"
 """What the gauge of subscribers is called until it is rendered: under its documented
 name, `flagsmith_sse_subscribers`, `prometheus_client` takes it for the same metric as
 the counter `flagsmith_sse_subscribers_total`."""
 
-if number := os.environ.get(WORKER_NUMBER):
-    # Files named after the worker's number instead of its process: whoever takes over a
-    # number counts on from where the last one stopped, and there are no more files than
-    # workers, however often they are replaced.
-    prometheus_client.values.ValueClass = prometheus_client.values.MultiProcessValue(  # type: ignore[no-untyped-call]
-        lambda: number
-    )
 # A gauge beside each counter, with the time of its creation, that nobody asked for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-def _gauge(name: str, documentation: str, mode: str = "livesum") -> Gauge:
-    """`mode` is how the values of several workers become one."""
-    return Gauge(name, documentation, multiprocess_mode=mode)  # type: ignore[arg-type]
+def _gauge(
+    name: str,
+    documentation: str,
+    mode: str = "livesum",
+    labels: Iterable[str] = (),
+) -> Gauge:
+    """`mode` is how the values of several workers become one (`GAUGE_MODES`)."""
+    GAUGE_MODES[name] = mode
+    return Gauge(name, documentation, labels)
 
 
 def _counters(
@@ -170,6 +157,27 @@ nats_errors = _counters(
         *("pull", "read", "ack"),
     ),
 )
+outbox_updates = _gauge(
+    "flagsmith_sse_outbox_updates", "Updates that wait until NATS can store them"
+)
+outbox_oldest_seconds = _gauge(
+    "flagsmith_sse_outbox_oldest_seconds",
+    "How long the oldest update that waits for NATS has waited; of several workers the "
+    "longest",
+    mode="livemax",
+)
+outbox_memory_only = _gauge(
+    "flagsmith_sse_outbox_memory_only",
+    "Workers that cannot write to SSE_OUTBOX_FOLDER",
+)
+outbox_settled = _counters(
+    "flagsmith_sse_outbox_settled_total",
+    "Updates that waited for NATS and do so no longer; stored: late, superseded: a "
+    "later one was stored, relayed: another instance took it, overflow: too many "
+    "waited, left: the process stopped",
+    "outcome",
+    ("stored", "superseded", "relayed", "overflow", "left"),
+)
 nats_connected = _gauge(
     "flagsmith_sse_nats_connected",
     "Workers that are connected to NATS and read from it",
@@ -211,17 +219,14 @@ idle_connections_closed_total = Counter(
 ready = _gauge("flagsmith_sse_ready", "Workers that are ready")
 workers = _gauge("flagsmith_sse_workers", "Workers that run")
 workers_configured = _gauge(
-    "flagsmith_sse_workers_configured",
-    "Workers that there should be",
-    # What the dead told, too: there is somebody to miss them all.
-    mode="max",
+    "flagsmith_sse_workers_configured", "Workers that there should be"
 )
 worker_restarts_total = Counter(
     "flagsmith_sse_worker_restarts_total", "Workers that were started for one that died"
 )
-build_info = Gauge(
+build_info = _gauge(
     "flagsmith_sse_build_info",
     "1 where the service runs",
-    ["version"],
-    multiprocess_mode="livemax",
+    mode="livemax",
+    labels=["version"],
 )

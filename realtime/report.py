@@ -8,6 +8,8 @@ from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct, json
 
+from realtime.jetstream.stream_config import Setting, StreamSettings
+
 REPORT: Final = "flagsmith.fleet.report"
 """Asks every instance for its `Answer`; with `.<instance>`, one of them."""
 
@@ -47,13 +49,13 @@ class LatestUpdate(Struct, frozen=True):
     stored_at: float
 
 
-class StreamSettings(Struct, frozen=True):
-    """What an instance wants of the stream, of all that settings decide; `max_age` is
-    in seconds, and JetStream knows no more than that."""
+class OutboxReport(Struct, frozen=True):
+    """How many updates wait until NATS can store them, since when (Unix seconds), and
+    why they are in memory only where they should be on disk."""
 
-    storage: Text
-    replicas: Count
-    max_age: Annotated[float, Meta(ge=0, le=9e9)]
+    updates: Count = 0
+    since: float | None = None
+    fault: Text | None = None
 
 
 class Quantiles(Struct, frozen=True):
@@ -72,7 +74,10 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     `worker` is its number among the workers of one `serve`; None: it is a process of
     its own. `not_ready` says why no stream should come here; None: all is well. If it
     is `leaving` it was told to drain, for which a worker waits until it is replaced.
-    `stream` is None in a report of an older version.
+    `publish_refused` says why NATS takes no update from it; None: it does.
+    `waiting` updates at most have not been delivered to it, and nothing else either,
+    since `waiting_since`. `stream` is what it wants of the stream, None in a report of
+    an older version, and `differences` are what it found otherwise.
     """
 
     instance: InstanceName
@@ -90,7 +95,11 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     last_error: Text | None = None
     last_error_at: float | None = None
     sequence: Count = 0
+    publish_refused: Text | None = None
+    waiting: Count = 0
+    waiting_since: float | None = None
     stream: StreamSettings | None = None
+    differences: tuple[Setting, ...] = ()
     subscribers: Count = 0
     subscribers_limit: Count = 0
     lagging: Count = 0
@@ -100,6 +109,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     updates_read: Count = 0
     updates_delivered: Count = 0
     rejections: Count = 0
+    outbox: OutboxReport = OutboxReport()
     publish_seconds: Quantiles | None = None
     delivery_seconds: Quantiles | None = None
 
@@ -126,7 +136,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
 
 class Sighting(Struct, frozen=True, kw_only=True):
     """An instance that was alive `ago` seconds ago, `draining` or not; `left` if that
-    was its last word."""
+    was its last word. At `address` (`HOST:PORT`) other instances reach it."""
 
     instance: InstanceName
     host: Text
@@ -135,6 +145,7 @@ class Sighting(Struct, frozen=True, kw_only=True):
     draining: bool = False
     left: bool = False
     ago: float = 0
+    address: Text | None = None
 
     @property
     def missed(self) -> bool:

@@ -11,8 +11,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from realtime import report as messages
-from realtime.exceptions import NatsUnavailable
+from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.nats_client import FastClient
+from realtime.nats_parser import Handler
 from realtime.report import (
     Answer,
     Delivered,
@@ -58,6 +59,7 @@ class Responder:
         self.roll = Roll()
         self.client: FastClient | None = None
         """The connection on which it answers now."""
+        self._addresses: list[str] = []
         self._beacon: asyncio.TimerHandle | None = None
         self._answer: tuple[float, bytes] = float("-inf"), b""
         # Where to tell of an update's delivery, and until when.
@@ -73,14 +75,27 @@ class Responder:
             messages.EXPECT: self._on_expect,
             f"{messages.DRAIN}.{me}": self._on_drain,
         }
-        await asyncio.gather(*(client.listen(*item) for item in handlers.items()))
+        await asyncio.gather(*(_listen(client, *item) for item in handlers.items()))
         self.client = client
         self._on_beacon()
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where the other instances can be reached, by what they said last: the roll
+        forgets them while there is no connection."""
+        me = self._me().instance
+        heard = {
+            one.address
+            for one in self.roll.seen()
+            if one.address and not one.left and one.instance != me
+        }
+        return sorted(heard) or self._addresses
 
     def leave(self) -> None:
         """The connection ends; if the process does too, say so."""
         if self._beacon is not None:
             self._beacon.cancel()
+            self._addresses = self.addresses
             me = self._me()
             self._publish(messages.ALIVE, replace(me, left=me.draining))
         self.client = self._beacon = None
@@ -96,11 +111,12 @@ class Responder:
             self._reply(expected[0], Delivered(delivered=me, subscribers=subscribers))
 
     def _on_beacon(self) -> None:
-        self._be_heard()
+        self.announce()
         loop = asyncio.get_running_loop()
         self._beacon = loop.call_later(BEACON_SECONDS, self._on_beacon)
 
-    def _be_heard(self) -> None:
+    def announce(self) -> None:
+        """Let the others hear of this instance, as far as there is a connection."""
         self._publish(messages.ALIVE, self._me())
 
     def _on_alive(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
@@ -108,7 +124,7 @@ class Responder:
         me = self._me().instance
         if sighting and self.roll.note(sighting) and sighting.instance != me:
             # One that has just started must not take itself for the only one.
-            self._be_heard()
+            self.announce()
 
     def _on_report(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
         made_at, answer = self._answer
@@ -154,3 +170,9 @@ class Responder:
         if self.client is not None:
             with suppress(NatsUnavailable):
                 self.client.send(subject, payload, "")
+
+
+async def _listen(client: FastClient, subject: str, handler: Handler) -> None:
+    """Updates flow without it; the verdict says what is not permitted."""
+    with suppress(PermissionDenied):
+        await client.listen(subject, handler)

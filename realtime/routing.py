@@ -12,7 +12,7 @@ from realtime.consumers import EnvironmentStreamConsumer
 from realtime.health import LivenessView, ReadinessView
 from realtime.http import NotFound
 from realtime.misdirected import MisdirectedStreams
-from realtime.views import QueueChangeView
+from realtime.views import QueueChangeView, RelayView
 
 REMEMBERED_PATHS: Final = 4096
 """How many paths' routes are kept; more environments than that on one process are
@@ -82,6 +82,7 @@ def realtime_urlpatterns() -> list[Any]:
     return [
         route(key + r"/stream/?\Z", stream),
         route(key + r"/queue-change/?\Z", queue_change),
+        route(key + r"/relay\Z", RelayView()),
         route(r"^sse(/|\Z)", MisdirectedStreams(NotFound())),
     ]
 

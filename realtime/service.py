@@ -4,8 +4,8 @@ and stops them."""
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import structlog
@@ -19,6 +19,8 @@ from realtime.client_address import TrustedProxies
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.groups import GroupSender
 from realtime.hub import Hub
+from realtime.intake import Intake
+from realtime.relay import Relay
 from realtime.reporter import Reporter
 from realtime.responder import Responder
 from realtime.vitals import Vitals
@@ -52,6 +54,10 @@ class RealtimeService:
             settings.authentication_tokens, TrustedProxies(settings.trusted_proxies)
         )
         self.draining = False
+        self.others_listen = False
+        """Whether other processes take this one's new connections while it drains: a
+        stream that is asked for here all the same, on an old connection, is served
+        until the process ends, because a 503 would end some clients for good."""
         self.leaving = False
         """Whether it was told over NATS to leave; a worker is replaced first."""
         self.hub = Hub(
@@ -63,6 +69,8 @@ class RealtimeService:
         layer = get_channel_layer()
         self._groups = GroupSender(layer) if layer is not None else None
         self.reporter = Reporter(self)
+        self.local_address: tuple[str, int] | None = None
+        """Where this process was reached last, as the server says."""
         self.responder = Responder(
             me=self.reporter.me,
             report=self.reporter.report,
@@ -70,15 +78,23 @@ class RealtimeService:
         )
         self.leave: Callable[[], None] = terminate
         """Begins to drain and to end this process, as SIGTERM does."""
+        self.expose: Callable[[], Awaitable[bytes]] | None = None
+        """Tells the metrics of all workers, where this process is one of several."""
         self.bridge = NatsBridge(
             settings,
             self.hub,
             self.responder,
             on_ready=self._on_ready,
+            on_session=lambda: self.intake.outbox.news.set(),
+            on_turned_back=lambda *what: self.intake.put_right(*what),
             on_update=self._groups.offer if self._groups is not None else None,
         )
+        # One secret or none: where the app only publishes there is nothing to relay.
+        secret = next(iter(settings.authentication_tokens), "")
+        self.relay = Relay(secret, self.bridge.consumer_name, self._siblings)
+        self.intake = Intake(settings, self.hub, self.bridge, self.relay)
         self.admission = Admission(
-            refusal=lambda: self.not_ready,
+            refusal=lambda: self._refusal,
             open_streams=lambda: self.hub.subscribers,
             limit=settings.max_subscribers,
             # Each costs a file. Publishers and probes keep half of what is theirs.
@@ -92,6 +108,25 @@ class RealtimeService:
         """Whether work in the background has ended: the process is to end with
         `EXIT_CODE` when it has drained."""
         self._drained = False
+        self._drain_began: float | None = None
+
+    @property
+    def address(self) -> str | None:
+        """Where the other instances reach this process: by the address with which it
+        reaches NATS; None while that, or the port, is not known."""
+        client = self.responder.client
+        host = client.local_host if client is not None else None
+        if host is None or self.local_address is None:
+            return None
+        return _joined(host, self.local_address[1])
+
+    def note_address(self, scope: Mapping[str, Any]) -> None:
+        """Learn from a request's `scope` where the server listens, and tell the
+        others."""
+        host, port = scope.get("server") or (None, None)
+        if host and port:
+            self.local_address = host, port
+            self.responder.announce()
 
     @property
     def not_ready(self) -> Refusal | None:
@@ -104,12 +139,17 @@ class RealtimeService:
             return Refusal("nats", reason)
         return None
 
-    async def await_ready(self, seconds: float) -> None:
-        """Wait until streams can be served for the first time; no longer than so many
-        seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._served.wait()
+    @property
+    def _refusal(self) -> Refusal | None:
+        """Why no stream can be served; None if one can."""
+        if self.draining and self.others_listen and not self.died:
+            reason = self.bridge.not_ready
+            return Refusal("nats", reason) if reason else None
+        return self.not_ready
+
+    async def await_ready(self) -> None:
+        """Wait until streams can be served for the first time."""
+        await self._served.wait()
 
     def note_readiness(self) -> None:
         """Tell the metrics whether new streams are welcome."""
@@ -130,6 +170,9 @@ class RealtimeService:
         self.keep_running("nats-bridge", BridgeWorker(self.bridge).handle())
         self.keep_running("keep-alive", self.hub.keep_alive())
         self.keep_running("vitals", Vitals(self).watch())
+        self.keep_running("late-publisher", self.intake.late_publisher.run())
+        if self.intake.folder is not None:
+            self.keep_running("outbox-folder", self.intake.folder.take_over())
         if self._groups is not None:
             self.keep_running("group-sender", self._groups.run())
 
@@ -143,7 +186,8 @@ class RealtimeService:
     def begin_drain(self) -> None:
         """Turn new streams away from now on. Does not wait for anything."""
         if not self.draining:
-            self.draining = True
+            self.draining = self.intake.draining = True
+            self._drain_began = time.monotonic()
             self.note_readiness()
             logger.info("drain.started", streams=self.hub.subscribers)
 
@@ -167,7 +211,10 @@ class RealtimeService:
         logger.info("drain.finished")
 
     async def stop(self) -> None:
-        """Stop the background work and close the NATS connection."""
+        """Store or hand over what waits in the outbox, stop the background work, and
+        close the NATS connection."""
+        since = self._drain_began or time.monotonic()
+        await self.intake.leave(since + self.settings.drain - time.monotonic())
         pending, self._tasks = set(self._tasks), []
         for task in pending:
             task.remove_done_callback(self._on_done)
@@ -176,6 +223,15 @@ class RealtimeService:
                 task.cancel()
             # nats-py swallows a cancellation that comes while it flushes: ask again.
             _, pending = await asyncio.wait(pending, timeout=STOP_RETRY_SECONDS)
+
+    def _siblings(self) -> list[str]:
+        """Where other processes can be reached: the other instances, and the workers
+        that share this one's port."""
+        addresses = self.responder.addresses
+        if self.local_address is not None:
+            own = _joined(*self.local_address)
+            return [*addresses, own] if own not in addresses else addresses
+        return addresses
 
     def _on_drain(self) -> None:
         self.leaving = True
@@ -194,6 +250,10 @@ class RealtimeService:
             asyncio.get_running_loop().call_later(DEATH_SECONDS, terminate)
         self.died = True
         self.note_readiness()
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def terminate() -> None:

@@ -5,6 +5,8 @@ they do not know, and an update must leave those as they are.
 """
 
 import json
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -15,15 +17,26 @@ import structlog
 from nats.aio.client import Client
 
 from realtime import metrics
-from realtime.conf import RealtimeSettings
 from realtime.connection import describe
 from realtime.environments import ALL_SUBJECTS
-from realtime.exceptions import NatsUnavailable, StreamIncompatible
+from realtime.exceptions import (
+    NatsUnavailable,
+    PermissionDenied,
+    StreamIncompatible,
+)
+from realtime.jetstream.stream_config import (
+    NANOSECONDS,
+    REQUIRED,
+    VARIABLES,
+    Setting,
+    StreamSettings,
+    differences,
+)
+from realtime.nats_client import NotPermitted
 
 logger = structlog.get_logger("sse")
 
 STREAM: Final = "environments-stream"
-DUPLICATE_WINDOW_SECONDS: Final = 120
 API_SECONDS: Final = 2
 """A cluster that has just lost the leader of a stream drops a question unanswered: ask
 again soon."""
@@ -35,61 +48,72 @@ PEER_SECONDS: Final = 3
 """A replica that its leader has not heard of for so long is out of reach: they tell
 each other every second that they are there."""
 
-NANOSECONDS: Final = 10**9
+_LAST: Final = 2**63 - 1
+"""No sequence is higher."""
 
-# What the server refuses to change on a stream that exists.
-_FIXED: Final = ("retention", "storage", "deny_delete", "deny_purge")
+_EXISTS_OTHERWISE: Final = 10058
+"""JetStream's code for a stream of the same name with another configuration."""
+
+_HINTS: Final = {
+    10113: "; set NATS_STREAM_MAX_BYTES to a limit that the account allows",
+    10122: "; set NATS_STREAM_MAX_BYTES to what the account allows, or less",
+}
+"""What to do about an error of JetStream, by its code: the account demands a limit of
+bytes; ours is above the account's."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
     """`max_age`: seconds for which an update is kept; 0: without limit. `now`: the
     server's clock, as Unix seconds, when it answered. `first_sequence`: that of the
-    oldest message it holds, or will hold. `created`: when it was made, as the server
-    writes it. `changed`: whether it had to be created or brought up to date."""
+    oldest message it holds, or will hold; `last_sequence`: that of the newest it has
+    held. `messages`: how many it holds. `created`: when it was made, as the server
+    writes it. `changed`: whether it had to be created or brought up to date.
+    `differences`: what its operator chose otherwise than this process would have.
+    `seen`: whether all this is known, and not only assumed."""
 
     max_age: float
     now: float
     first_sequence: int
+    last_sequence: int
+    messages: int
     created: str
     changed: bool
+    differences: tuple[Setting, ...] = ()
+    seen: bool = True
 
 
-def expected_config(settings: RealtimeSettings) -> dict[str, Any]:
-    """The documented configuration, as JetStream's API writes it."""
-    max_age = int(settings.stream_max_age * NANOSECONDS)
-    return {
-        "name": STREAM,
-        "subjects": [ALL_SUBJECTS],
-        "retention": "limits",
-        "discard": "old",
-        "max_msgs_per_subject": 1,
-        "max_age": max_age,
-        # JetStream refuses a window longer than the age.
-        "duplicate_window": min(DUPLICATE_WINDOW_SECONDS * NANOSECONDS, max_age),
-        "storage": settings.stream_storage,
-        "num_replicas": settings.stream_replicas,
-        "deny_delete": False,
-        "deny_purge": False,
-        "allow_rollup_hdrs": False,
-    }
+def unseen_stream(wanted: StreamSettings) -> StreamState:
+    """What is assumed of a stream that we may not look at: it is as it is `wanted`, and
+    may hold anything."""
+    return StreamState(
+        max_age=wanted.max_age,
+        now=time.time(),
+        first_sequence=0,
+        last_sequence=_LAST,
+        messages=1,
+        created="",
+        changed=False,
+        seen=False,
+    )
 
 
-async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamState:
-    """Create the stream, or bring the one that exists up to date.
+async def ensure_stream(
+    client: Client, wanted: StreamSettings, *, apply: bool
+) -> StreamState:
+    """Create the stream as it is `wanted`, or restore on the one that exists what the
+    service cannot work without; with `apply`, what is `wanted` too.
 
     Fields that are not ours (a description, a placement, …) stay as they are.
 
     Raises `StreamIncompatible`, naming the field that differs, and `NatsUnavailable`.
     """
-    expected = expected_config(settings)
     changed = False
     try:
         info = await _call_counted(client, f"STREAM.INFO.{STREAM}")
     except nats.js.errors.NotFoundError:
-        info = await _change(client, "CREATE", expected)
+        info = await _create(client, wanted)
         changed = True
-        logger.info("stream.created", stream=STREAM)
     except nats.js.errors.APIError as error:
         metrics.nats_errors["create_jetstream"].inc()
         raise NatsUnavailable(
@@ -100,31 +124,66 @@ async def ensure_stream(client: Client, settings: RealtimeSettings) -> StreamSta
         raise NatsUnavailable(
             f"The leader of the stream {STREAM} has lost the majority of its replicas."
         )
-    current = info["config"]
-    different = [name for name, value in expected.items() if current.get(name) != value]
-    if fixed := [name for name in different if name in _FIXED]:
-        metrics.nats_errors["create_jetstream"].inc()
-        raise StreamIncompatible(
-            f"The stream {STREAM} exists with "
-            + ", ".join(
-                f"{name} {json.dumps(current.get(name))} instead of "
-                f"{json.dumps(expected[name])}"
-                for name in fixed
-            )
-            + ", which cannot be changed: delete it, or set SSE_STREAM_STORAGE to what "
-            "it has"
-        )
-    if different:
-        info = await _change(client, "UPDATE", {**current, **expected})
+    expected = wanted.expected() if apply else dict(REQUIRED)
+    if different := differences(expected, info["config"]):
+        info = await _update(client, {**info["config"], **expected}, different)
         changed = True
-        logger.info("stream.updated", stream=STREAM, fields=different)
     return StreamState(
         max_age=info["config"]["max_age"] / NANOSECONDS,
         now=_unix(info["ts"]),
         first_sequence=info["state"]["first_seq"],
+        last_sequence=info["state"]["last_seq"],
+        messages=info["state"]["messages"],
         created=info["created"],
         changed=changed,
+        differences=differences(wanted.chosen(), info["config"]),
     )
+
+
+async def _create(client: Client, wanted: StreamSettings) -> dict[str, Any]:
+    config = {"name": STREAM, **wanted.expected()}
+    try:
+        info = await _change(client, "CREATE", config)
+    except PermissionDenied as error:
+        raise NatsUnavailable(f"There is no stream {STREAM}: {error}") from error
+    except nats.js.errors.APIError as error:
+        # A cluster without a leader refuses everything; and another process, which
+        # wants it otherwise, may have been quicker.
+        passing = (
+            isinstance(error, nats.js.errors.ServiceUnavailableError)
+            or error.err_code == _EXISTS_OTHERWISE
+        )
+        refused = NatsUnavailable if passing else StreamIncompatible
+        raise refused(
+            f"NATS refuses to create the stream {STREAM}: {_explained(error)}"
+        ) from error
+    logger.info("stream.created", stream=STREAM)
+    return info
+
+
+async def _update(
+    client: Client, config: dict[str, Any], different: Sequence[Setting]
+) -> dict[str, Any]:
+    try:
+        info = await _change(client, "UPDATE", config)
+    except nats.js.errors.ServiceUnavailableError as error:
+        raise NatsUnavailable(
+            f"NATS refuses to update the stream {STREAM}: {_explained(error)}"
+        ) from error
+    except (nats.js.errors.APIError, PermissionDenied) as error:
+        found = ", ".join(
+            f"{one.name} {one.actual} instead of {one.expected}" for one in different
+        )
+        ours = dict.fromkeys(
+            VARIABLES[one.name] for one in different if one.name in VARIABLES
+        )
+        remedy = f", or set {' and '.join(ours)} to what it has" if ours else ""
+        raise StreamIncompatible(
+            f"The stream {STREAM} exists with {found}, which cannot be changed "
+            f"({_explained(error)}): delete it{remedy}"
+        ) from error
+    logger.info("stream.updated", stream=STREAM, fields=[one.name for one in different])
+    return info
 
 
 async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool:
@@ -134,11 +193,30 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
         response = await _call_counted(
             client, f"STREAM.MSG.GET.{STREAM}", {"seq": sequence}
         )
-    except nats.js.errors.APIError:
+    except (nats.js.errors.APIError, PermissionDenied):
         return False
     # The answer's time is read to the microsecond.
     published = nanoseconds / NANOSECONDS
     return abs(_unix(response["message"]["time"]) - published) < 0.001
+
+
+async def next_message(client: Client, sequence: int) -> int | None:
+    """The sequence of the first message from `sequence` on that the stream holds; None
+    if it holds none. Raises `NatsUnavailable`."""
+    try:
+        response = await _call_counted(
+            client,
+            f"STREAM.MSG.GET.{STREAM}",
+            {"seq": sequence, "next_by_subj": ALL_SUBJECTS},
+        )
+    except nats.js.errors.NotFoundError:
+        return None
+    except nats.js.errors.APIError as error:
+        raise NatsUnavailable(
+            f"NATS does not tell what the stream {STREAM} holds: {error.description}"
+        ) from error
+    found: int = response["message"]["seq"]
+    return found
 
 
 def _has_majority(info: dict[str, Any]) -> bool:
@@ -150,18 +228,20 @@ def _has_majority(info: dict[str, Any]) -> bool:
 
 
 async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Raises nats-py's `APIError` and `NatsUnavailable`."""
     try:
         return await _call_counted(
             client, f"STREAM.{verb}.{STREAM}", config, seconds=CHANGE_SECONDS
         )
-    except nats.js.errors.APIError as error:
+    except (nats.js.errors.APIError, PermissionDenied):
         metrics.nats_errors["create_jetstream"].inc()
-        # A cluster without a leader refuses everything.
-        passing = isinstance(error, nats.js.errors.ServiceUnavailableError)
-        refused = NatsUnavailable if passing else StreamIncompatible
-        raise refused(
-            f"NATS refuses to {verb.lower()} the stream {STREAM}: {error.description}"
-        ) from error
+        raise
+
+
+def _explained(error: nats.js.errors.APIError | PermissionDenied) -> str:
+    if isinstance(error, PermissionDenied):
+        return str(error).rstrip(".")
+    return f"{error.description}{_HINTS.get(error.err_code or 0, '')}"
 
 
 async def _call_counted(
@@ -175,6 +255,8 @@ async def _call_counted(
     service."""
     try:
         return await call_api(client, action, request, seconds=seconds)
+    except PermissionDenied:
+        raise  # what can be done without is asked for again and again
     except NatsUnavailable:
         metrics.nats_errors["create_jetstream"].inc()
         raise
@@ -190,7 +272,7 @@ async def call_api(
     """Call JetStream's API, which may take so many `seconds` to answer.
 
     Raises nats-py's `APIError` for what the server refuses, and `NatsUnavailable` if it
-    does not answer.
+    does not answer: `PermissionDenied` if we may not ask.
     """
     payload = json.dumps(request).encode() if request is not None else b""
     try:
@@ -200,6 +282,8 @@ async def call_api(
             "JetStream is not available: is it enabled (nats-server --jetstream), and "
             "has the cluster a leader?"
         ) from error
+    except NotPermitted as error:
+        raise PermissionDenied(f"{error}.") from error
     except (nats.errors.Error, OSError) as error:
         raise NatsUnavailable(
             f"JetStream did not answer {action}: {describe(error)}"

@@ -1,6 +1,5 @@
 """Follows what others do to the stream while it is in use: nobody tells of it."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -8,9 +7,11 @@ import structlog
 from nats.aio.client import Client
 
 from realtime import metrics
-from realtime.conf import RealtimeSettings, jittered
+from realtime.conf import jittered
 from realtime.exceptions import NatsUnavailable, StreamIncompatible
-from realtime.stream import StreamState, ensure_stream
+from realtime.jetstream.delivery_watch import DeliveryWatch
+from realtime.jetstream.stream_keeper import StreamKeeper
+from realtime.stream import StreamState
 
 logger = structlog.get_logger("sse")
 
@@ -25,25 +26,29 @@ leader."""
 
 async def follow_stream(
     client: Client,
-    settings: RealtimeSettings,
+    keeper: StreamKeeper,
+    watch: DeliveryWatch,
     on_state: Callable[[StreamState], None],
 ) -> None:
-    """For ever, make the stream again if it was deleted, bring it up to date if it was
-    reconfigured, and call `on_state` with what it is.
+    """For ever, make the stream again if it was deleted, restore what was changed of
+    what the service needs, call `on_state` with what it is, and have the `watch` look
+    whether that is delivered.
 
     One that cannot be brought up to date is used as long as it works: what cannot be
     changed is refused at the next start.
 
     Raises `NatsUnavailable` if it cannot be looked at twice in a row: a server that was
     cut off from its cluster keeps its clients' connections and their consumers alive,
-    and nothing comes from it.
+    and nothing comes from it. So it does if the `watch` finds that nothing is
+    delivered.
     """
     missed = False
     refused = ""
     while True:
-        await asyncio.sleep(AGAIN_SECONDS if missed else jittered(FOLLOW_SECONDS))
+        seconds = AGAIN_SECONDS if missed else jittered(FOLLOW_SECONDS)
+        await watch.pause(seconds, AGAIN_SECONDS)
         try:
-            state = await ensure_stream(client, settings)
+            state = await keeper.ensure(client)
         except NatsUnavailable:
             if missed:
                 raise
@@ -57,4 +62,6 @@ async def follow_stream(
         if state.changed:
             # It was in order when this session began.
             metrics.nats_errors["create_jetstream"].inc()
-        on_state(state)
+        if state.seen:
+            on_state(state)
+        await watch.look(state)

@@ -12,21 +12,10 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
-from realtime.stream import STREAM, call_api, expected_config
+from realtime.jetstream.stream_config import Setting, StreamSettings, compare
+from realtime.stream import STREAM, call_api
 
 MAX_CONSUMERS: Final = 2048
-
-
-class Setting(Struct, frozen=True):
-    """A field of the stream's configuration, as JSON: what it should be, what it is."""
-
-    name: str
-    expected: str
-    actual: str
-
-    @property
-    def differs(self) -> bool:
-        return self.expected != self.actual
 
 
 class Replica(Struct, frozen=True):
@@ -65,11 +54,11 @@ class StreamHealth(Struct, frozen=True):
     def differences(self) -> list[Setting]:
         return [setting for setting in self.settings if setting.differs]
 
-    def compared_with(self, settings: RealtimeSettings) -> "StreamHealth":
-        """The same, where `settings` say what is expected."""
-        expected = expected_config(settings)
+    def compared_with(self, wanted: StreamSettings) -> "StreamHealth":
+        """The same, where an instance `wanted` it so."""
+        chosen = {name: json.dumps(value) for name, value in wanted.chosen().items()}
         compared = tuple(
-            replace(setting, expected=json.dumps(expected[setting.name]))
+            replace(setting, expected=chosen.get(setting.name, setting.expected))
             for setting in self.settings
         )
         return replace(self, settings=compared)
@@ -94,10 +83,7 @@ async def look_at_stream(
     config, state = info["config"], info["state"]
     return StreamHealth(
         name=STREAM,
-        settings=tuple(
-            Setting(name, json.dumps(value), json.dumps(config.get(name, False)))
-            for name, value in expected_config(settings).items()
-        ),
+        settings=compare(StreamSettings.of(settings).expected(), config),
         messages=state["messages"],
         bytes=state["bytes"],
         last_sequence=state["last_seq"],

@@ -4,7 +4,7 @@ stored and sent. Pure functions and values."""
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -12,6 +12,9 @@ from realtime.exceptions import InvalidUpdate
 
 MAX_BODY_BYTES: Final = 4096
 """A published body is some 50 bytes; anything over this is refused."""
+
+MOST_CLOCK_SKEW_SECONDS: Final = 300.0
+"""By how much the clock of whoever publishes may be ahead of ours."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # What `datetime.fromisoformat` takes is wider: any separator, any script's digits.
@@ -77,17 +80,41 @@ class Update:
     """The time of an environment's latest change.
 
     `updated_at` is a JSON number as text (Unix seconds): written as the publisher wrote
-    it, because `123` and `123.0` differ to some SDKs.
+    it, because `123` and `123.0` differ to some SDKs. `dated` says whether it was
+    published as a date and time, as Flagsmith does: then its order in time means
+    something. Numbers are anybody's, a load test's for example, and may start again.
     """
 
     updated_at: str
+    dated: bool = field(default=False, compare=False)
+
+    @property
+    def seconds(self) -> float:
+        """`updated_at` as a number."""
+        return float(self.updated_at)
+
+    def not_before(self, latest: "Update | None", now: float) -> "Update":
+        """This update, or its event with the time of `latest` where a dated update is
+        older than that: a retry that comes late must not turn the time back, because
+        an SDK that compares times would not fetch its flags.
+
+        `now` is in Unix seconds: a time far in the future is a mistake, and is not
+        carried on.
+        """
+        if (
+            latest is None
+            or not self.dated
+            or not self.seconds < latest.seconds <= now + MOST_CLOCK_SKEW_SECONDS
+        ):
+            return self
+        return replace(latest, dated=True)
 
     def payload(self) -> bytes:
         """What is stored in JetStream; no space after the colon, as documented."""
         return b'{"updated_at":%s}' % self.updated_at.encode()
 
     def frame(self) -> Frame:
-        """The server-sent event: ../shared/sdk-contract.md, "A frame"."""
+        """The server-sent event, in a form that every SDK reads (docs/sdks.md)."""
         return Frame.of(b"event: environment_updated\ndata: %s\n\n" % self.payload())
 
 
@@ -127,7 +154,9 @@ def parse_update(body: bytes) -> Update:
         raise InvalidUpdate("updated_at", "This field is required.")
     if document.times("updated_at") > 1:
         raise InvalidUpdate("updated_at", "This field was given more than once.")
-    update = Update(_unix_seconds(document["updated_at"]))
+    updated_at = document["updated_at"]
+    dated = isinstance(updated_at, str) and not isinstance(updated_at, _Number)
+    update = Update(_unix_seconds(updated_at), dated)
     if not_json:
         raise InvalidUpdate("detail", f"JSON parse error - {not_json[0]} is no number")
     return update

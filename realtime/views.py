@@ -6,6 +6,8 @@ import time
 from http import HTTPStatus
 from typing import Final
 
+from msgspec import json
+
 from realtime import metrics
 from realtime.asgi import Receive, Scope, environment_in, service_in
 from realtime.environments import is_environment_key
@@ -20,16 +22,22 @@ from realtime.http import (
     too_large,
     unavailable,
 )
+from realtime.relay import SIGNATURE_HEADER, Relayed, is_signed
 from realtime.stepping import by_deadline
-from realtime.updates import MAX_BODY_BYTES, parse_update
+from realtime.updates import MAX_BODY_BYTES, Update, parse_update
 
 ANSWER_SECONDS: Final = 1.7
 """The task processor waits 2 s (its `requests` timeout); the rest is for the way."""
 
 
+KEPT: Final = (b"flagsmith-sse-kept", b"true")
+"""Says that an update is not stored yet, but kept by the process that answers."""
+
+
 class QueueChangeView(View):
     """`POST /sse/environments/{environment}/queue-change`, `{"updated_at": …}`: 202
-    once JetStream has stored the update."""
+    once JetStream has stored the update, or, with the header `KEPT`, once it is kept
+    to be stored later."""
 
     methods = ("POST",)
 
@@ -62,10 +70,49 @@ class QueueChangeView(View):
         except InvalidUpdate as error:
             raise HttpError(HTTPStatus.BAD_REQUEST, error.errors) from None
         try:
-            await service.bridge.publish(environment, update, deadline)
+            stored = await service.intake.take(environment, update, deadline)
         except (NatsUnavailable, PublishFailed) as error:
             raise unavailable(str(error), retry_after=1) from None
+        if not stored:
+            return Response(HTTPStatus.ACCEPTED, headers=(KEPT,))
         metrics.publish_duration_seconds.observe(time.monotonic() - asked_at)
+        return Response(HTTPStatus.ACCEPTED)
+
+
+class RelayView(View):
+    """`POST /sse/environments/{environment}/relay`: an update that another instance was
+    sent and cannot store (`realtime.relay`): 202 once it is stored, or kept where that
+    is asked for, and 503 if it is not."""
+
+    methods = ("POST",)
+
+    async def handle(self, scope: Scope, receive: Receive) -> Response:
+        service = service_in(scope)
+        environment = environment_in(scope)
+        if not is_environment_key(environment):
+            raise not_found()
+        body = await read_body(receive, MAX_BODY_BYTES)
+        signature = header(scope, SIGNATURE_HEADER) or b""
+        if not is_signed(
+            service.settings.authentication_tokens, environment, body, signature
+        ):
+            raise HttpError(HTTPStatus.FORBIDDEN, "Another instance must sign this.")
+        try:
+            relayed = json.decode(body, type=Relayed)
+            number = parse_update(b'{"updated_at":%s}' % relayed.updated_at.encode())
+        except (ValueError, InvalidUpdate):
+            raise HttpError(HTTPStatus.BAD_REQUEST, "This is no update.") from None
+        if relayed.sender == service.bridge.consumer_name:
+            raise HttpError(HTTPStatus.CONFLICT, "This instance sent it itself.")
+        taken = await service.intake.take_relayed(
+            environment,
+            Update(number.updated_at, relayed.dated),
+            relayed.known,
+            since=relayed.since,
+            keep=relayed.keep,
+        )
+        if not taken:
+            raise unavailable("NATS is not connected here either.", retry_after=1)
         return Response(HTTPStatus.ACCEPTED)
 
 

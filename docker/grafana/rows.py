@@ -186,6 +186,13 @@ ROWS: Final[dict[str, list[Panel]]] = {
             COUNT,
         ),
         graph(
+            "Updates that wait for NATS",
+            "Taken from publishers while JetStream could not store them. Nobody is "
+            "told of them until it has.",
+            by("instance", f"flagsmith_sse_outbox_updates{OURS}"),
+            COUNT,
+        ),
+        graph(
             "NATS errors by operation",
             "read: a message on our subjects that is no update.",
             by("operation", rate("flagsmith_sse_nats_errors_total")),

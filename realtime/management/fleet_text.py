@@ -35,6 +35,13 @@ def fleet_text(report: FleetReport) -> str:
             f"{stream.name}: {stream.messages:,} updates ({size(stream.bytes)}), last "
             f"sequence {stream.last_sequence:,}, {consumers}",
         ]
+    for instance in report.instances:
+        if instance.outbox.since is not None:
+            waited = duration(instance.now - instance.outbox.since)
+            lines.append(
+                f"{instance.name}: {instance.outbox.updates:,} updates wait for NATS, "
+                f"the oldest for {waited}"
+            )
     for update in report.latest:
         age = duration(report.at - update.stored_at)
         lines.append(f"  {update.environment}  {update.sequence}  {age} ago")

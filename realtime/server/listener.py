@@ -9,7 +9,7 @@ from realtime.exceptions import RealtimeError
 
 BACKLOG: Final = 4096
 """A short backlog makes thousands of clients that reconnect at once wait for seconds:
-../shared/design.md, 5."""
+ten thousand took 80 s with Daphne's own backlog of 50, and 5 s with this one."""
 
 USER_TIMEOUT_MILLISECONDS: Final = 30_000
 """How long what was sent may stay unconfirmed until the kernel gives the connection up:

@@ -25,7 +25,9 @@ class Openings:
     def _open(self) -> None:
         for _ in range(min(len(self._waiting), STREAMS_PER_TURN)):
             # It stays in the queue while it starts, so that `add` need not look twice.
-            self._waiting[0]()
-            self._waiting.popleft()
+            try:
+                self._waiting[0]()
+            finally:
+                self._waiting.popleft()
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._open)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from realtime.asgi import CONNECTION, asks_for_stream
+from realtime.kept_alive import end_output
 from realtime.server.compact import CompactEvent, CompactFlowControl, CompactPipeline
+from realtime.server.last_transport import LastTransport
 from realtime.server.openings import Openings
 from realtime.server.request_limits import LimitedProtocol
 
@@ -63,6 +65,30 @@ class StreamProtocol(LimitedProtocol):
             self.cycle.__class__ = UnchunkedCycle
         else:
             self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]  # uvicorn's own are plain dicts
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request has come, or some of one, since the last answer."""
+        answering = self._answering
+        return (
+            (answering is None or answering.response_complete)
+            and not self._received
+            and not self.transport.is_closing()
+        )
+
+    def close_after_answer(self) -> None:
+        """Close the connection with the end of the response that is under way."""
+        answering = self._answering
+        if answering is None or answering.response_complete:
+            return
+        if answering.response_started and answering.keep_alive:
+            answering.transport = LastTransport(answering.transport)
+        answering.keep_alive = False
+
+    def close_idle(self) -> None:
+        """Close the connection, unless a request waits to be read."""
+        if self.idle and end_output(self.transport.get_extra_info("socket")):
+            self.transport.close()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle

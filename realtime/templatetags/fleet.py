@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from django import template
 
 from realtime import presentation
-from realtime.stream_health import Setting
+from realtime.jetstream.stream_config import Setting
 from realtime.verdict import state_of
 
 register = template.Library()

@@ -20,8 +20,9 @@ from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
 from realtime.fleet import gather
 from realtime.inquiry import CONNECT_SECONDS, nats_client
+from realtime.jetstream.stream_config import StreamSettings
 from realtime.probe import send_test_update
-from realtime.report import EXPECT, REPORT, StreamSettings, encode
+from realtime.report import EXPECT, REPORT, encode
 from tests.admin.fleet import Fleet
 from tests.integration.test_commands import ctrl_c, manage, running
 from tests.support.crowd import crowd
@@ -122,8 +123,8 @@ async def test_gather__process_with_other_settings__judged_by_the_instances_sett
     asking = RealtimeSettings(nats_servers=(nats.url,))
     with running_service(
         *("serve", nats.url, tmp_path),
-        SSE_STREAM_STORAGE="memory",
-        SSE_STREAM_MAX_AGE_SECONDS="60",
+        NATS_STREAM_STORAGE="memory",
+        NATS_STREAM_MAX_AGE_SECONDS="60",
     ) as service:
         service.await_ready()
 
@@ -145,8 +146,10 @@ async def test_gather__process_with_other_settings__judged_by_the_instances_sett
 
     # Then
     assert report.verdict.level == "degraded"
+    name = made_up(stream=other).name
     assert report.verdict.reasons[0] == (
-        "The stream's max_age is 60000000000 instead of 90000000000."
+        "The stream's max_age is 60000000000 instead of 90000000000, as "
+        f"{name} wants it (NATS_STREAM_MAX_AGE_SECONDS)."
     )
 
 

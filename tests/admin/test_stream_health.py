@@ -19,8 +19,10 @@ from realtime.conf import RealtimeSettings
 from realtime.exceptions import RealtimeError
 from realtime.fleet import gather
 from realtime.inquiry import nats_client
+from realtime.jetstream.stream_config import StreamSettings
+from realtime.jetstream.stream_keeper import StreamKeeper
 from realtime.server.embedded_nats import embedded_nats
-from realtime.stream import STREAM, ensure_stream, expected_config
+from realtime.stream import STREAM
 from tests.faults.cluster import running_cluster
 from tests.support.nats import NatsServer
 from tests.support.simulated_fleet import made_up, simulated_fleet
@@ -53,7 +55,7 @@ async def made_up_jetstream(
 
 async def tell_info(message: Msg) -> None:
     state = {"messages": 1, "bytes": 100, "last_seq": 1}
-    info = {"config": expected_config(RealtimeSettings()), "state": state}
+    info = {"config": StreamSettings.of(RealtimeSettings()).expected(), "state": state}
     await message.respond(json.dumps(info).encode())
 
 
@@ -157,7 +159,7 @@ async def place_consumer(nodes: list[NatsServer]) -> NatsServer | None:
     settings = RealtimeSettings(nats_servers=urls, stream_replicas=3)
     with suppress(RealtimeError, nats.errors.Error):
         async with nats_client(settings) as client:
-            await ensure_stream(client, settings)
+            await StreamKeeper(settings).ensure(client)
             js = JetStreamContext(client)
             stream = await js.stream_info(STREAM)
             consumer = await js.add_consumer(STREAM, ConsumerConfig(num_replicas=1))

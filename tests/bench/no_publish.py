@@ -6,7 +6,13 @@ from realtime.jetstream_publisher import Publisher
 
 
 async def confirm(
-    self: Publisher, subject: str, payload: bytes, deadline: float
+    self: Publisher,
+    subject: str,
+    payload: bytes,
+    deadline: float,
+    *,
+    dated: bool = False,
+    after: int | None = None,
 ) -> None:
     pass
 

@@ -186,5 +186,5 @@ def test_nats_values__keys__those_the_chart_reads() -> None:
         "merge",
     }
     assert found["config"]["jetstream"]["merge"] == {"sync_interval": "always"}
-    replicas = values("sse")["sse"]["extraEnv"]["SSE_STREAM_REPLICAS"]
+    replicas = values("sse")["sse"]["extraEnv"]["NATS_STREAM_REPLICAS"]
     assert found["config"]["cluster"] == {"enabled": True, "replicas": int(replicas)}

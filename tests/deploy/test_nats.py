@@ -139,7 +139,7 @@ def test_cluster__three_servers__hold_three_copies(
     with (
         cluster(tmp_path) as urls,
         running_service(
-            "serve", ",".join(urls), tmp_path, SSE_STREAM_REPLICAS="3"
+            "serve", ",".join(urls), tmp_path, NATS_STREAM_REPLICAS="3"
         ) as service,
     ):
         service.await_ready(seconds=60)

@@ -35,7 +35,7 @@ class Instance:
                 DJANGO_SETTINGS_MODULE="tests.support.introspection",
                 SSE_KEEPALIVE_SECONDS="2",
                 SSE_REJECT_DELAY_SECONDS="1",
-                SSE_STREAM_REPLICAS=str(self._nats_url.count(",") + 1),
+                NATS_STREAM_REPLICAS=str(self._nats_url.count(",") + 1),
             )
         )
         self._address = f"127.0.0.1:{self.service.port}"

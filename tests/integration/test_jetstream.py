@@ -7,6 +7,8 @@ from typing import Any
 import nats as nats_py
 import pytest
 
+from realtime.conf import RealtimeSettings
+from realtime.fleet import gather
 from tests.support.nats import NatsServer
 from tests.support.service import running_service
 from tests.support.streams import Stream, event
@@ -113,9 +115,117 @@ async def test_stream__older_and_compatible__brought_up_to_date(
         assert nats.stream()["config"]["description"] == "of an operator"
 
 
+CHANGES_WHAT_ARRIVES: dict[str, dict[str, Any]] = {
+    "subject_transform": {
+        "subject_transform": {
+            "src": "flagsmith.environment.*",
+            "dest": "flagsmith.environment.other.{{wildcard(1)}}",
+        }
+    },
+    "sources": {"sources": [{"name": "other"}]},
+    "mirror": {
+        "mirror": {"name": "other"},
+        "subjects": None,
+        "duplicate_window": 0,
+    },
+    "republish": {"republish": {"src": ">", "dest": "copy.>"}},
+    "no_ack": {"no_ack": True},
+}
+
+
+@pytest.mark.parametrize("field", CHANGES_WHAT_ARRIVES)
+async def test_stream__field_that_changes_what_arrives__taken_away(
+    nats: NatsServer, tmp_path: Path, environment: str, field: str
+) -> None:
+    # Given
+    await create_stream(nats, **CHANGES_WHAT_ARRIVES[field])
+
+    # When
+    with running_service("serve", nats.url, tmp_path) as service:
+        service.await_ready()
+        async with Stream(service.stream_url(environment)) as stream:
+            assert service.publish(environment, 1).status_code == 202
+
+            # Then
+            assert await stream.next_event() == event("1")
+        assert not nats.stream()["config"].get(field)
+        [updated] = service.events("stream.updated")
+        assert field in updated["fields"]
+
+
+async def test_stream__marks_what_it_deletes__left_alone_and_not_delivered(
+    nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given: JetStream itself allows rollups then
+    await create_stream(
+        nats,
+        max_age=SECOND,
+        duplicate_window=SECOND,
+        allow_rollup_hdrs=True,
+        allow_msg_ttl=True,
+        subject_delete_marker_ttl=60 * SECOND,
+    )
+    with running_service(
+        "serve", nats.url, tmp_path, NATS_STREAM_MAX_AGE_SECONDS="1"
+    ) as service:
+        service.await_ready()
+
+        # When
+        service.publish(environment, 1)
+        eventually(lambda: nats.stream()["state"]["last_seq"] == 2, what="the mark")
+        client = await nats_py.connect(nats.url)
+        await client.publish(f"flagsmith.environment.{environment}", b"garbage")
+        await client.close()
+        eventually(lambda: service.events("update.skipped"), what="what came after it")
+
+        # Then
+        assert not service.events("stream.updated")
+        [skipped] = service.events("update.skipped")
+        assert "JSON" in skipped["reason"]
+
+
+async def test_stream__instances_with_different_settings__each_applies_them_once(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    # Given
+    with running_service("serve", nats.url, tmp_path) as first:
+        first.await_ready()
+
+        # When
+        with running_service(
+            "serve", nats.url, tmp_path, NATS_STREAM_MAX_AGE_SECONDS="600"
+        ) as second:
+            second.await_ready()
+            first.await_logged("stream.differs")
+            # Another session applies nothing.
+            nats.kill()
+            second.await_ready(False)
+            nats.start()
+            for service in (first, second):
+                service.await_logged("nats.connected", 2)
+                service.await_ready()
+
+            # Then
+            assert nats.stream()["config"]["max_age"] == 600 * SECOND
+            assert not first.events("stream.updated")
+            assert len(second.events("stream.updated")) == 1
+            [differs] = first.events("stream.differs")
+            assert f"max_age is {600 * SECOND} instead of" in differs["settings"][0]
+            report = await gather(RealtimeSettings(nats_servers=(nats.url,)))
+            [disagreeing] = [one for one in report.instances if one.differences]
+            assert disagreeing.pid == first.process.pid
+            assert any(
+                disagreeing.name in reason and "NATS_STREAM_MAX_AGE_SECONDS" in reason
+                for reason in report.verdict.reasons
+            )
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
-    [({"storage": "memory"}, "storage"), ({"deny_purge": True}, "deny_purge")],
+    [
+        ({"storage": "memory"}, "storage"),
+        ({"deny_purge": True}, "deny_purge"),
+    ],
 )
 async def test_stream__cannot_be_brought_up_to_date__refused_naming_the_field(
     nats: NatsServer, tmp_path: Path, changes: dict[str, Any], field: str
@@ -140,7 +250,7 @@ def test_stream__more_replicas_than_servers__refused_with_the_reason(
 ) -> None:
     # When
     with running_service(
-        "serve", nats.url, tmp_path, SSE_STREAM_REPLICAS="3"
+        "serve", nats.url, tmp_path, NATS_STREAM_REPLICAS="3"
     ) as service:
         [refusal, *_] = eventually(
             lambda: service.events("bridge.interrupted"), what="the refusal"
@@ -148,6 +258,44 @@ def test_stream__more_replicas_than_servers__refused_with_the_reason(
 
         # Then
         assert "replicas > 1 not supported" in refusal["reason"]
+
+
+BYTES_DEMANDED = """
+jetstream {}
+accounts { A {
+  users: [{user: u, password: p}]
+  jetstream { max_memory: 10M, max_store: 10M, max_bytes_required: true }
+} }
+no_auth_user: u
+"""
+
+
+@pytest.mark.parametrize("limit", ["0", "1048576"])
+def test_stream__account_demands_a_limit_of_bytes__made_with_the_setting_for_it(
+    tmp_path: Path, limit: str
+) -> None:
+    # Given
+    config = tmp_path / "nats.conf"
+    config.write_text(BYTES_DEMANDED)
+    nats = NatsServer(tmp_path / "nats", arguments=["-c", str(config)])
+    nats.start()
+    try:
+        # When
+        with running_service(
+            "serve", nats.url, tmp_path, NATS_STREAM_MAX_BYTES=limit
+        ) as service:
+            if limit == "0":
+                [refusal, *_] = eventually(
+                    lambda: service.events("bridge.interrupted"), what="the refusal"
+                )
+                # Then
+                assert "set NATS_STREAM_MAX_BYTES" in refusal["reason"]
+                return
+            service.await_ready()
+        # Then
+        assert nats.stream()["config"]["max_bytes"] == int(limit)
+    finally:
+        nats.stop()
 
 
 async def test_stream__update_dropped_by_age__later_subscriber_gets_nothing(
@@ -158,7 +306,7 @@ async def test_stream__update_dropped_by_age__later_subscriber_gets_nothing(
         server,
         nats.url,
         tmp_path,
-        SSE_STREAM_MAX_AGE_SECONDS="1.5",
+        NATS_STREAM_MAX_AGE_SECONDS="1.5",
         SSE_KEEPALIVE_SECONDS="1",
     ) as service:
         service.await_ready()

@@ -139,7 +139,7 @@ async def test_node_cut_off__it_holds_our_consumer__noticed_and_left_for_another
             way.cut()
         urls = ",".join([ours.url, *(way.url for way in ways)])
         service = stack.enter_context(
-            running_service("serve", urls, tmp_path, SSE_STREAM_REPLICAS="3")
+            running_service("serve", urls, tmp_path, NATS_STREAM_REPLICAS="3")
         )
         await asyncio.to_thread(service.await_ready, seconds=30)
         await hold(others[0], stream=leader, consumer="node-0")

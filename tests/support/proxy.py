@@ -2,19 +2,28 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
+
+Downstream = Callable[[], Callable[[bytes], bytes]]
+
+
+def _everything() -> Callable[[bytes], bytes]:
+    return bytes
 
 
 class Proxy:
     """Forwards to `target` (a URL), unless it is cut or frozen; `url` is its own.
+    `downstream` makes, for each connection, what chooses the bytes that are forwarded
+    of those that come from the target.
 
     It runs on an event loop of its own, so that a test may block.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, downstream: Downstream = _everything) -> None:
         parts = urlsplit(target)
+        self._downstream = downstream
         self._target = (parts.hostname, parts.port)
         self._scheme = parts.scheme
         self._loop = asyncio.new_event_loop()
@@ -28,6 +37,10 @@ class Proxy:
         """Close every connection and take no new ones."""
         self._cut = True
         self._loop.call_soon_threadsafe(self._close_all)
+
+    def refuse(self) -> None:
+        """Take no new connections; those that are open go on."""
+        self._cut = True
 
     def restore(self) -> None:
         self._cut = False
@@ -76,17 +89,21 @@ class Proxy:
         both = {writer, far_writer}
         self._writers |= both
         await asyncio.gather(
-            self._pipe(reader, far_writer), self._pipe(far_reader, writer)
+            self._pipe(reader, far_writer, bytes),
+            self._pipe(far_reader, writer, self._downstream()),
         )
         self._writers -= both
 
     async def _pipe(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        chosen: Callable[[bytes], bytes],
     ) -> None:
         try:
             while data := await reader.read(65536):
                 await self._flows.wait()
-                writer.write(data)
+                writer.write(chosen(data))
                 await writer.drain()
         except ConnectionError:
             pass
@@ -95,8 +112,8 @@ class Proxy:
 
 
 @contextmanager
-def running_proxy(target: str) -> Iterator[Proxy]:
-    proxy = Proxy(target)
+def running_proxy(target: str, downstream: Downstream = _everything) -> Iterator[Proxy]:
+    proxy = Proxy(target, downstream)
     started = threading.Event()
     thread = threading.Thread(target=proxy.run, args=(started,))
     thread.start()

@@ -12,7 +12,8 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
-from realtime.conf import RealtimeSettings, token_fault
+from realtime.checks import renamed_settings
+from realtime.conf import RENAMED, RealtimeSettings, token_fault
 from tests.support.service import ROOT
 
 TOKEN = "s3cret-of-all"
@@ -28,16 +29,18 @@ SENSELESS: list[tuple[str, str, str]] = [
     ("SSE_MAX_STREAM_AGE_SECONDS", "1h", SECONDS),
     ("SSE_REJECT_DELAY_SECONDS", "-1", SECONDS),
     ("SSE_DRAIN_SECONDS", "-1", SECONDS),
-    ("SSE_STREAM_MAX_AGE_SECONDS", "0", SECONDS),
+    ("NATS_STREAM_MAX_AGE_SECONDS", "0", SECONDS),
     # JetStream counts nanoseconds in 64 bits.
-    ("SSE_STREAM_MAX_AGE_SECONDS", "1e10", SECONDS),
+    ("NATS_STREAM_MAX_AGE_SECONDS", "1e10", SECONDS),
     ("SSE_RETRY_MILLISECONDS", "0", "a whole number of milliseconds"),
     ("SSE_RETRY_MILLISECONDS", "2.5", "a whole number of milliseconds"),
     ("SSE_MAX_SUBSCRIBERS", "-1", "a whole number"),
     ("SSE_MAX_SUBSCRIBERS", "many", "a whole number"),
-    ("SSE_STREAM_STORAGE", "disk", "file or memory"),
-    ("SSE_STREAM_REPLICAS", "0", "a whole number from 1 to 5"),
-    ("SSE_STREAM_REPLICAS", "6", "a whole number from 1 to 5"),
+    ("NATS_STREAM_STORAGE", "disk", "file or memory"),
+    ("NATS_STREAM_REPLICAS", "0", "a whole number from 1 to 5"),
+    ("NATS_STREAM_REPLICAS", "6", "a whole number from 1 to 5"),
+    ("NATS_STREAM_MAX_BYTES", "1M", "a whole number of bytes"),
+    ("NATS_STREAM_MAX_BYTES", "9223372036854775808", "a whole number of bytes"),
     ("NATS_URL", "http://127.0.0.1:4222", "nats://"),
     ("NATS_URL", "nats://127.0.0.1 4222", "nats://"),
     ("NATS_URL", "nats://127.0.0.1:4222,ftp://127.0.0.1", "nats://"),
@@ -52,8 +55,8 @@ SENSELESS: list[tuple[str, str, str]] = [
     ("SSE_ADMIN_ENABLED", "maybe", "true or false"),
     ("DJANGO_CSRF_TRUSTED_ORIGINS", "realtime.example.com", "origins separated by"),
     ("DJANGO_CSRF_TRUSTED_ORIGINS", "https://a.example/admin", "origins separated by"),
-    ("SSE_WORKERS", "0", "a whole number from 1 to 1024, or auto"),
-    ("SSE_WORKERS", "1025", "a whole number from 1 to 1024, or auto"),
+    ("SSE_WORKERS", "-1", "a whole number up to 1024, or auto"),
+    ("SSE_WORKERS", "1025", "a whole number up to 1024, or auto"),
     ("LISTEN_ADDR", "8088", "HOST:PORT or :PORT"),
     ("LISTEN_ADDR", "localhost", "HOST:PORT or :PORT"),
     ("LISTEN_ADDR", "::1:8088", "HOST:PORT or :PORT"),
@@ -75,11 +78,12 @@ SENSIBLE = {
     "SSE_MAX_STREAM_AGE_SECONDS": "0",
     "SSE_REJECT_DELAY_SECONDS": "0",
     "SSE_DRAIN_SECONDS": "25",
-    "SSE_STREAM_MAX_AGE_SECONDS": "86400",
+    "NATS_STREAM_MAX_AGE_SECONDS": "86400",
     "SSE_RETRY_MILLISECONDS": "1",
     "SSE_MAX_SUBSCRIBERS": "20000",
-    "SSE_STREAM_STORAGE": "memory",
-    "SSE_STREAM_REPLICAS": "3",
+    "NATS_STREAM_STORAGE": "memory",
+    "NATS_STREAM_REPLICAS": "3",
+    "NATS_STREAM_MAX_BYTES": "1048576",
     "NATS_URL": f"nats://me:{PASSWORD}@one:4222, tls://token@two , three:4222,",
     "SSE_WORKERS": "auto",
     "LISTEN_ADDR": "[::1]:0",
@@ -153,7 +157,7 @@ def test_settings__senseless_value__says_what_it_takes(
     ("command", "variable", "value"),
     [
         ("check", "SSE_KEEPALIVE_SECONDS", "0"),
-        ("check", "SSE_STREAM_REPLICAS", "none"),
+        ("check", "NATS_STREAM_REPLICAS", "none"),
         ("check", "NATS_URL", f"http://me:{PASSWORD}@127.0.0.1:4222"),
         ("check", "DATABASE_URL", f"postgres://me:{PASSWORD}@host:port/name"),
         ("serve", "NATS_URL", f"http://me:{PASSWORD}@127.0.0.1:4222"),
@@ -179,6 +183,34 @@ def test_settings__several_senseless_values__all_named() -> None:
     # Then
     line = only_line(failed)
     assert all(f"{variable} takes " in line for variable in variables)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_command__old_name_of_a_setting__one_line_names_the_new_one(
+    command: str, old: str, new: str
+) -> None:
+    # Given
+    variables = {"SSE_AUTHENTICATION_TOKEN": TOKEN, old: "1"}
+    # When
+    failed = run(*COMMANDS[command], LISTEN_ADDR="127.0.0.1:0", **variables)
+    # Then
+    assert only_line(failed).startswith(f"error: {old} is now called {new}")
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_checks__old_name_in_a_host_project__error_names_the_new_one(
+    settings: Settings, old: str, new: str
+) -> None:
+    # Given
+    setattr(settings, old, 3)
+    # When
+    errors = renamed_settings(None)
+    # Then
+    assert [error.id for error in errors] == ["realtime.E002"]
+    assert f"{old} is now called {new}" in errors[0].msg
+    with pytest.raises(ImproperlyConfigured, match=new):
+        RealtimeSettings.from_django(hosting=False)
 
 
 @pytest.mark.parametrize("command", ["serve", "daphne"])
@@ -232,11 +264,12 @@ def test_settings__sensible_values__read_typed(tmp_path: Path) -> None:
         "SSE_MAX_STREAM_AGE_SECONDS": 0.0,
         "SSE_REJECT_DELAY_SECONDS": 0.0,
         "SSE_DRAIN_SECONDS": 25.0,
-        "SSE_STREAM_MAX_AGE_SECONDS": 86400.0,
+        "NATS_STREAM_MAX_AGE_SECONDS": 86400.0,
         "SSE_RETRY_MILLISECONDS": 1,
         "SSE_MAX_SUBSCRIBERS": 20000,
-        "SSE_STREAM_STORAGE": "memory",
-        "SSE_STREAM_REPLICAS": 3,
+        "NATS_STREAM_STORAGE": "memory",
+        "NATS_STREAM_REPLICAS": 3,
+        "NATS_STREAM_MAX_BYTES": 1048576,
         "NATS_URL": [f"nats://me:{PASSWORD}@one:4222", "tls://token@two", "three:4222"],
         "NATS_TLS_CA_FILE": str(pem),
         "SSE_WORKERS": "auto",
@@ -260,9 +293,10 @@ def test_settings__nothing_set__documented_defaults() -> None:
         "SSE_MAX_STREAM_AGE_SECONDS": 0,
         "SSE_REJECT_DELAY_SECONDS": 2,
         "SSE_RETRY_MILLISECONDS": 3000,
-        "SSE_STREAM_STORAGE": "file",
-        "SSE_STREAM_REPLICAS": 1,
-        "SSE_STREAM_MAX_AGE_SECONDS": 3600,
+        "NATS_STREAM_STORAGE": "file",
+        "NATS_STREAM_REPLICAS": 1,
+        "NATS_STREAM_MAX_AGE_SECONDS": 3600,
+        "NATS_STREAM_MAX_BYTES": 0,
         "LISTEN_ADDR": ":8088",
         "NATS_URL": [],
         "LOG_LEVEL": "INFO",

@@ -11,13 +11,16 @@ from structlog.testing import capture_logs
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
-from realtime.stream import NANOSECONDS, StreamState, expected_config
+from realtime.jetstream.delivery_watch import Backlog, DeliveryWatch
+from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
+from realtime.jetstream.stream_keeper import StreamKeeper
+from realtime.stream import StreamState
 from realtime.stream_follower import follow_stream
 
 SETTINGS = RealtimeSettings(authentication_tokens=("t",))
 GOOD: dict[str, Any] = {
-    "config": expected_config(SETTINGS),
-    "state": {"first_seq": 1},
+    "config": StreamSettings.of(SETTINGS).expected(),
+    "state": {"first_seq": 1, "last_seq": 1, "messages": 1},
     "created": "2026-01-01T00:00:00Z",
     "ts": "2026-01-01T00:00:00Z",
 }
@@ -28,7 +31,9 @@ LEADERLESS = {
         "description": "JetStream system temporarily unavailable",
     }
 }
-INCOMPATIBLE = {**GOOD, "config": {**GOOD["config"], "storage": "memory"}}
+SEALED = {**GOOD, "config": {**GOOD["config"], "sealed": True}}
+REFUSED = {"error": {"code": 500, "err_code": 10052, "description": "can not unseal"}}
+CHOSEN_OTHERWISE = {**GOOD, "config": {**GOOD["config"], "num_replicas": 3}}
 
 
 def led_by_one_of_three(*active: float) -> dict[str, Any]:
@@ -56,6 +61,19 @@ class Scripted(Client):
         return Msg(self, subject=subject, data=json.dumps(answer).encode())
 
 
+class AllRead:
+    """A reader that has read everything."""
+
+    name = "a-consumer"
+    position = progress = 10**9
+
+    def __init__(self) -> None:
+        self.idle = asyncio.Event()
+
+    def catch_up(self) -> None:
+        pass
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("realtime.stream_follower.FOLLOW_SECONDS", 0.001)
@@ -66,7 +84,10 @@ async def follow(*answers: dict[str, Any] | Exception) -> int:
     """Follow until the answers are used up; how many states were told."""
     client = Scripted(*answers)
     states: list[StreamState] = []
-    following = asyncio.create_task(follow_stream(client, SETTINGS, states.append))
+    watch = DeliveryWatch(client, AllRead(), Backlog())
+    following = asyncio.create_task(
+        follow_stream(client, StreamKeeper(SETTINGS), watch, states.append)
+    )
     exhausted = asyncio.create_task(client.exhausted.wait())
     async with asyncio.timeout(5):
         await asyncio.wait({following, exhausted}, return_when="FIRST_COMPLETED")
@@ -105,8 +126,20 @@ async def test_follow__one_of_three_replicas_is_gone__goes_on() -> None:
 async def test_follow__cannot_be_brought_up_to_date__used_and_said_once() -> None:
     # When
     with capture_logs() as logs:
-        states = await follow(GOOD, INCOMPATIBLE, INCOMPATIBLE, INCOMPATIBLE, GOOD)
+        states = await follow(GOOD, *[SEALED, REFUSED] * 3, GOOD)
 
     # Then
     assert states == 2
     assert [event["event"] for event in logs] == ["stream.incompatible"]
+    assert "sealed true instead of false" in logs[0]["reason"]
+
+
+async def test_follow__operator_has_chosen_otherwise__followed_and_said_once() -> None:
+    # When: nothing but the states is asked for, which are used up otherwise
+    with capture_logs() as logs:
+        states = await follow(GOOD, *[CHOSEN_OTHERWISE] * 3, GOOD)
+
+    # Then
+    assert states == 5
+    assert [event["event"] for event in logs] == ["stream.differs"]
+    assert logs[0]["settings"] == ["num_replicas is 3 instead of 1"]

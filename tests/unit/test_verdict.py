@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from realtime.report import Sighting
-from realtime.stream_health import Consumer, Replica, Setting, StreamHealth
+from realtime.jetstream.stream_config import Setting, StreamSettings
+from realtime.report import OutboxReport, Sighting
+from realtime.stream_health import Consumer, Replica, StreamHealth
 from realtime.verdict import BEHIND, judge, state_of
 from tests.support.simulated_fleet import made_up
 
@@ -56,6 +57,24 @@ CASES: dict[str, tuple[dict[str, object], str, list[str]]] = {
         "well",
         ["2 instances serve"],
     ),
+    "updates wait for NATS": (
+        {
+            "instances": [
+                made_up(1, outbox=OutboxReport(3, since=68640.0)),
+                made_up(2, outbox=OutboxReport(1, since=68700.0)),
+            ]
+        },
+        "degraded",
+        ["3 updates wait for NATS since 19:04 UTC."],
+    ),
+    "what waits is in memory only": (
+        {"instances": [made_up(1, outbox=OutboxReport(fault="disk full")), TWO]},
+        "degraded",
+        [
+            f"{ONE.name}: what waits for NATS is kept in memory only, because "
+            "SSE_OUTBOX_FOLDER cannot be written: disk full."
+        ],
+    ),
     "one missing": (
         {"missing": [LOST]},
         "degraded",
@@ -77,6 +96,26 @@ CASES: dict[str, tuple[dict[str, object], str, list[str]]] = {
         "degraded",
         ["host-1 (1001): 1001 updates behind."],
     ),
+    "one that may not publish": (
+        {"instances": [ONE, made_up(2, publish_refused="NATS says no")]},
+        "degraded",
+        ["host-2 (1002): cannot publish. NATS says no."],
+    ),
+    "nobody may publish": (
+        {"instances": [made_up(1, publish_refused="NATS says no")]},
+        "down",
+        ["No instance can publish: NATS says no."],
+    ),
+    "stream may not be looked at": (
+        {"stream": None, "stream_unseen": "NATS says no."},
+        "degraded",
+        ["The stream is not watched: NATS says no."],
+    ),
+    "one to which nothing is delivered": (
+        {"instances": [ONE, made_up(2, waiting=1, now=9.0, waiting_since=4.0)]},
+        "degraded",
+        ["host-2 (1002): 1 update has waited for 5 s to be delivered to it."],
+    ),
     "somebody else's consumer behind": (
         {"stream": stream(consumers=(Consumer("mine", BEHIND + 1, 0),))},
         "well",
@@ -91,6 +130,20 @@ CASES: dict[str, tuple[dict[str, object], str, list[str]]] = {
         {"stream": stream(settings=(Setting("storage", '"file"', '"memory"'),))},
         "degraded",
         ['The stream\'s storage is "memory" instead of "file".'],
+    ),
+    "one instance wants it otherwise": (
+        {
+            "stream": stream(settings=(Setting("num_replicas", "1", "1"),)),
+            "instances": [
+                made_up(1, stream=StreamSettings("file", 1, 3600)),
+                made_up(2, stream=StreamSettings("file", 3, 3600)),
+            ],
+        },
+        "degraded",
+        [
+            "The stream's num_replicas is 1 instead of 3, as host-2 (1002) wants it "
+            "(NATS_STREAM_REPLICAS)."
+        ],
     ),
     "replica offline": (
         {"stream": stream(replicas=(LEADER, Replica("b", False, False, True, 9)))},

@@ -25,7 +25,9 @@ class ScriptedBridge(NatsBridge):
         settings = RealtimeSettings(authentication_tokens=("t",))
         hub = Hub(keepalive=15, max_stream_age=0, clock=lambda: 0.0)
         responder = RealtimeService(settings).responder
-        super().__init__(settings, hub, responder, on_ready=lambda: None)
+        super().__init__(
+            settings, hub, responder, on_ready=lambda: None, on_session=lambda: None
+        )
         self._endings = list(endings)
         self.sessions: list[float] = []
         self.lasting = asyncio.Event()

@@ -41,7 +41,7 @@ async def measure(folder: Path, rng: Random) -> Finding:
         FAKETIME_NO_CACHE="1",
         FAKETIME_DONT_FAKE_MONOTONIC="1",
         SSE_KEEPALIVE_SECONDS=str(KEEPALIVE),
-        SSE_STREAM_MAX_AGE_SECONDS=str(KEPT),
+        NATS_STREAM_MAX_AGE_SECONDS=str(KEPT),
         SSE_MAX_STREAM_AGE_SECONDS=str(AGE),
     ) as (service, _):
         async with Stream(service.stream_url("clock")) as stream:

@@ -1,0 +1,207 @@
+"""What waits in the outbox, on disk: `SSE_OUTBOX_FOLDER`.
+
+Each process has a database of its own in the folder, which SQLite keeps locked for as
+long as the process lives. One that is not locked was left by a process that has died:
+whoever finds it takes over what it holds.
+"""
+
+import asyncio
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from realtime import metrics
+from realtime.jetstream.outbox import Identity, Outbox
+from realtime.updates import Update
+
+logger = structlog.get_logger("sse")
+
+_PATTERN: Final = "outbox-*.sqlite3"
+_TABLE: Final = (
+    "CREATE TABLE IF NOT EXISTS kept (environment TEXT PRIMARY KEY, updated_at TEXT,"
+    " dated INTEGER, sequence INTEGER, stored_at INTEGER, since REAL)"
+)
+_WRITE: Final = "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?)"
+_DELETE: Final = "DELETE FROM kept WHERE environment = ?"
+
+_Row = tuple[str, str, int, int | None, int | None, float]
+
+TAKE_OVER_SECONDS: Final = 5.0
+"""How often the folder is searched for what dead processes left."""
+
+
+class OutboxFolder:
+    """Keeps what `outbox` holds in `folder`, too.
+
+    A disk that is full or broken is no reason not to keep an update: then it is in
+    memory only, as without a folder, and `fault` says why.
+    """
+
+    def __init__(self, folder: Path, outbox: Outbox) -> None:
+        self._folder = folder
+        self._outbox = outbox
+        self._changed: set[str] = set()
+        self._writing: asyncio.Task[None] | None = None
+        self._database: sqlite3.Connection | None = None
+        self._path = Path()
+        self.fault: str | None = None
+        """Why what waits is in memory only; None: it is on disk."""
+        outbox.on_change = self._on_change
+
+    async def saved(self, deadline: float) -> None:
+        """Wait until all that has changed so far is on disk, or cannot be; no longer
+        than until `deadline` (event loop's time)."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                while self._writing is not None and not self._writing.done():
+                    await asyncio.shield(self._writing)
+        except TimeoutError:
+            self._note_fault("the disk does not answer in time")
+
+    async def take_over(self) -> None:
+        """For ever, look for what dead processes have left; at once, and again from
+        time to time."""
+        while True:
+            try:
+                await self._take_over_once()
+            except (OSError, sqlite3.Error) as error:
+                self._note_fault(str(error))
+            await asyncio.sleep(TAKE_OVER_SECONDS)
+
+    async def close(self) -> None:
+        """Let go of the database; the last act. An empty one is removed."""
+        while self._writing is not None and not self._writing.done():
+            await self._writing
+        if self._database is not None:
+            self._database.close()
+            if not self._outbox:
+                self._path.unlink(missing_ok=True)
+
+    def _on_change(self, environment: str) -> None:
+        self._changed.add(environment)
+        if self._writing is None or self._writing.done():
+            loop = asyncio.get_running_loop()
+            self._writing = loop.create_task(self._write_changes())
+
+    async def _write_changes(self) -> None:
+        """Write what has changed, in as few transactions as the disk's pace makes."""
+        while self._changed:
+            changed, self._changed = self._changed, set()
+            if self.fault is not None:
+                # What an earlier attempt did not write is to be there, too.
+                changed.update(kept.environment for kept in self._outbox.waiting)
+            rows = {environment: self._row(environment) for environment in changed}
+            try:
+                await asyncio.to_thread(self._commit, rows)
+            except (OSError, sqlite3.Error) as error:
+                self._note_fault(str(error))
+            else:
+                self._note_fault(None)
+
+    def _row(self, environment: str) -> _Row | None:
+        kept = self._outbox.get(environment)
+        if kept is None:
+            return None
+        sequence, stored_at = kept.known or (None, None)
+        update = kept.update
+        return (
+            *(environment, update.updated_at, int(update.dated)),
+            *(sequence, stored_at, kept.since),
+        )
+
+    def _commit(self, rows: dict[str, _Row | None]) -> None:
+        """In a thread: a disk takes its time."""
+        if self._database is None:
+            self._database = self._create()
+        with self._database:
+            self._database.executemany(_WRITE, [row for row in rows.values() if row])
+            gone = [(environment,) for environment, row in rows.items() if row is None]
+            self._database.executemany(_DELETE, gone)
+
+    def _create(self) -> sqlite3.Connection:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            name = _PATTERN.replace("*", f"{os.getpid()}-{secrets.token_hex(4)}")
+            self._path = self._folder / name
+            database = sqlite3.connect(self._path, check_same_thread=False)
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            database.execute("PRAGMA synchronous = FULL")
+            with database:
+                database.execute(_TABLE)
+            if self._path.exists():
+                return database
+            # Another process took it for a dead one's before it was locked.
+            database.close()
+
+    async def _take_over_once(self) -> None:
+        loop = asyncio.get_running_loop()
+        paths = await asyncio.to_thread(lambda: list(self._folder.glob(_PATTERN)))
+        for path in paths:
+            # What is taken over must be on disk here before it is gone there.
+            if path == self._path or self.fault is not None:
+                continue
+            database = await asyncio.to_thread(_open_if_left, path)
+            if database is None:
+                continue
+            with closing(database):
+                rows = await asyncio.to_thread(_read, database)
+                self._keep(rows)
+                await self.saved(loop.time() + TAKE_OVER_SECONDS)
+                if self.fault is None:
+                    await asyncio.to_thread(path.unlink, missing_ok=True)
+            if rows:
+                logger.warning("outbox.taken_over", updates=len(rows), file=path.name)
+
+    def _keep(self, rows: Iterable[_Row]) -> None:
+        for environment, updated_at, dated, sequence, stored_at, since in rows:
+            known: Identity | None = None
+            if sequence is not None and stored_at is not None:
+                known = sequence, stored_at
+            update = Update(updated_at, bool(dated))
+            # It came before whatever has come to this process.
+            self._outbox.keep(
+                environment,
+                update,
+                known,
+                reason="a process that kept it has died",
+                since=since,
+                arrival=0,
+            )
+
+    def _note_fault(self, fault: str | None) -> None:
+        if fault == self.fault:
+            return
+        self.fault = fault
+        metrics.outbox_memory_only.set(fault is not None)
+        if fault is not None:
+            logger.error("outbox.not_on_disk", folder=str(self._folder), reason=fault)
+        else:
+            logger.info("outbox.on_disk_again", folder=str(self._folder))
+
+
+def _open_if_left(path: Path) -> sqlite3.Connection | None:
+    """The database at `path`, locked by us now; None if its process lives, or another
+    one was quicker."""
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    with ExitStack() as unless_locked:
+        try:
+            database = sqlite3.connect(
+                uri, uri=True, timeout=0, check_same_thread=False
+            )
+            unless_locked.callback(database.close)
+            database.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            return None
+        unless_locked.pop_all()
+        return database
+
+
+def _read(database: sqlite3.Connection) -> list[_Row]:
+    database.execute(_TABLE)
+    return database.execute("SELECT * FROM kept").fetchall()
