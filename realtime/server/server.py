@@ -105,10 +105,11 @@ class Server(uvicorn.Server):
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]
             logger.info("server.started", host=host, port=port, pid=os.getpid())
-        connections = self.server_state.connections
-        keepalive = self._service.settings.keepalive
+        connections: Any = self.server_state.connections
+        settings = self._service.settings
+        most = settings.backlog_megabytes * 1024 * 1024
         self._service.keep_running(
-            "send-buffers", bound_send_buffers(connections, keepalive)
+            "send-buffers", bound_send_buffers(connections, settings.keepalive, most)
         )
         self._service.keep_running("request-limits", expire_requests(self._unfinished))
         if self._lifeline is not None:
