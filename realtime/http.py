@@ -89,8 +89,8 @@ def unavailable(detail: str, retry_after: float) -> HttpError:
     )
 
 
-def not_found() -> HttpError:
-    return HttpError(HTTPStatus.NOT_FOUND, "Not found.")
+def not_found(*, close: bool = False) -> HttpError:
+    return HttpError(HTTPStatus.NOT_FOUND, "Not found.", close=close)
 
 
 def check_method(scope: Scope, allowed: tuple[str, ...]) -> Response | None:
