@@ -33,6 +33,10 @@ class Recorder(Subscriber):
         self.frames: list[Frame] = []
         self.ended = False
         self.aborted = False
+        self.away = False
+
+    def vanished(self, seconds: float) -> bool:
+        return self.away
 
     def write(self, frame: Frame) -> None:
         self.frames.append(frame)
@@ -447,6 +451,35 @@ async def test_turn__lagging_for_too_long__given_up(clock: Clock) -> None:
     assert stuck.aborted
     assert not slow.aborted
     assert hub.subscribers == 1
+
+
+async def test_turn__lagging_because_its_peer_has_vanished__left_to_the_kernel(
+    clock: Clock,
+) -> None:
+    # Given
+    hub = Hub(keepalive=15, max_stream_age=0, clock=clock, stall=60)
+    subscriber = Recorder()
+    subscriber.away = True
+    hub.subscribe("a", subscriber)
+    subscriber.lagging_since = clock.now
+
+    # When
+    for _ in range(100):
+        clock.now += 1
+        await hub.turn()
+
+    # Then
+    assert hub.subscribers == 1
+
+    # When: it is back, and does not read
+    subscriber.away = False
+    for _ in range(16):
+        clock.now += 1
+        await hub.turn()
+
+    # Then
+    assert subscriber.aborted
+    assert hub.subscribers == 0
 
 
 async def test_turn__old_enough_but_lagging__ended_when_written_or_given_up(
