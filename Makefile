@@ -26,7 +26,7 @@ unit: $(VENV)/dev.done ## Tests of single modules, without servers
 	$(BIN)/python -m pytest tests/unit
 
 integration: set-up-tests ## Tests against real servers, brokers, SDKs, proxies and a browser
-	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks tests/flagsmith_like tests/deploy tests/admin
+	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks tests/flagsmith_like tests/flagsmith_api tests/deploy tests/admin
 
 set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python packages
 	$(BIN)/python -m tests.set_up
@@ -67,7 +67,7 @@ requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in
 	done
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) .nats build dist *.egg-info tests/sdks/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3
+	rm -rf $(VENV) .nats build dist *.egg-info tests/sdks/node_modules tests/flagsmith_api/.venv .pytest_cache .mypy_cache .ruff_cache .hypothesis db.sqlite3
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'

@@ -4,8 +4,13 @@
 import os
 import sys
 
+from realtime.server.signals import end_quietly_on_signals
+
 
 def main() -> None:
+    if sys.argv[1:2] == ["serve"]:
+        # Before anything else is imported, which takes a second.
+        end_quietly_on_signals()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flagsmith_sse.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line

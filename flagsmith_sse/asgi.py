@@ -10,6 +10,7 @@ from django.core.asgi import get_asgi_application
 from django.core.exceptions import ImproperlyConfigured
 
 from realtime.exceptions import RealtimeError
+from realtime.server.signals import end_properly_on_daphne
 
 if TYPE_CHECKING:
     from realtime.routing import FlatProtocolTypeRouter
@@ -21,18 +22,20 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
 
     Raises `ImproperlyConfigured` or `CannotListen`, naming the variable at fault.
     """
+    if "daphne.server" in sys.modules:
+        end_properly_on_daphne()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flagsmith_sse.settings")
     django.setup()
 
     from realtime.conf import RealtimeSettings
     from realtime.exposition import exposition
     from realtime.hosting import host
-    from realtime.metrics import WORKER_NUMBER
     from realtime.metrics_server import start_metrics_server
+    from realtime.process import worker_number
     from realtime.service import RealtimeService
 
     service = RealtimeService(RealtimeSettings.from_django())
-    if WORKER_NUMBER not in os.environ:
+    if worker_number() is None:
         # Of several workers the supervisor answers for all.
         start_metrics_server(exposition)
     return service, host(service, get_asgi_application(), probes=True)

@@ -150,7 +150,19 @@ SSE_REJECT_DELAY_SECONDS = seconds("SSE_REJECT_DELAY_SECONDS", 2)
 SSE_DRAIN_SECONDS = seconds("SSE_DRAIN_SECONDS", 10)
 """Over how long the streams are ended on shutdown."""
 SSE_STALL_SECONDS = seconds("SSE_STALL_SECONDS", 60, above=0)
-"""After how long a client that reads nothing is dropped."""
+"""After how long a client that is there and reads nothing is dropped."""
+SSE_VANISHED_SECONDS = seconds("SSE_VANISHED_SECONDS", 900, least=1)
+"""After how long a client is dropped whose network is gone; until then it gets
+everything when it is back."""
+SSE_BACKLOG_MEGABYTES = whole(
+    "SSE_BACKLOG_MEGABYTES",
+    256,
+    "a whole number of megabytes from 1 to 1000000",
+    least=1,
+    most=1_000_000,
+)
+"""What the kernel may keep for the clients of a process that do not read or have
+vanished; beyond it those that have been silent longest are dropped."""
 SSE_DIRECT_WRITES = read("SSE_DIRECT_WRITES", True, "true or false", env.bool)
 """Whether `serve` writes updates straight to the connections; `false` is slower, for
 comparison."""
@@ -199,7 +211,7 @@ NATS_URL = listed(
     rf"((nats|tls)://)?([^\s,@/?#]*@)?(\[[0-9A-Fa-f:.]+\]|[^\s,:@/?#]+)(:{_PORT})?",
 )
 """Where NATS is; not set: `nats://localhost:4222`. Several servers of one cluster, or
-one."""
+one; a name with several addresses is as many servers."""
 NATS_CREDENTIALS_FILE = file("NATS_CREDENTIALS_FILE", "the path of a credentials file")
 """NATS credentials (`.creds`)."""
 NATS_TLS_CA_FILE = file("NATS_TLS_CA_FILE", "the path of a PEM file that exists")
@@ -233,12 +245,13 @@ updates are dropped. An update takes some 200 bytes, and each environment keeps 
 
 SSE_WORKERS = text(
     "SSE_WORKERS",
-    "1",
-    "a whole number from 1 to 1024, or auto",
-    r"auto|[1-9]\d{0,2}|10[01]\d|102[0-4]",
+    "0",
+    "a whole number up to 1024, or auto",
+    r"auto|0|[1-9]\d{0,2}|10[01]\d|102[0-4]",
 )
-"""How many processes `serve` runs on the port; `auto`: one for each processor it may
-use."""
+"""How many processes `serve` runs on the port, with a supervisor that replaces those
+that die or hang, and all of them on SIGHUP; `auto`: one for each processor it may use;
+`0`: none, it serves from its own process."""
 _ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):\d{1,5}"
 LISTEN_ADDR = text(
     "LISTEN_ADDR", ":8088", "HOST:PORT or :PORT, for example :8088", _ADDRESS
@@ -280,7 +293,8 @@ FORWARDED_ALLOW_IPS = listed(
     "IP addresses or networks separated by commas, or *",
     check=lambda item: item == "*" or ip_network(item),
 )
-"""Whose `X-Forwarded-…` headers count, for what Django serves."""
+"""Whose `X-Forwarded-…` headers count: for what Django serves, and in the log of
+publishers with a wrong token."""
 CSRF_TRUSTED_ORIGINS = listed(
     "DJANGO_CSRF_TRUSTED_ORIGINS",
     "",

@@ -35,6 +35,7 @@ from realtime.jetstream.stream_keeper import StreamKeeper
 from realtime.jetstream_publisher import Publisher, is_dated, published_at
 from realtime.pull_consumer import PullConsumer
 from realtime.responder import Responder
+from realtime.sse.broadcaster import OnTold
 from realtime.stream import StreamState, holds_message
 from realtime.stream_follower import follow_stream
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
@@ -156,7 +157,8 @@ class NatsBridge:
         """Where updates are stored late; None while there is no session."""
         if self._session is None:
             return None
-        return Store(self._session.client, self._session_publish)
+        session = self._session
+        return Store(session.client, self._session_publish, session.failing)
 
     async def run(self) -> None:
         """One session: connect, ensure the stream, read until something breaks.
@@ -173,11 +175,6 @@ class NatsBridge:
         async def on_closed() -> None:
             lose(NatsUnavailable("The connection to NATS was lost."))
 
-        def on_ack_refused() -> None:
-            # Delivery would stop for good at the most that may be unacknowledged.
-            reason = "NATS refuses acknowledgements: allow $JS.ACK.>"
-            lose(NatsUnavailable(reason))
-
         def on_followed(following: asyncio.Task[None]) -> None:
             if not following.cancelled() and (error := following.exception()):
                 lose(error)
@@ -188,16 +185,13 @@ class NatsBridge:
             client = await connect(
                 self._settings,
                 on_closed=on_closed,
-                on_ack_refused=on_ack_refused,
                 last_resort=last_resort,
             )
         except NatsUnavailable:
             metrics.nats_errors["connect"].inc()
             raise
         try:
-            if client.connected_url:
-                self.server = client.connected_url.netloc.rpartition("@")[2]
-                self._left = self.server
+            self.server = self._left = client.server
             await self._responder.join(client)
             asked_at = asyncio.get_running_loop().time()
             state = await self.stream.ensure(client)
@@ -249,6 +243,11 @@ class NatsBridge:
             metrics.nats_connected.set(0)
             self._responder.leave()
             await _leave(client, consumer)
+
+    @property
+    def publish_refused(self) -> str | None:
+        """Why NATS refuses what this process publishes; None if it does not."""
+        return self._session.publisher.refused if self._session else None
 
     def note_error(self, error: Exception) -> None:
         """Remember what went wrong last."""
@@ -326,8 +325,9 @@ class NatsBridge:
         payload: bytes,
         sequence: int,
         nanoseconds: int,
-    ) -> None:
-        """Hand one message of the stream to every subscriber it concerns."""
+    ) -> list[OnTold] | None:
+        """Hand one message of the stream to the hub; returns where to add what is to be
+        called when everybody whom it concerns has been told. None: that is so now."""
         identity = (sequence, nanoseconds)
         self._reached = identity
         environment = environment_of(subject)
@@ -339,11 +339,11 @@ class NatsBridge:
             update = parse_update(payload)
         except InvalidUpdate as error:
             if not payload and _DELETION_MARK in headers:
-                return  # of JetStream, where it is told to leave them
+                return None  # of JetStream, where it is told to leave them
             # Somebody else's message: no subscriber may suffer from it.
             metrics.nats_errors["read"].inc()
             logger.warning("update.skipped", subject=subject[:200], reason=str(error))
-            return
+            return None
         if not session.caught_up:
             self._seen.add(environment)
         self._read.inc()
@@ -352,14 +352,25 @@ class NatsBridge:
         latest = Latest(told, identity, session.expiry(stored), session.state.created)
         if told is not update:
             self._on_turned_back(environment, latest)
-        written = self._hub.broadcast(environment, latest)
-        self._responder.delivered(environment, update, written)
-        if written:
-            # The clocks of two machines may differ by more than this took.
-            since = time.time() - (published_at(headers) or stored)
-            metrics.delivery_duration_seconds.observe(max(0, since))
+        on_told = self._hub.broadcast(environment, latest, live=session.caught_up)
+        if on_told is None:
+            self._responder.delivered(environment, update, 0)
+        else:
+            published = published_at(headers, stored)
+            on_told.append(partial(self._on_told, environment, update, published))
         if self.on_update and (session.caught_up or session.announces):
             self.on_update(environment, update, sequence)
+        return on_told
+
+    def _on_told(
+        self, environment: str, update: Update, published: float, subscribers: int
+    ) -> None:
+        """So many `subscribers` have been told of `update`, or of a later one."""
+        self._responder.delivered(environment, update, subscribers)
+        if subscribers:
+            # The clocks of two machines may differ by more than this took.
+            took = max(0.0, time.time() - published)
+            metrics.delivery_duration_seconds.observe(took)
 
     def _in_order(self, environment: str, update: Update) -> Update:
         """What a dated update tells: its time, or that of the one before it if that is

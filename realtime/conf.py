@@ -5,7 +5,6 @@ import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -21,12 +20,15 @@ class RealtimeSettings:
     URLs, which may hold one, are left out of `repr`."""
 
     authentication_tokens: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     keepalive: float = 15
     max_stream_age: float = 0
     retry_milliseconds: int = 3000
     reject_delay: float = 2
     drain: float = 10
     stall: float = 60
+    vanished: float = 900
+    backlog_megabytes: int = 256
     direct_writes: bool = True
     max_subscribers: int = 0
     stream_storage: str = "file"
@@ -35,7 +37,7 @@ class RealtimeSettings:
     stream_max_bytes: int = 0
     accept_without_nats: bool = True
     outbox_environments: int = 10_000
-    outbox_folder: Path | None = None
+    outbox_folder: str = ""
     nats_servers: tuple[str, ...] = ("nats://localhost:4222",)
     nats_credentials_file: str = ""
     nats_tls_ca_file: str = ""
@@ -64,15 +66,15 @@ class RealtimeSettings:
             for name, field in SETTINGS.items()
             if hasattr(django_settings, name)
         }
+        proxies = getattr(django_settings, "FORWARDED_ALLOW_IPS", ())
         servers = getattr(django_settings, "NATS_URL", ())
         if isinstance(servers, str):
             servers = [url.strip() for url in servers.split(",") if url.strip()]
         if servers:
             given["nats_servers"] = tuple(servers)
-        if folder := getattr(django_settings, "SSE_OUTBOX_FOLDER", ""):
-            given["outbox_folder"] = Path(folder)
         return cls(
             authentication_tokens=tokens_in(token),
+            trusted_proxies=tuple(proxies),
             **{
                 **given,
                 "max_subscribers": given.get("max_subscribers") or file_limit(),
@@ -87,10 +89,13 @@ SETTINGS = {
     "SSE_REJECT_DELAY_SECONDS": "reject_delay",
     "SSE_DRAIN_SECONDS": "drain",
     "SSE_STALL_SECONDS": "stall",
+    "SSE_VANISHED_SECONDS": "vanished",
+    "SSE_BACKLOG_MEGABYTES": "backlog_megabytes",
     "SSE_DIRECT_WRITES": "direct_writes",
     "SSE_MAX_SUBSCRIBERS": "max_subscribers",
     "SSE_ACCEPT_WITHOUT_NATS": "accept_without_nats",
     "SSE_OUTBOX_ENVIRONMENTS": "outbox_environments",
+    "SSE_OUTBOX_FOLDER": "outbox_folder",
     "NATS_STREAM_STORAGE": "stream_storage",
     "NATS_STREAM_REPLICAS": "stream_replicas",
     "NATS_STREAM_MAX_AGE_SECONDS": "stream_max_age",

@@ -1,7 +1,6 @@
 """A connection to NATS, as the settings ask for it."""
 
 import asyncio
-import random
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -11,16 +10,13 @@ import nats.errors
 import structlog
 from nats.aio.client import Client
 
-from realtime import metrics
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
+from realtime.jetstream.servers import Server, servers_of
 from realtime.nats_client import FastClient
-
-_FORBIDDEN_ACK: Final = 'permissions violation for publish to "$js.ack.'
 
 logger = structlog.get_logger("sse")
 
-DEFAULT_PORT: Final = 4222
 CONNECT_SECONDS: Final = 2
 CLOSE_SECONDS: Final = 2
 PING_SECONDS: Final = 2
@@ -32,16 +28,14 @@ async def connect(
     settings: RealtimeSettings,
     *,
     on_closed: Callable[[], Awaitable[None]],
-    on_ack_refused: Callable[[], None] = lambda: None,
     last_resort: str | None = None,
     seconds: float | None = None,
 ) -> FastClient:
     """One attempt at each server, in any order, all within `seconds` if given; whoever
-    calls decides about the next one.
+    calls decides about the next one. A name with several addresses is as many servers.
 
-    `on_ack_refused` is called when we may not acknowledge: nobody waits for an answer
-    to that, so nobody else hears of it. `last_resort` is the server (host and port) to
-    be tried after all others.
+    `last_resort` is the `server` of an earlier connection, to be tried after all
+    others.
 
     nats-py's own reconnection is off: it would hold publishes back to send them later,
     long after they were answered, and knows no jitter. Nor does it choose the server:
@@ -49,50 +43,44 @@ async def connect(
 
     Raises `NatsUnavailable` with the reason, without the URL, which may hold a secret.
     """
-    servers = _in_random_order(settings.nats_servers, last_resort)
-    error = NatsUnavailable("There is no server to connect to.")
-    for server in servers:
+    until = asyncio.get_running_loop().time() + seconds if seconds else None
+    servers, unresolved = await servers_of(settings.nats_servers, last_resort, seconds)
+    reasons = dict.fromkeys(unresolved)
+    options = _options(settings)
+    for position, server in enumerate(servers):
+        # nats-py tries it twice.
+        own = 2.0 * CONNECT_SECONDS
+        if until is not None:
+            left = until - asyncio.get_running_loop().time()
+            own = left / (len(servers) - position)
         try:
-            return await _connect(
-                settings,
-                server,
-                on_closed=on_closed,
-                on_ack_refused=on_ack_refused,
-                # nats-py tries it twice.
-                seconds=seconds / len(servers) if seconds else 2 * CONNECT_SECONDS,
-            )
-        except NatsUnavailable as unavailable:
-            error = unavailable
-    raise error
+            return await _connect(server, options, on_closed=on_closed, seconds=own)
+        except NatsUnavailable as error:
+            reasons[str(error)] = None
+    raise NatsUnavailable(f"Cannot connect to NATS: {'; '.join(reasons)}")
 
 
 async def _connect(
-    settings: RealtimeSettings,
-    server: str,
+    server: Server,
+    options: dict[str, Any],
     *,
     on_closed: Callable[[], Awaitable[None]],
-    on_ack_refused: Callable[[], None],
     seconds: float,
 ) -> FastClient:
-    client = FastClient()
+    """One attempt, for so many `seconds`. Raises `NatsUnavailable` with nothing but the
+    reason."""
+    client = FastClient(server.label)
     last_error: Exception | None = None
 
     async def remember(error: Exception) -> None:
         nonlocal last_error
         last_error = error
-        if _FORBIDDEN_ACK in str(error).lower():
-            metrics.nats_errors["ack"].inc()
-            on_ack_refused()
 
-    options = _credentials(settings.nats_servers)
-    if settings.nats_credentials_file:
-        options["user_credentials"] = settings.nats_credentials_file
-    if tls := _tls_context(settings):
-        options["tls"] = tls
     try:
         async with asyncio.timeout(seconds):
             await client.connect(
-                server,
+                server.url,
+                tls_hostname=server.host,
                 name="flagsmith-sse",
                 allow_reconnect=False,
                 connect_timeout=CONNECT_SECONDS,
@@ -105,11 +93,22 @@ async def _connect(
                 closed_cb=on_closed,
                 **options,
             )
-    except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
+    except asyncio.CancelledError:
+        await close(client)
+        raise
+    except Exception as error:
+        # Of credentials that are half written, whatever nkeys makes of them.
         if client.is_connecting or client.is_connected:
             await close(client)
         cause = last_error if isinstance(error, nats.errors.NoServersError) else error
-        raise NatsUnavailable(f"Cannot connect to NATS: {describe(cause)}") from error
+        if cause is None or isinstance(cause, (OSError, nats.errors.Error)):
+            raise NatsUnavailable(describe(cause)) from error
+        # Not what it says, which may be of the secret.
+        raise NatsUnavailable(
+            f"NATS_CREDENTIALS_FILE cannot be used ({type(cause).__name__})"
+            if "user_credentials" in options
+            else type(cause).__name__
+        ) from error
     return client
 
 
@@ -122,12 +121,14 @@ async def close(client: Client) -> None:
         logger.debug("nats.close_failed", error=describe(error))
 
 
-def _in_random_order(servers: Sequence[str], last_resort: str | None) -> list[str]:
-    def comes_last(server: str) -> bool:
-        address = server.rpartition("://")[2].rpartition("@")[2].rstrip("/")
-        return last_resort in (address, f"{address}:{DEFAULT_PORT}")
-
-    return sorted(random.sample(servers, len(servers)), key=comes_last)
+def _options(settings: RealtimeSettings) -> dict[str, Any]:
+    """What nats-py takes of who we are. Raises `NatsUnavailable`."""
+    options = _credentials(settings.nats_servers)
+    if settings.nats_credentials_file:
+        options["user_credentials"] = settings.nats_credentials_file
+    if tls := _tls_context(settings):
+        options["tls"] = tls
+    return options
 
 
 def _credentials(servers: Sequence[str]) -> dict[str, Any]:
@@ -158,12 +159,31 @@ def describe(error: Exception | None) -> str:
 
 
 def _tls_context(settings: RealtimeSettings) -> ssl.SSLContext | None:
-    """None leaves it to nats-py, which uses the system's authorities for `tls://`."""
+    """None leaves it to nats-py, which uses the system's authorities for `tls://`.
+    Raises `NatsUnavailable`: the files may just be being replaced."""
     if not (settings.nats_tls_ca_file or settings.nats_tls_cert_file):
         return None
-    context = ssl.create_default_context(cafile=settings.nats_tls_ca_file or None)
+    try:
+        context = ssl.create_default_context(cafile=settings.nats_tls_ca_file or None)
+    except (OSError, ValueError) as error:
+        raise NatsUnavailable(
+            f"NATS_TLS_CA_FILE cannot be used: {describe(error)}"
+        ) from error
     if settings.nats_tls_cert_file:
-        context.load_cert_chain(
-            settings.nats_tls_cert_file, settings.nats_tls_key_file or None
-        )
+        try:
+            context.load_cert_chain(
+                settings.nats_tls_cert_file,
+                settings.nats_tls_key_file or None,
+                password=_no_password,
+            )
+        except (OSError, ValueError) as error:
+            raise NatsUnavailable(
+                "NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE cannot be used: "
+                f"{describe(error)}"
+            ) from error
     return context
+
+
+def _no_password() -> str:
+    """Otherwise OpenSSL would ask for one on the terminal, and wait."""
+    return ""

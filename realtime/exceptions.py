@@ -23,12 +23,20 @@ class NatsUnavailable(RealtimeError):
     """NATS cannot be used now: not reached, or the connection was lost."""
 
 
+class PermissionDenied(NatsUnavailable):
+    """NATS does not permit us to publish or subscribe where we have to."""
+
+
 class StreamIncompatible(RealtimeError):
     """The JetStream stream that exists cannot be used nor brought up to date."""
 
 
 class PublishFailed(RealtimeError):
     """JetStream did not confirm that it stored an update; it may have all the same."""
+
+
+class MetricsUnavailable(RealtimeError):
+    """The metrics of all workers cannot be had: their supervisor does not answer."""
 
 
 class Overtaken(PublishFailed):

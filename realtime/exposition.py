@@ -5,40 +5,51 @@ django-prometheus's own view will not do: two of the documented names, the gauge
 metric to `prometheus_client` and to OpenMetrics. The classic text format takes both.
 """
 
-import os
+import asyncio
 from collections.abc import Iterable
-from typing import Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
 
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import REGISTRY, Metric, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from realtime.asgi import SERVICE
+from realtime.exceptions import MetricsUnavailable
 from realtime.metrics import OPEN_SUBSCRIBERS
+
+if TYPE_CHECKING:
+    from realtime.service import RealtimeService
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """The classic text format, whatever the scraper accepts."""
 
-FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""The environment variable by which `prometheus_client` makes several processes write
-to files in one folder."""
-
 _SUBSCRIBERS: Final = "flagsmith_sse_subscribers"
 
 
-def exposition(folder: str | None = None) -> bytes:
-    """All metrics in the classic text format: of the workers that write to `folder`
-    (default: what `PROMETHEUS_MULTIPROC_DIR` says), or else of this process."""
-    folder = folder or os.environ.get(FOLDER)
-    source: Collector = REGISTRY
-    if folder:
-        source = MultiProcessCollector(None, folder)  # type: ignore[no-untyped-call]
+def render(source: Collector) -> bytes:
+    """The metrics of `source` in the classic text format."""
     return generate_latest(_Documented(source))
 
 
-def metrics_view(request: HttpRequest) -> HttpResponse:
-    """`GET /metricsz`."""
-    return HttpResponse(exposition(), content_type=CONTENT_TYPE)
+def exposition() -> bytes:
+    """All metrics of this process in the classic text format."""
+    return render(REGISTRY)
+
+
+async def metrics_view(request: HttpRequest) -> HttpResponse:
+    """`GET /metricsz`: of this process, or of all workers if it is one of several; 503
+    if their supervisor does not answer."""
+    service: RealtimeService | None = getattr(request, "scope", {}).get(SERVICE)
+    try:
+        if service is not None and service.expose is not None:
+            text = await service.expose()
+        else:
+            # It counts the open files, of which there may be very many.
+            text = await asyncio.to_thread(exposition)
+    except MetricsUnavailable as error:
+        return HttpResponse(str(error), status=HTTPStatus.SERVICE_UNAVAILABLE)
+    return HttpResponse(text, content_type=CONTENT_TYPE)
 
 
 class _Documented(Collector):

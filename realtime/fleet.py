@@ -10,7 +10,7 @@ from msgspec import Struct, json
 from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
-from realtime.exceptions import NatsUnavailable
+from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.inquiry import ANSWER_SECONDS, inquiry, nats_client
 from realtime.report import (
     REPORT,
@@ -78,13 +78,13 @@ async def gather(
     me = service.reporter.me().instance if service else None
     answers: list[Answer] = []
     stream: StreamHealth | None = None
-    nats_error = stream_error = None
+    nats_error = stream_error = stream_unseen = None
     try:
         async with (
             asyncio.timeout(LOOK_SECONDS),
             nats_client(settings, service) as client,
         ):
-            answers, (stream, stream_error) = await asyncio.gather(
+            answers, (stream, stream_error, stream_unseen) = await asyncio.gather(
                 ask_everybody(client, roll, me), _look(client, settings)
             )
     except NatsUnavailable as error:
@@ -115,6 +115,7 @@ async def gather(
     verdict = judge(
         nats_error=nats_error,
         stream_error=stream_error,
+        stream_unseen=stream_unseen,
         stream=stream,
         instances=present,
         missing=missing,
@@ -131,7 +132,7 @@ async def gather(
         busiest=_busiest(present),
         stream=stream,
         nats_error=nats_error,
-        stream_error=stream_error,
+        stream_error=stream_error or stream_unseen,
     )
 
 
@@ -171,11 +172,14 @@ async def find_instance(
 
 async def _look(
     client: Client, settings: RealtimeSettings
-) -> tuple[StreamHealth | None, str | None]:
+) -> tuple[StreamHealth | None, str | None, str | None]:
+    """How the stream is; else what is wrong with it, or why it cannot be seen."""
     try:
-        return await look_at_stream(client, settings, ANSWER_SECONDS), None
+        return await look_at_stream(client, settings, ANSWER_SECONDS), None, None
+    except PermissionDenied as error:
+        return None, None, str(error)
     except NatsUnavailable as error:
-        return None, str(error)
+        return None, str(error), None
 
 
 def _as_wanted(

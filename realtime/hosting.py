@@ -3,12 +3,17 @@ reactor under Daphne, which has not."""
 
 import asyncio
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 from realtime.asgi import SERVICE, Receive, Scope, Send
+from realtime.http import NotFound
+from realtime.kept_alive import close_idle, last_answer, linger
+from realtime.misdirected import MisdirectedStreams
 from realtime.routing import (
     FlatProtocolTypeRouter,
     FlatURLRouter,
@@ -17,6 +22,11 @@ from realtime.routing import (
     route,
 )
 from realtime.service import EXIT_CODE, RealtimeService
+from realtime.twisted_connections import (
+    answer_for_the_last_time,
+    close_idle_channel,
+    idle_channels,
+)
 
 
 async def refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,10 +49,12 @@ def host(
     """
     if "daphne.server" in sys.modules:
         host_on_daphne(service)
-    routes = realtime_urlpatterns()
+    # A proxy in front would have matched another path than the one that is meant here.
+    routes = [route(r"^([\s\S]*/)?\.\.?(/|\Z)", MisdirectedStreams(NotFound()))]
+    routes += realtime_urlpatterns()
     if probes:
         routes += probe_urlpatterns()
-    routes.append(route("", django_application))
+    routes.append(route("", MisdirectedStreams(django_application)))
     return FlatProtocolTypeRouter(
         {
             "http": ServiceMiddleware(service, FlatURLRouter(routes)),
@@ -71,6 +83,9 @@ class ServiceMiddleware:
         if self._service.local_address is None:
             self._service.note_address(scope)
         scope[SERVICE] = self._service
+        if self._service.draining:
+            # The client's next request is to reach a process that stays.
+            send = last_answer(send)
         application: Awaitable[None] = self._application(scope, receive, send)
         return application
 
@@ -98,7 +113,7 @@ class Lifespan:
 
 def host_on_daphne(service: RealtimeService) -> None:
     """Start the service as soon as Daphne's event loop runs, and let its shutdown wait
-    for the drain.
+    for the drain, and for connections that are kept alive to be closed.
 
     To be called while the application is imported. Daphne's own trigger, which cancels
     every application, is registered later and so fires after ours.
@@ -107,18 +122,24 @@ def host_on_daphne(service: RealtimeService) -> None:
     reactor: Any = importlib.import_module("twisted.internet.reactor")
     from twisted.internet.defer import Deferred
 
+    idle = partial(idle_channels, reactor)
+
     async def shut_down() -> None:
         await service.drain()
+        await linger(idle)
         await service.stop()
 
     def on_shutdown() -> Deferred[None]:
         service.begin_drain()
+        answer_for_the_last_time(reactor)
+        service.keep_running("idle-connections", close_idle(idle, close_idle_channel))
         return Deferred.fromFuture(asyncio.ensure_future(shut_down()))
 
     def after_shutdown() -> None:
         if service.died:
             # Daphne's command line would exit with 0.
             sys.stdout.flush()
+            logging.shutdown()
             os._exit(EXIT_CODE)
 
     reactor.callLater(0, service.start)

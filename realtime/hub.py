@@ -17,6 +17,7 @@ import structlog
 
 from realtime import metrics
 from realtime.conf import jittered
+from realtime.sse.broadcaster import Broadcaster, OnTold
 from realtime.subscriber import Subscriber
 from realtime.updates import Frame, Update
 
@@ -40,6 +41,10 @@ _BROKEN = ("error", "stalled")
 
 END_RATE = 100
 """Streams ended a second when draining takes less than the time it may take."""
+
+
+def _call_soon(callback: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_soon(callback)
 
 
 class Latest:
@@ -66,15 +71,20 @@ class Latest:
         self.stream = stream
         self._frame: Frame | None = None
 
-    def follows(self, other: "Latest") -> bool:
-        """Whether this one was stored after `other`."""
+    def follows(self, other: "Latest", *, live: bool = False) -> bool:
+        """Whether this one was stored after `other`; `live` says that it was stored
+        just now."""
         # In one stream a later message has a higher number, or, if the end of the
-        # stream was lost with its server's machine, a later time.
+        # stream was lost with its server's machine or is that of an older copy, a later
+        # time. A copy's server may have a clock that is behind: then what was published
+        # tells.
         sequence, nanoseconds = other.identity
         return self.identity != other.identity and (
-            self.identity[0] > sequence
+            live
+            or self.identity[0] > sequence
             or self.identity[1] > nanoseconds
             or self.stream != other.stream
+            or self.update.seconds > other.update.seconds
         )
 
     @property
@@ -98,8 +108,9 @@ class Hub:
 
     `keepalive` is how long a stream may be quiet, `max_stream_age` how long it may last
     (0: no limit; jittered, so that streams opened together do not end together), and
-    `stall` how long a connection may be backed up before it is given up; all in
-    seconds. `clock` is the event loop's time.
+    `stall` how long a connection may be backed up before it is given up, unless its
+    peer has vanished; all in seconds. `clock` is the event loop's time, `call_soon` has
+    the event loop call something in its next turn.
     """
 
     def __init__(
@@ -109,7 +120,9 @@ class Hub:
         max_stream_age: float,
         clock: Callable[[], float],
         stall: float = 60,
+        call_soon: Callable[[Callable[[], None]], object] = _call_soon,
     ) -> None:
+        self._broadcaster = Broadcaster(self._give_up, call_soon)
         self._keepalive = keepalive
         self._stall = stall
         self._max_stream_age = max_stream_age
@@ -173,6 +186,7 @@ class Hub:
         if latest is None or latest.expires_at <= now:
             subscriber.commented_at = now
             return None
+        subscriber.told = latest
         subscriber.commented_at = float("-inf")
         metrics.http_writes["data"].inc()
         return latest.frame
@@ -203,34 +217,27 @@ class Hub:
         metrics.subscribers.set(self._count)
         metrics.environments.set(len(self._environments))
 
-    def broadcast(self, environment: str, latest: Latest) -> int:
-        """Write an update to every subscriber of `environment` and keep it as the
-        latest; returns how many were written to.
+    def broadcast(
+        self, environment: str, latest: Latest, *, live: bool = False
+    ) -> list[OnTold] | None:
+        """Keep an update as the latest of `environment`, and tell every subscriber soon
+        (`Broadcaster`); returns the list to add to, now, what is to be called when all
+        have been told. None: nobody is to be told.
 
-        One that is the latest already is not written again, nor is one from before it:
-        a replica of the store that was cut off may tell the past once more.
+        One that is the latest already is not told again, nor is one from before it: a
+        replica of the store that was cut off may tell the past once more. What is
+        `live` was stored just now, whatever its number and time.
         """
         known = self._latest.get(environment)
-        if known is not None and not latest.follows(known):
-            return 0
+        if known is not None and not latest.follows(known, live=live):
+            return None
         self._latest.pop(environment, None)
         self._latest[environment] = latest
         entry = self._environments.get(environment)
         if entry is None:
-            return 0
+            return None
         entry.last_broadcast = self._clock()
-        frame = latest.frame
-        raised: list[tuple[Subscriber, Exception]] = []
-        for subscriber in entry.subscribers:
-            # Costs nothing unless it raises.
-            try:
-                subscriber.write(frame)
-            except Exception as error:
-                raised.append((subscriber, error))
-        for subscriber, reason in raised:
-            self._give_up(subscriber, reason)
-        metrics.http_writes["data"].inc(len(entry.subscribers))
-        return len(entry.subscribers)
+        return self._broadcaster.offer(environment, entry.subscribers, latest)
 
     def forget(self, gone: Callable[[str, Latest], bool]) -> None:
         """Drop every environment's latest update that is `gone`."""
@@ -315,7 +322,11 @@ class Hub:
         if now >= subscriber.ends_at and lagging_since is None:
             self.end(subscriber, "aged")
             return
-        if lagging_since is not None and now - lagging_since >= self._stall:
+        if (
+            lagging_since is not None
+            and now - lagging_since >= self._stall
+            and not subscriber.vanished(now - lagging_since)
+        ):
             self.unsubscribe(subscriber, "stalled")
             subscriber.abort()
             logger.info("stream.dropped", lagging_for=round(now - lagging_since))

@@ -3,6 +3,7 @@ the publisher is answered."""
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -49,7 +50,7 @@ class Intake:
         self._relay = relay
         self.outbox = Outbox(settings.outbox_environments)
         self.folder = (
-            OutboxFolder(settings.outbox_folder, self.outbox)
+            OutboxFolder(Path(settings.outbox_folder), self.outbox)
             if settings.outbox_folder
             else None
         )
@@ -130,15 +131,15 @@ class Intake:
         there, hand the rest over to another instance, and name in the log what must be
         left behind."""
         loop = asyncio.get_running_loop()
-        if self.outbox and self._bridge.store is not None:
-            deadline = loop.time() + max(seconds, LEAVE_SECONDS)
+        deadline = loop.time() + max(seconds, LEAVE_SECONDS)
+        if self._bridge.store is not None:
             for kept in self.outbox.waiting:
                 await settled_by(kept, deadline)
+            deadline = loop.time() + LEAVE_SECONDS
         for kept in self.outbox.waiting:
-            if await self._relay.hand_over(kept):
-                self.outbox.settle(kept, "relayed")
-            else:
+            if loop.time() > deadline or not await self._relay.hand_over(kept):
                 break
+            self.outbox.settle(kept, "relayed")
         on_disk = self.folder is not None and self.folder.fault is None
         for kept in self.outbox.waiting:
             logger.error(

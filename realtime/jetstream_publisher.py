@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from realtime.exceptions import NatsUnavailable, Overtaken, PublishFailed
-from realtime.nats_client import FastClient
+from realtime.nats_client import FastClient, refusal
 from realtime.stream import STREAM
 
 MAX_IN_FLIGHT: Final = 20_000
@@ -23,6 +23,9 @@ _WRONG_LAST_SEQUENCE: Final = 10071
 """JetStream's code for a message that was to come after another than the last."""
 _PUBLISHED: Final = re.compile(rb"\r\nSSE-Published: (\d{1,12}\.\d{6})\r\n")
 
+MOST_ON_ITS_WAY_SECONDS: Final = 60.0
+"""Between publishing and storing, the difference of two clocks included."""
+
 _NO_RESPONDERS: Final = b"NATS/1.0 503"
 _STORED: Final = f'"stream":"{STREAM}"'.encode()
 
@@ -36,13 +39,16 @@ class Publisher:
         self._inbox = client.new_inbox() + "."
         self._prefix = len(self._inbox)
         self._loop = asyncio.get_running_loop()
-        self._in_flight: dict[bytes, tuple[asyncio.Future[None], float]] = {}
+        self._in_flight: dict[bytes, tuple[asyncio.Future[None], float, str]] = {}
+        self.refused: str | None = None
+        """Why NATS refuses what is published; None if it does not."""
         self._last = 0
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Listen for confirmations; before the first update. Raises
         `NatsUnavailable`."""
+        self._client.on_refused(self._on_refused)
         await self._client.listen(self._inbox + "*", self._on_reply)
 
     async def publish(
@@ -74,7 +80,7 @@ class Publisher:
         self._client.send(subject, payload, self._inbox + token, headers)
         confirmation: asyncio.Future[None] = self._loop.create_future()
         key = token.encode()
-        self._in_flight[key] = (confirmation, deadline)
+        self._in_flight[key] = (confirmation, deadline, subject)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         try:
@@ -84,7 +90,7 @@ class Publisher:
 
     def fail(self, error: NatsUnavailable) -> None:
         """Raise `error` from every publish that waits, and look for none any more."""
-        for confirmation, _ in self._in_flight.values():
+        for confirmation, _, _ in self._in_flight.values():
             if not confirmation.done():
                 confirmation.set_exception(error)
         if self._sweeper is not None:
@@ -99,12 +105,20 @@ class Publisher:
         if error := _refusal(data, headers):
             waiting[0].set_exception(error)
         else:
+            self.refused = None
             waiting[0].set_result(None)
+
+    def _on_refused(self, forbidden: str) -> None:
+        """NATS says so on the connection, and gives no other answer."""
+        for confirmation, _, subject in self._in_flight.values():
+            if subject.lower() == forbidden and not confirmation.done():
+                self.refused = refusal("publish to", subject)
+                confirmation.set_exception(PublishFailed(f"{self.refused}."))
 
     def _sweep(self) -> None:
         now = self._loop.time()
         # All of them, in no order: less than a millisecond for as many as there may be.
-        for confirmation, deadline in self._in_flight.values():
+        for confirmation, deadline, _ in self._in_flight.values():
             if deadline <= now and not confirmation.done():
                 confirmation.set_exception(
                     PublishFailed("JetStream did not confirm the update in time.")
@@ -116,11 +130,14 @@ class Publisher:
         )
 
 
-def published_at(headers: bytes) -> float | None:
-    """When a message was published (Unix seconds, by its publisher's clock); None if
-    its raw `headers` do not say: others may publish too."""
+def published_at(headers: bytes, stored: float) -> float:
+    """When a message was published (Unix seconds, by its publisher's clock), by its raw
+    `headers`; when it was `stored` if they do not say, or cannot be right: others may
+    publish too."""
     found = _PUBLISHED.search(headers)
-    return float(found[1]) if found else None
+    if found and abs(float(found[1]) - stored) <= MOST_ON_ITS_WAY_SECONDS:
+        return float(found[1])
+    return stored
 
 
 def is_dated(headers: bytes) -> bool:

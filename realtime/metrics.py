@@ -5,12 +5,10 @@ every series exists from the start, and counting costs no look-up. Nothing is la
 with an environment: there may be thousands.
 """
 
-import os
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
-import prometheus_client.values
 from prometheus_client import (
     Counter,
     Gauge,
@@ -18,39 +16,28 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-WORKER_NUMBER: Final = "REALTIME_WORKER_NUMBER"
-"""The environment variable that tells a worker its number among those that live."""
-
-WORKERS: Final = "REALTIME_WORKERS"
-"""The environment variable that tells a worker how many there should be."""
-
-WORKER_DEATHS: Final = "REALTIME_WORKER_DEATHS"
-"""The environment variable that tells a worker how many died in its place, one after
-the other, that none has counted yet."""
-
-INSTANCE_STARTED: Final = "REALTIME_INSTANCE_STARTED"
-"""The environment variable that tells a worker when its instance was started, in Unix
-seconds: before the worker itself, if it replaces another."""
+GAUGE_MODES: Final[dict[str, str]] = {"python_info": "livemax"}
+"""How a gauge's values of several workers become one: `livesum`, `livemax` or
+`livemin`, all of those that live."""
 
 OPEN_SUBSCRIBERS: Final = "flagsmith_sse_open_subscribers"
 """What the gauge of subscribers is called until it is rendered: under its documented
 name, `flagsmith_sse_subscribers`, `prometheus_client` takes it for the same metric as
 the counter `flagsmith_sse_subscribers_total`."""
 
-if number := os.environ.get(WORKER_NUMBER):
-    # Files named after the worker's number instead of its process: whoever takes over a
-    # number counts on from where the last one stopped, and there are no more files than
-    # workers, however often they are replaced.
-    prometheus_client.values.ValueClass = prometheus_client.values.MultiProcessValue(  # type: ignore[no-untyped-call]
-        lambda: number
-    )
 # A gauge beside each counter, with the time of its creation, that nobody asked for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-def _gauge(name: str, documentation: str, mode: str = "livesum") -> Gauge:
-    """`mode` is how the values of several workers become one."""
-    return Gauge(name, documentation, multiprocess_mode=mode)  # type: ignore[arg-type]
+def _gauge(
+    name: str,
+    documentation: str,
+    mode: str = "livesum",
+    labels: Iterable[str] = (),
+) -> Gauge:
+    """`mode` is how the values of several workers become one (`GAUGE_MODES`)."""
+    GAUGE_MODES[name] = mode
+    return Gauge(name, documentation, labels)
 
 
 def _counters(
@@ -79,6 +66,13 @@ rejections = _counters(
     "Subscriptions answered with 503, by why",
     "reason",
     ("nats", "full", "draining", "failed"),
+)
+misdirected_streams = _counters(
+    "flagsmith_sse_misdirected_streams_total",
+    "Streams asked for where there is none; key: no environment can have it, path: it "
+    "only ends like a stream's",
+    "reason",
+    ("key", "path"),
 )
 disconnects = _counters(
     "flagsmith_sse_disconnects_total",
@@ -199,22 +193,40 @@ bridge_restarts_total = Counter(
     "Sessions of the NATS bridge that ended in an unexpected exception",
 )
 
+bad_requests = _counters(
+    "flagsmith_sse_bad_requests_total",
+    "Requests that no endpoint took, by the status of their answer",
+    "status",
+    ("400", "404", "408", "413", "431"),
+)
+
 # The process
 
+log_lines_dropped = _counters(
+    "flagsmith_sse_log_lines_dropped_total",
+    "Log lines that were not written; full: whoever reads them was too slow, repeated: "
+    "the same was logged within the second",
+    "reason",
+    ("full", "repeated"),
+)
+connections = _gauge(
+    "flagsmith_sse_connections", "Open connections, streams included, as of a second"
+)
+idle_connections_closed_total = Counter(
+    "flagsmith_sse_idle_connections_closed_total",
+    "Idle connections that were closed because files ran short",
+)
 ready = _gauge("flagsmith_sse_ready", "Workers that are ready")
 workers = _gauge("flagsmith_sse_workers", "Workers that run")
 workers_configured = _gauge(
-    "flagsmith_sse_workers_configured",
-    "Workers that there should be",
-    # What the dead told, too: there is somebody to miss them all.
-    mode="max",
+    "flagsmith_sse_workers_configured", "Workers that there should be"
 )
 worker_restarts_total = Counter(
     "flagsmith_sse_worker_restarts_total", "Workers that were started for one that died"
 )
-build_info = Gauge(
+build_info = _gauge(
     "flagsmith_sse_build_info",
     "1 where the service runs",
-    ["version"],
-    multiprocess_mode="livemax",
+    mode="livemax",
+    labels=["version"],
 )

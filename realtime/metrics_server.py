@@ -56,8 +56,13 @@ class MetricsServer:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             start_response("405 Method Not Allowed", [*headers, ("Allow", "GET, HEAD")])
             return [b"Method not allowed.\n"]
+        try:
+            body = self._expose() if environ["REQUEST_METHOD"] == "GET" else b""
+        except TimeoutError:
+            start_response("503 Service Unavailable", headers)
+            return [b"The supervisor does not answer.\n"]
         start_response("200 OK", [("Content-Type", CONTENT_TYPE)])
-        return [self._expose()] if environ["REQUEST_METHOD"] == "GET" else []
+        return [body]
 
 
 class _Server(ThreadingMixIn, WSGIServer):

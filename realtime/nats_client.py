@@ -1,21 +1,35 @@
 """nats-py's client, as fast as the path from JetStream to the sockets needs it."""
 
 import asyncio
+import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from realtime.exceptions import NatsUnavailable
+from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.nats_parser import Handler, MessageParser
 
 GATHER_SECONDS: Final = 0.001
 """For how long messages are gathered into one write when many are sent: the shortest
 time that the event loop knows."""
 
+_VIOLATION: Final = re.compile(
+    r'permissions violation for (publish|subscription) to "([^"]+)"'
+)
+
+OnRefused = Callable[[str], None]
+"""Takes the subject to which we may not publish or subscribe, in lower case: nats-py
+knows no other."""
+
 FLUSH_SECONDS: Final = 2
 """nats-py waits for ten, even if the connection is lost meanwhile."""
+
+
+class NotPermitted(nats.errors.Error):
+    """NATS says that we may not ask that."""
 
 
 class FastClient(Client):
@@ -26,10 +40,15 @@ class FastClient(Client):
     password included, with a server that does not ask for TLS.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, server: str = "") -> None:
         super().__init__()
+        self.server = server
+        """The server it is to connect to, as people call it."""
         self._handlers: dict[int, Handler] = {}
         self._ps = MessageParser(self, self._handlers)
+        self._on_refused: list[OnRefused] = []
+        self._forbidden: set[str] = set()
+        """What we may not subscribe to, in lower case."""
         self._outgoing: list[bytes] = []
         self._busy = False
 
@@ -43,7 +62,7 @@ class FastClient(Client):
     async def listen(self, subject: str, handler: Handler) -> None:
         """Subscribe, and have `handler` called right where messages are parsed.
 
-        Raises `NatsUnavailable`.
+        Raises `NatsUnavailable`; `PermissionDenied` if we may not.
         """
         try:
             subscription = await self.subscribe(subject, cb=_not_called)
@@ -52,6 +71,56 @@ class FastClient(Client):
             await self.flush()
         except (nats.errors.Error, OSError) as error:
             raise NatsUnavailable(f"Cannot subscribe: {error}") from error
+        if subject.lower() in self._forbidden:
+            raise PermissionDenied(refusal("subscribe to", subject))
+
+    def on_refused(self, handler: OnRefused) -> None:
+        """Have `handler` called whenever NATS says that we may not do something, which
+        is all that it answers then: whoever waits for more waits for ever."""
+        self._on_refused.append(handler)
+
+    async def request(  # with all that nats-py's takes
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,  # noqa: ASYNC109  nats-py calls it that
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Msg:
+        """Raises nats-py's errors; `NotPermitted` at once if we may not ask, or are not
+        to hear the answer."""
+        refused = asyncio.get_running_loop().create_future()
+
+        def on_refused(forbidden: str) -> None:
+            if forbidden == subject.lower() and not refused.done():
+                refused.set_result(None)
+
+        asking = asyncio.ensure_future(
+            super().request(subject, payload, timeout, old_style, headers)
+        )
+        self._on_refused.append(on_refused)
+        try:
+            await asyncio.wait({asking, refused}, return_when="FIRST_COMPLETED")
+            if refused.done():
+                raise NotPermitted(refusal("publish to", subject))
+            return await asking
+        except nats.errors.TimeoutError:
+            for forbidden in self._forbidden:
+                if forbidden.startswith("_inbox."):
+                    raise NotPermitted(refusal("subscribe to", "_INBOX.>")) from None
+            raise
+        finally:
+            self._on_refused.remove(on_refused)
+            asking.cancel()
+
+    async def _process_err(self, err_msg: str) -> None:
+        if violation := _VIOLATION.search(err_msg):
+            operation, subject = violation.groups()
+            if operation == "subscription":
+                self._forbidden.add(subject)
+            for handler in list(self._on_refused):
+                handler(subject)
+        await super()._process_err(err_msg)
 
     def send(
         self, subject: str, payload: bytes, reply: str, headers: bytes = b""
@@ -101,6 +170,11 @@ class FastClient(Client):
         if server and server.uri.scheme == "tls" and not info.get("tls_required"):
             raise nats.errors.Error("the URL says tls://, but the server offers none")
         await super()._process_info(info, initial_connection)
+
+
+def refusal(action: str, subject: str) -> str:
+    """What to say of NATS's permissions."""
+    return f"NATS does not permit us to {action} {subject}"
 
 
 async def _not_called(message: Msg) -> None:

@@ -3,8 +3,11 @@ callback: the speed of a push subscription with a pull's flow control."""
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import nats.errors
@@ -13,9 +16,10 @@ from nats.js import api
 
 from realtime import metrics
 from realtime.connection import describe
-from realtime.exceptions import NatsUnavailable
+from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.jetstream.stream_config import NANOSECONDS
-from realtime.nats_client import FastClient
+from realtime.nats_client import FastClient, refusal
+from realtime.sse.broadcaster import OnTold
 from realtime.stream import API_SECONDS, STREAM
 
 BATCH: Final = 1000
@@ -30,22 +34,32 @@ consumer was deleted, its node is gone, or NATS hangs."""
 INACTIVE_SECONDS: Final = 30
 """NATS deletes the consumer of a process that has been gone for so long."""
 
-Deliver = Callable[[str, bytes, bytes, int, int], None]
+Deliver = Callable[[str, bytes, bytes, int, int], list[OnTold] | None]
 """Takes a stored message's subject, raw headers, payload, sequence and time
-(nanoseconds since 1970, by the server's clock)."""
+(nanoseconds since 1970, by the server's clock). Returns the list to add to, now, what
+is to be called when everybody has been told; None: that is so already."""
 
 _IDLE: Final = "100"
 _ENDED: Final = ("404", "408")
 
 
+@dataclass(slots=True, eq=False)
+class _Read:
+    """A message that was read: where to acknowledge it, and whether everybody has been
+    told."""
+
+    reply: str
+    told: bool
+
+
 class PullConsumer:
     """Reads the stream through the consumer `name`, from `start` on, on `client`.
 
-    `deliver` is called with each message, in order; the message is acknowledged after
-    it has returned. `on_caught_up` is called once, when nothing more was waiting. With
-    `trusted` that is believed of a new consumer that says so. `idle` is set when it
-    has nothing to deliver and has not caught up: what it was to deliver may have been
-    purged, or it delivers nothing.
+    `deliver` is called with each message, in order; the message is acknowledged when
+    everybody has been told of it, and of all before it. `on_caught_up` is called once,
+    when nothing more was waiting. With `trusted` that is believed of a new consumer
+    that says so. `idle` is set when it has nothing to deliver and has not caught up:
+    what it was to deliver may have been purged, or it delivers nothing.
     """
 
     def __init__(
@@ -73,7 +87,7 @@ class PullConsumer:
         self.name = name
         self.position = (start.opt_start_seq or 1) - 1
         """The sequence that was read last."""
-        self._delivered = 0
+        self._delivered = self._told = 0
         self._deliver = deliver
         self.idle = asyncio.Event()
         self._trusted = trusted
@@ -84,7 +98,10 @@ class PullConsumer:
         self._heard = self._loop.time()
         self._inbox = client.new_inbox()
         self._wanted = 0
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{name}"
         self._to_acknowledge: str | None = None
+        # In the order in which they were read.
+        self._untold: deque[_Read] = deque()
         self._lag = 0
 
     async def run(self) -> None:
@@ -97,6 +114,7 @@ class PullConsumer:
             self._lost.cancel()
 
     async def _read(self) -> None:
+        self._client.on_refused(self._on_refused)
         try:
             await self.delete()
             info = await self._js.add_consumer(STREAM, self._config)
@@ -120,10 +138,30 @@ class PullConsumer:
                 raise NatsUnavailable(f"The consumer {self.name} fell silent.")
         await self._lost
 
+    @property
+    def progress(self) -> int:
+        """Grows with whatever is read, or told: while much is being told, JetStream
+        waits for acknowledgements."""
+        return self._delivered + self._told
+
     def lose(self, error: BaseException) -> None:
         """Make `run` raise `error`."""
         if not self._lost.done():
             self._lost.set_exception(error)
+
+    def _on_refused(self, subject: str) -> None:
+        """Nobody waits for an answer to these, so nobody else hears of it."""
+        if subject.startswith("$js.ack."):
+            # Delivery would stop for good at the most that may be unacknowledged.
+            metrics.nats_errors["ack"].inc()
+            reason = "NATS refuses acknowledgements: allow $JS.ACK.>"
+            self.lose(PermissionDenied(reason))
+        elif subject == self._next.lower():
+            metrics.nats_errors["pull"].inc()
+            self.lose(PermissionDenied(refusal("publish to", self._next)))
+        elif subject == self._inbox.lower():
+            metrics.nats_errors["pull"].inc()
+            self.lose(PermissionDenied(refusal("subscribe to", "_INBOX.>")))
 
     async def delete(self) -> None:
         """Delete the consumer if it is there. Raises nats-py's errors."""
@@ -164,11 +202,14 @@ class PullConsumer:
                 f"{self.position} was lost on its way."
             )
         self._delivered += 1
-        self._deliver(subject, headers, data, sequence, nanoseconds)
-        if self._to_acknowledge is None:
-            # Once for all that came in one read.
-            self._loop.call_soon(self._acknowledge)
-        self._to_acknowledge = reply
+        on_told = self._deliver(subject, headers, data, sequence, nanoseconds)
+        if on_told is None and not self._untold:
+            self._acknowledge_soon(reply)
+        else:
+            read = _Read(reply, on_told is None)
+            self._untold.append(read)
+            if on_told is not None:
+                on_told.append(partial(self._on_told, read))
         # What is delivered once more was read before.
         self.position = max(self.position, sequence)
         self._lag = int(tokens[first + 3])
@@ -178,12 +219,25 @@ class PullConsumer:
         if self._wanted <= BATCH // 2:
             self._pull()
 
+    def _on_told(self, read: "_Read", subscribers: int) -> None:
+        read.told = True
+        self._told += 1
+        while self._untold and self._untold[0].told:
+            self._acknowledge_soon(self._untold.popleft().reply)
+
+    def _acknowledge_soon(self, reply: str) -> None:
+        if self._to_acknowledge is None:
+            # Once for all that came in one read, or was told in one turn.
+            self._loop.call_soon(self._acknowledge)
+        self._to_acknowledge = reply
+
     def _acknowledge(self) -> None:
         """Acknowledge the last message, and with it all before."""
         metrics.consumer_lag.set(self._lag)
         reply, self._to_acknowledge = self._to_acknowledge, None
         try:
-            if reply is not None:
+            # The next session's consumer gets what this one has not acknowledged.
+            if reply is not None and not self._lost.done():
                 self._client.send(reply, b"", "")
         except NatsUnavailable:
             # What is not acknowledged to JetStream is known here all the same.
@@ -213,7 +267,7 @@ class PullConsumer:
             "idle_heartbeat": int(HEARTBEAT_SECONDS * NANOSECONDS),
         }
         self._client.send(
-            f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{self.name}",
+            self._next,
             json.dumps(request).encode(),
             self._inbox,
         )

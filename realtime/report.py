@@ -74,6 +74,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     `worker` is its number among the workers of one `serve`; None: it is a process of
     its own. `not_ready` says why no stream should come here; None: all is well. If it
     is `leaving` it was told to drain, for which a worker waits until it is replaced.
+    `publish_refused` says why NATS takes no update from it; None: it does.
     `waiting` updates at most have not been delivered to it, and nothing else either,
     since `waiting_since`. `stream` is what it wants of the stream, None in a report of
     an older version, and `differences` are what it found otherwise.
@@ -94,6 +95,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     last_error: Text | None = None
     last_error_at: float | None = None
     sequence: Count = 0
+    publish_refused: Text | None = None
     waiting: Count = 0
     waiting_since: float | None = None
     stream: StreamSettings | None = None

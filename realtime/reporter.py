@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from realtime import __version__, metrics
 from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
+from realtime.process import worker_number
 from realtime.quantiles import RecentQuantiles
 from realtime.report import (
     LONGEST_TEXT,
@@ -32,14 +33,8 @@ class Reporter:
     def __init__(self, service: "RealtimeService") -> None:
         self._service = service
         self._started_at = time.time()
-        number = os.environ.get(metrics.WORKER_NUMBER)
-        self._worker = int(number) if number else None
         self._publish = RecentQuantiles(metrics.publish_duration_seconds)
         self._delivery = RecentQuantiles(metrics.delivery_duration_seconds)
-        self._read = _SinceStart(metrics.updates_total)
-        self._delivered = _SinceStart(metrics.http_writes["data"])
-        self._rejections = _SinceStart(*metrics.rejections.values())
-        self._reconnects = _SinceStart(metrics.nats_reconnects_total)
 
     def sample(self) -> None:
         """Every 10 s: for the latencies of the last minute."""
@@ -52,7 +47,7 @@ class Reporter:
             instance=self._service.bridge.consumer_name,
             host=socket.gethostname(),
             pid=os.getpid(),
-            worker=self._worker,
+            worker=worker_number(),
             draining=self._service.draining,
             address=self._service.address,
         )
@@ -75,10 +70,11 @@ class Reporter:
             draining=me.draining,
             leaving=service.leaving,
             nats_server=bridge.server,
-            nats_reconnects=self._reconnects.count(),
+            nats_reconnects=_total(metrics.nats_reconnects_total),
             last_error=error and error[:LONGEST_TEXT],
             last_error_at=error_at,
             sequence=bridge.sequence,
+            publish_refused=(bridge.publish_refused or "")[:LONGEST_TEXT] or None,
             waiting=bridge.backlog.waiting,
             waiting_since=bridge.backlog.since,
             stream=StreamSettings.of(service.settings),
@@ -92,9 +88,9 @@ class Reporter:
                 for environment, count in hub.busiest(BUSIEST)
             ),
             latest=tuple(self._latest()),
-            updates_read=self._read.count(),
-            updates_delivered=self._delivered.count(),
-            rejections=self._rejections.count(),
+            updates_read=_total(metrics.updates_total),
+            updates_delivered=_total(metrics.http_writes["data"]),
+            rejections=_total(*metrics.rejections.values()),
             outbox=self._outbox(),
             publish_seconds=self._publish.quantiles(),
             delivery_seconds=self._delivery.quantiles(),
@@ -118,18 +114,6 @@ class Reporter:
                 sequence=sequence,
                 stored_at=nanoseconds / NANOSECONDS,
             )
-
-
-class _SinceStart:
-    """What `counters` have counted in this process: a worker's go on from where the one
-    before it stopped."""
-
-    def __init__(self, *counters: Any) -> None:
-        self._counters = counters
-        self._before = _total(*counters)
-
-    def count(self) -> int:
-        return _total(*self._counters) - self._before
 
 
 def _total(*simple_metrics: Any) -> int:

@@ -5,8 +5,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import structlog
@@ -14,7 +13,9 @@ from channels.layers import get_channel_layer
 
 from realtime import __version__, metrics
 from realtime.admission import Admission, Refusal
+from realtime.authentication import TokenAuthentication
 from realtime.bridge import NatsBridge
+from realtime.client_address import TrustedProxies
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.groups import GroupSender
 from realtime.hub import Hub
@@ -49,7 +50,14 @@ class RealtimeService:
 
     def __init__(self, settings: RealtimeSettings) -> None:
         self.settings = settings
+        self.authentication = TokenAuthentication(
+            settings.authentication_tokens, TrustedProxies(settings.trusted_proxies)
+        )
         self.draining = False
+        self.others_listen = False
+        """Whether other processes take this one's new connections while it drains: a
+        stream that is asked for here all the same, on an old connection, is served
+        until the process ends, because a 503 would end some clients for good."""
         self.leaving = False
         """Whether it was told over NATS to leave; a worker is replaced first."""
         self.hub = Hub(
@@ -70,6 +78,8 @@ class RealtimeService:
         )
         self.leave: Callable[[], None] = terminate
         """Begins to drain and to end this process, as SIGTERM does."""
+        self.expose: Callable[[], Awaitable[bytes]] | None = None
+        """Tells the metrics of all workers, where this process is one of several."""
         self.bridge = NatsBridge(
             settings,
             self.hub,
@@ -84,7 +94,7 @@ class RealtimeService:
         self.relay = Relay(secret, self.bridge.consumer_name, self._siblings)
         self.intake = Intake(settings, self.hub, self.bridge, self.relay)
         self.admission = Admission(
-            refusal=lambda: self.not_ready,
+            refusal=lambda: self._refusal,
             open_streams=lambda: self.hub.subscribers,
             limit=settings.max_subscribers,
             # Each costs a file. Publishers and probes keep half of what is theirs.
@@ -129,12 +139,17 @@ class RealtimeService:
             return Refusal("nats", reason)
         return None
 
-    async def await_ready(self, seconds: float) -> None:
-        """Wait until streams can be served for the first time; no longer than so many
-        seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._served.wait()
+    @property
+    def _refusal(self) -> Refusal | None:
+        """Why no stream can be served; None if one can."""
+        if self.draining and self.others_listen and not self.died:
+            reason = self.bridge.not_ready
+            return Refusal("nats", reason) if reason else None
+        return self.not_ready
+
+    async def await_ready(self) -> None:
+        """Wait until streams can be served for the first time."""
+        await self._served.wait()
 
     def note_readiness(self) -> None:
         """Tell the metrics whether new streams are welcome."""

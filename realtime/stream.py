@@ -5,6 +5,7 @@ they do not know, and an update must leave those as they are.
 """
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,11 @@ from nats.aio.client import Client
 from realtime import metrics
 from realtime.connection import describe
 from realtime.environments import ALL_SUBJECTS
-from realtime.exceptions import NatsUnavailable, StreamIncompatible
+from realtime.exceptions import (
+    NatsUnavailable,
+    PermissionDenied,
+    StreamIncompatible,
+)
 from realtime.jetstream.stream_config import (
     NANOSECONDS,
     REQUIRED,
@@ -27,6 +32,7 @@ from realtime.jetstream.stream_config import (
     StreamSettings,
     differences,
 )
+from realtime.nats_client import NotPermitted
 
 logger = structlog.get_logger("sse")
 
@@ -41,6 +47,9 @@ CHANGE_SECONDS: Final = 5
 PEER_SECONDS: Final = 3
 """A replica that its leader has not heard of for so long is out of reach: they tell
 each other every second that they are there."""
+
+_LAST: Final = 2**63 - 1
+"""No sequence is higher."""
 
 _EXISTS_OTHERWISE: Final = 10058
 """JetStream's code for a stream of the same name with another configuration."""
@@ -60,7 +69,8 @@ class StreamState:
     oldest message it holds, or will hold; `last_sequence`: that of the newest it has
     held. `messages`: how many it holds. `created`: when it was made, as the server
     writes it. `changed`: whether it had to be created or brought up to date.
-    `differences`: what its operator chose otherwise than this process would have."""
+    `differences`: what its operator chose otherwise than this process would have.
+    `seen`: whether all this is known, and not only assumed."""
 
     max_age: float
     now: float
@@ -69,7 +79,23 @@ class StreamState:
     messages: int
     created: str
     changed: bool
-    differences: tuple[Setting, ...]
+    differences: tuple[Setting, ...] = ()
+    seen: bool = True
+
+
+def unseen_stream(wanted: StreamSettings) -> StreamState:
+    """What is assumed of a stream that we may not look at: it is as it is `wanted`, and
+    may hold anything."""
+    return StreamState(
+        max_age=wanted.max_age,
+        now=time.time(),
+        first_sequence=0,
+        last_sequence=_LAST,
+        messages=1,
+        created="",
+        changed=False,
+        seen=False,
+    )
 
 
 async def ensure_stream(
@@ -118,6 +144,8 @@ async def _create(client: Client, wanted: StreamSettings) -> dict[str, Any]:
     config = {"name": STREAM, **wanted.expected()}
     try:
         info = await _change(client, "CREATE", config)
+    except PermissionDenied as error:
+        raise NatsUnavailable(f"There is no stream {STREAM}: {error}") from error
     except nats.js.errors.APIError as error:
         # A cluster without a leader refuses everything; and another process, which
         # wants it otherwise, may have been quicker.
@@ -142,7 +170,7 @@ async def _update(
         raise NatsUnavailable(
             f"NATS refuses to update the stream {STREAM}: {_explained(error)}"
         ) from error
-    except nats.js.errors.APIError as error:
+    except (nats.js.errors.APIError, PermissionDenied) as error:
         found = ", ".join(
             f"{one.name} {one.actual} instead of {one.expected}" for one in different
         )
@@ -165,7 +193,7 @@ async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool
         response = await _call_counted(
             client, f"STREAM.MSG.GET.{STREAM}", {"seq": sequence}
         )
-    except nats.js.errors.APIError:
+    except (nats.js.errors.APIError, PermissionDenied):
         return False
     # The answer's time is read to the microsecond.
     published = nanoseconds / NANOSECONDS
@@ -205,12 +233,14 @@ async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str
         return await _call_counted(
             client, f"STREAM.{verb}.{STREAM}", config, seconds=CHANGE_SECONDS
         )
-    except nats.js.errors.APIError:
+    except (nats.js.errors.APIError, PermissionDenied):
         metrics.nats_errors["create_jetstream"].inc()
         raise
 
 
-def _explained(error: nats.js.errors.APIError) -> str:
+def _explained(error: nats.js.errors.APIError | PermissionDenied) -> str:
+    if isinstance(error, PermissionDenied):
+        return str(error).rstrip(".")
     return f"{error.description}{_HINTS.get(error.err_code or 0, '')}"
 
 
@@ -225,6 +255,8 @@ async def _call_counted(
     service."""
     try:
         return await call_api(client, action, request, seconds=seconds)
+    except PermissionDenied:
+        raise  # what can be done without is asked for again and again
     except NatsUnavailable:
         metrics.nats_errors["create_jetstream"].inc()
         raise
@@ -240,7 +272,7 @@ async def call_api(
     """Call JetStream's API, which may take so many `seconds` to answer.
 
     Raises nats-py's `APIError` for what the server refuses, and `NatsUnavailable` if it
-    does not answer.
+    does not answer: `PermissionDenied` if we may not ask.
     """
     payload = json.dumps(request).encode() if request is not None else b""
     try:
@@ -250,6 +282,8 @@ async def call_api(
             "JetStream is not available: is it enabled (nats-server --jetstream), and "
             "has the cluster a leader?"
         ) from error
+    except NotPermitted as error:
+        raise PermissionDenied(f"{error}.") from error
     except (nats.errors.Error, OSError) as error:
         raise NatsUnavailable(
             f"JetStream did not answer {action}: {describe(error)}"

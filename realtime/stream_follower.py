@@ -62,5 +62,6 @@ async def follow_stream(
         if state.changed:
             # It was in order when this session began.
             metrics.nats_errors["create_jetstream"].inc()
-        on_state(state)
+        if state.seen:
+            on_state(state)
         await watch.look(state)

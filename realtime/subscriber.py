@@ -1,8 +1,12 @@
 """The seam between the hub and whatever writes bytes to a client."""
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from realtime.updates import Frame
+
+if TYPE_CHECKING:
+    from realtime.hub import Latest
 
 
 class Subscriber(ABC):
@@ -15,7 +19,7 @@ class Subscriber(ABC):
 
     __slots__ = (
         *("commented_at", "due", "ends_at", "environment"),
-        *("lagging_since", "quiet_since"),
+        *("lagging_since", "quiet_since", "told"),
     )
 
     def __init__(self) -> None:
@@ -24,6 +28,8 @@ class Subscriber(ABC):
         self.quiet_since = 0.0
         self.commented_at = 0.0
         """When the last comment was sent; what was sent later is an update."""
+        self.told: Latest | None = None
+        """The update that it was told last."""
         self.ends_at = 0.0
         self.due = 0
         self.lagging_since: float | None = None
@@ -37,6 +43,12 @@ class Subscriber(ABC):
     @abstractmethod
     def keepalive(self) -> None:
         """Send a comment, unless something else waits to be sent."""
+
+    def vanished(self, seconds: float) -> bool:
+        """Whether the peer has confirmed nothing for so many seconds. Then it may come
+        back, and the kernel decides when it is given up; it never will for one that is
+        there and does not read. False where it cannot be told."""
+        return False
 
     @abstractmethod
     def end(self) -> None:

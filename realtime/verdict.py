@@ -34,19 +34,23 @@ def judge(
     *,
     nats_error: str | None,
     stream_error: str | None,
+    stream_unseen: str | None = None,
     stream: StreamHealth | None,
     instances: Sequence[InstanceReport],
     missing: Sequence[Sighting],
     unheard: bool,
 ) -> Verdict:
-    """The verdict on what was found; `unheard` if this process is an instance and its
-    own answer is lacking. Down: nobody can subscribe or publish. Degraded: some cannot,
-    or what should stand by does not."""
+    """The verdict on what was found; `stream_unseen` says why we may not look at the
+    stream, `unheard` if this process is an instance and its own answer is lacking.
+    Down: nobody can subscribe or publish. Degraded: some cannot, or what should stand
+    by does not."""
     waiting = list(_outboxes(instances))
     if nats_error:
         return Verdict("down", (nats_error, *waiting))
     down = list(_down(stream_error, instances))
     degraded = [*_degraded(stream, instances, missing), *waiting]
+    if stream_unseen:
+        degraded.append(f"The stream is not watched: {stream_unseen}")
     if unheard:
         degraded.append(_unheard(instances))
     if down:
@@ -67,6 +71,8 @@ def _down(
         yield "NATS is there, but no instance answers."
     elif all(instance.not_ready for instance in instances):
         yield f"No instance takes new streams: {instances[0].not_ready}"
+    elif all(instance.publish_refused for instance in instances):
+        yield f"No instance can publish: {instances[0].publish_refused}."
 
 
 def _degraded(
@@ -80,6 +86,10 @@ def _degraded(
     if waiting and len(waiting) < len(instances):
         names = _named([one.name for one in waiting])
         yield f"{names}: not ready. {waiting[0].not_ready}"
+    refused = [one for one in instances if one.publish_refused]
+    if refused and len(refused) < len(instances):
+        names = _named([one.name for one in refused])
+        yield f"{names}: cannot publish. {refused[0].publish_refused}."
     for one in instances:
         if one.waiting_since is not None and not one.not_ready:
             yield (

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.flagsmith_api.installation import flagsmith_python
+
 SDKS = Path(__file__).parent / "sdks"
 DEBIAN_PACKAGES = {
     "caddy": "caddy",
@@ -16,6 +18,7 @@ DEBIAN_PACKAGES = {
     "ip": "iproute2",
     "nginx": "nginx",
     "npm": "npm",
+    "pg_ctlcluster": "postgresql",
     "prometheus": "prometheus",
 }
 """Each program and the Debian package that brings it."""
@@ -40,6 +43,7 @@ def main() -> None:
     lock = SDKS / "package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=SDKS, check=True)
+    flagsmith_python()
 
 
 def install(packages: list[str]) -> None:

@@ -3,13 +3,14 @@ its heartbeats, may still deliver nothing."""
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from nats.aio.client import Client
 
 from realtime import metrics
-from realtime.exceptions import NatsUnavailable
+from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.stream import StreamState, next_message
 
 STALL_SECONDS: Final = 4.0
@@ -24,6 +25,10 @@ class Reader(Protocol):
     name: str
     position: int
     idle: asyncio.Event
+
+    @property
+    def progress(self) -> int:
+        """Grows whenever something is read, or done with what was."""
 
     def catch_up(self) -> None:
         """Take note that nothing waits to be read."""
@@ -64,16 +69,16 @@ class DeliveryWatch:
         self._reader = reader
         self._backlog = backlog
         self._stuck: tuple[int, float] | None = None
+        self._told_idle = False
 
     async def pause(self, seconds: float, again: float) -> None:
         """Until the next look is due: in so many `seconds`, or in `again` if something
         waited at the last one, or at once if the reader has become idle."""
         idle = self._reader.idle
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(again if self._stuck else seconds):
                 await idle.wait()
-        except TimeoutError:
-            return
+        self._told_idle = idle.is_set()
         idle.clear()
 
     async def look(self, state: StreamState) -> None:
@@ -83,11 +88,17 @@ class DeliveryWatch:
         nothing was read, or if JetStream does not answer.
         """
         reader = self._reader
-        waiting = (
-            await next_message(self._client, reader.position + 1)
-            if state.last_sequence > reader.position
-            else None
-        )
+        try:
+            waiting = (
+                await next_message(self._client, reader.position + 1)
+                if state.last_sequence > reader.position
+                else None
+            )
+        except PermissionDenied:
+            # All that can be known then is what the consumer says.
+            if self._told_idle:
+                reader.catch_up()
+            return
         if waiting is None:
             reader.catch_up()
         if waiting is None or waiting <= reader.position:
@@ -95,8 +106,8 @@ class DeliveryWatch:
             self._backlog.clear()
             return
         now = asyncio.get_running_loop().time()
-        if self._stuck is None or self._stuck[0] != reader.position:
-            self._stuck = reader.position, now
+        if self._stuck is None or self._stuck[0] != reader.progress:
+            self._stuck = reader.progress, now
             return
         stuck_for = now - self._stuck[1]
         number = min(state.last_sequence - reader.position, state.messages)

@@ -61,10 +61,12 @@ class Publish(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """JetStream through one session with NATS."""
+    """JetStream through one session with NATS; `failing` if it did not confirm what was
+    published last."""
 
     client: Client
     publish: Publish
+    failing: bool
 
     async def put(
         self, environment: str, update: Update, known: Identity | None
@@ -142,8 +144,8 @@ class _Stored:
 
 class LatePublisher:
     """Goes over `outbox` for ever. `store` is where updates are stored now (None: there
-    is no session with NATS), and `relay` offers an update to other instances instead;
-    it returns whether one of them has stored it."""
+    is no session with NATS). `relay` offers an update to other instances where that is
+    of no use, and returns whether one of them has stored it."""
 
     def __init__(
         self,
@@ -206,8 +208,10 @@ class LatePublisher:
 
     async def _try(self, kept: Kept) -> Outcome | None:
         store = self._store()
+        if (store is None or store.failing) and await self._relay(kept):
+            return "relayed"
         if store is None:
-            return "relayed" if await self._relay(kept) else None
+            return None
         for _ in range(OVERTAKEN_TIMES):
             try:
                 return await store.put(kept.environment, kept.update, kept.known)

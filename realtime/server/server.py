@@ -13,15 +13,17 @@ from typing import Any, Final
 import structlog
 import uvicorn
 
-from realtime import metrics
+from realtime.kept_alive import close_idle, linger
 from realtime.server import garbage
-from realtime.server.lifeline import WorkerLifeline
-from realtime.server.listener import BACKLOG
+from realtime.server.accepting import Acceptor
+from realtime.server.connections import Connections
+from realtime.server.lifeline import LEAVE, WorkerLifeline
+from realtime.server.openings import Openings
 from realtime.server.protocol import StreamProtocol
-from realtime.server.request_limits import LimitedProtocol, expire_requests
 from realtime.server.send_buffers import bound_send_buffers
-from realtime.server.supervisor import LEAVE
+from realtime.server.signals import terminal
 from realtime.service import EXIT_CODE, RealtimeService
+from realtime.tcp import wait_for_vanished
 
 logger = structlog.get_logger("sse")
 
@@ -32,14 +34,9 @@ so that the one to close it is never the one that was just sent a request."""
 GRACE_SECONDS: Final = 3
 """After the drain: for what is still being answered."""
 
-HEAD_START_SECONDS: Final = 2.0
-"""For a worker to get ready before it listens: the one that it replaces takes the
-connections meanwhile, and would have answered what this one must still refuse. Longer
-than that it is NATS that is away, and `/readyz` is to say so."""
-
-LINGER_SECONDS: Final = 0.5
-"""After the listener was handed over: for connections that were accepted already, and
-whose request is still to come. uvicorn would close them unanswered."""
+ACCEPTED_SECONDS: Final = 0.5
+"""After the listener was handed over: for connections that the event loop accepts in
+the same turn, and that are not among the server's yet."""
 
 
 class Server(uvicorn.Server):
@@ -47,9 +44,11 @@ class Server(uvicorn.Server):
 
     On the first SIGTERM or SIGINT the listener stays open while the streams end, so
     that `/readyz` can tell a load balancer to go elsewhere; on `LEAVE` it is closed
-    first, because other workers listen on the port. A second SIGINT ends all streams
-    at once. uvicorn's own handling would wait for streams that never end, and raise the
-    signal again afterwards, which is no exit code 0.
+    first, because other workers listen on the port. Each connection is closed with the
+    answer that is under way or with its next one, or when it has been quiet for a
+    while, so that the client's next request reaches a process that stays. A second
+    SIGINT ends all streams at once. uvicorn's own handling would wait for streams that
+    never end, and raise the signal again afterwards, which is no exit code 0.
     """
 
     def __init__(
@@ -58,8 +57,10 @@ class Server(uvicorn.Server):
         service: RealtimeService,
         lifeline: WorkerLifeline | None = None,
     ) -> None:
-        unfinished: dict[LimitedProtocol, float] = {}
-        protocol: Any = partial(StreamProtocol, unfinished=unfinished)
+        watched = Connections()
+        protocol: Any = partial(
+            StreamProtocol, connections=watched, openings=Openings()
+        )
         super().__init__(
             uvicorn.Config(
                 application,
@@ -73,21 +74,22 @@ class Server(uvicorn.Server):
                 # Nothing here asks who the client is.
                 proxy_headers=False,
                 interface="asgi3",
-                backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
-        self._unfinished = unfinished
+        self._watched = watched
         self._service = service
         self._lifeline = lifeline
         self._stopping: asyncio.Task[None] | None = None
-        self._linger = 0.0
+        self._accepted_until = 0.0
+        self._may_listen = asyncio.Event()
 
     def run_on(self, listener: socket.socket) -> None:
         """Serve on `listener` until stopped by a signal, by the supervisor's death, or
         by the service's own, which raises `SystemExit`."""
         garbage.tune()
+        wait_for_vanished(listener, self._service.settings.vanished)
         self._service.local_address = listener.getsockname()[:2]
         self.run(sockets=[listener])
         logger.info("server.stopped")
@@ -96,25 +98,71 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._lifeline is not None:
-            self._service.start()
-            await self._service.await_ready(HEAD_START_SECONDS)
-        await super().startup(sockets)
+            await self._take_place(self._lifeline)
+        await super().startup([])
         for listener in sockets or []:
+            self._accept_on(listener)
             host, port = listener.getsockname()[:2]
             logger.info("server.started", host=host, port=port, pid=os.getpid())
-        connections = self.server_state.connections
-        keepalive = self._service.settings.keepalive
+        connections: Any = self.server_state.connections
+        settings = self._service.settings
+        most = settings.backlog_megabytes * 1024 * 1024
         self._service.keep_running(
-            "send-buffers", bound_send_buffers(connections, keepalive)
+            "send-buffers", bound_send_buffers(connections, settings.keepalive, most)
         )
-        self._service.keep_running("request-limits", expire_requests(self._unfinished))
+        self._service.keep_running("connections", self._watched.watch(connections))
         if self._lifeline is not None:
-            self._lifeline.when_cut(self._begin_stop)
-            self._service.leave = self._lifeline.leave
-            # At once after one another: what is not counted is passed to the next.
-            deaths = int(os.environ.get(metrics.WORKER_DEATHS, 0))
-            metrics.worker_restarts_total.inc(deaths)
             self._lifeline.listening()
+
+    def _accept_on(self, listener: socket.socket) -> None:
+        """What uvicorn's own start-up does with asyncio's server."""
+        protocol: Any = self.config.http_protocol_class
+        factory = partial(
+            protocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        acceptor: Any = Acceptor(
+            listener,
+            factory,
+            lambda: len(self.server_state.connections),
+            self._watched.make_room,
+        )
+        self.servers.append(acceptor)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self._lifeline is not None:
+            await self._lifeline.close()
+
+    async def _take_place(self, lifeline: WorkerLifeline) -> None:
+        """Start beside the other workers; returns when this one is to listen."""
+        await lifeline.attach(self)
+        self._service.leave = lifeline.leave
+        self._service.expose = lifeline.scrape
+        self._service.start()
+        ready = asyncio.ensure_future(self._service.await_ready())
+        ready.add_done_callback(lambda _: self._may_listen.set())
+        await self._may_listen.wait()
+        ready.cancel()
+
+    def not_ready(self) -> str | None:
+        """What the supervisor is told of readiness."""
+        refusal = self._service.not_ready
+        return refusal.detail if refusal else None
+
+    def listen_within(self, seconds: float) -> None:
+        """Listen after so many seconds, whether streams can be served or not."""
+        asyncio.get_running_loop().call_later(seconds, self._may_listen.set)
+
+    def stay(self) -> None:
+        """There is no other worker to take this one's place."""
+        self._service.leaving = False
+
+    def supervisor_died(self) -> None:
+        """Nobody would start another: drain and end."""
+        self._begin_stop()
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -122,12 +170,25 @@ class Server(uvicorn.Server):
         loop.add_signal_handler(signal.SIGTERM, self._begin_stop)
         loop.add_signal_handler(signal.SIGINT, self._on_interrupt)
         loop.add_signal_handler(LEAVE, self._leave)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         yield
+
+    def _on_hangup(self) -> None:
+        if terminal.was_closed():
+            self._begin_stop()
+        elif self._lifeline is None:
+            logger.warning(
+                "server.not_replaced",
+                reason="SIGHUP is for `serve --workers`: alone, nothing could take "
+                "over the streams",
+            )
 
     def _leave(self) -> None:
         for server in self.servers:
             server.close()
-        self._linger = LINGER_SECONDS
+        loop = asyncio.get_running_loop()
+        self._accepted_until = loop.time() + ACCEPTED_SECONDS
+        self._service.others_listen = True
         self._begin_stop()
 
     def _on_interrupt(self) -> None:
@@ -136,11 +197,28 @@ class Server(uvicorn.Server):
         self._begin_stop()
 
     def _begin_stop(self) -> None:
+        self._may_listen.set()
         if self._stopping is None:
             self._service.begin_drain()
+            for connection in self._connections():
+                connection.close_after_answer()
+            self._service.keep_running(
+                "idle-connections",
+                close_idle(self._idle_connections, StreamProtocol.close_idle),
+            )
             self._stopping = asyncio.get_running_loop().create_task(self._stop())
+
+    def _connections(self) -> set[StreamProtocol]:
+        connections: Any = self.server_state.connections
+        return set(connections)
+
+    def _idle_connections(self) -> set[StreamProtocol]:
+        return {c for c in self._connections() if c.idle}
 
     async def _stop(self) -> None:
         await self._service.drain()
-        await asyncio.sleep(self._linger)
+        await asyncio.sleep(self._accepted_until - asyncio.get_running_loop().time())
+        await linger(self._idle_connections)
+        # Those that came meanwhile, where they were not turned away.
+        self._service.hub.end_all_now()
         self.should_exit = True

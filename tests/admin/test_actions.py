@@ -73,6 +73,9 @@ def test_drain__worker__replaced_before_it_leaves(fleet: Fleet, api: Client) -> 
     report = look(fleet)
     assert report.verdict.level == "well"
     assert [one.pid for one in report.missing] == [leaving]
+    # and its number is its successor's
+    numbers = {one.pid: one.worker for one in report.instances}
+    assert (numbers[replacement], numbers[staying]) == (0, 1)
     assert report.missed == 0
     [row] = [line for line in fleet_text(report).splitlines() if f"({leaving}," in line]
     assert " left " in row

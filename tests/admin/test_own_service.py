@@ -25,7 +25,8 @@ async def hosted(nats_url: str) -> AsyncIterator[RealtimeService]:
     """A service in this process that is ready."""
     service = RealtimeService(RealtimeSettings(nats_servers=(nats_url,)))
     service.start()
-    await service.await_ready(START_SECONDS)
+    async with asyncio.timeout(START_SECONDS):
+        await service.await_ready()
     assert service.not_ready is None
     try:
         yield service

@@ -53,7 +53,7 @@ def test_compose__profiles__the_services_they_promise(compose: Any) -> None:
     assert services_of(compose, "cluster") == {"nats-2", "nats-3"}
     assert services_of(compose, "tls") == {"caddy"}
     assert services_of(compose, "flagsmith") == {
-        *("flagsmith", "flagsmith-task-processor", "postgres")
+        *("flagsmith-migrate", "flagsmith", "flagsmith-task-processor", "postgres")
     }
 
 
@@ -88,9 +88,28 @@ def test_compose__flagsmith__publishes_to_the_service(compose: Any) -> None:
             environment["SSE_AUTHENTICATION_TOKEN"]
             == (service["environment"]["SSE_AUTHENTICATION_TOKEN"])
         )
-    assert compose["services"]["flagsmith"]["environment"]["TASK_RUN_METHOD"] == (
-        "TASK_PROCESSOR"
-    )
+    api = compose["services"]["flagsmith"]["environment"]
+    assert api["TASK_RUN_METHOD"] == "TASK_PROCESSOR"
+    assert api["ENABLE_ADMIN_ACCESS_USER_PASS"] == "true"
+
+
+def test_compose__flagsmith__tables_are_made_before_anything_else_starts(
+    compose: Any,
+) -> None:
+    # Given
+    services = compose["services"]
+    migrate = services["flagsmith-migrate"]
+
+    # Then: it ends, and with success
+    assert migrate["command"] == "migrate"
+    assert "restart" not in migrate
+    assert migrate["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    for name in ("flagsmith", "flagsmith-task-processor"):
+        assert services[name]["image"] == migrate["image"]
+        assert migrate["environment"].items() <= services[name]["environment"].items()
+        assert services[name]["depends_on"]["flagsmith-migrate"] == {
+            "condition": "service_completed_successfully"
+        }
 
 
 def test_compose__references__to_what_is_there(compose: Any) -> None:

@@ -145,7 +145,7 @@ import django
 from django.conf import settings
 
 _, url, key = sys.argv
-settings.configure(INSTALLED_APPS=["realtime"], NATS_URL=url)
+settings.configure(INSTALLED_APPS=["realtime", "realtime.flagsmith"], NATS_URL=url)
 django.setup()
 from django.core.management import call_command
 from realtime.publisher import publish_environment_update

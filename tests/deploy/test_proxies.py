@@ -2,6 +2,9 @@
 and without them, because what is asked of both is the same."""
 
 import asyncio
+import signal
+import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import (
@@ -12,6 +15,7 @@ from contextlib import (
 )
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -21,8 +25,10 @@ from realtime.server.embedded_nats import EmbeddedNats
 from tests.deploy.http_stream import http_client, open_stream
 from tests.deploy.proxies import Proxy, caddy, nginx
 from tests.support.nats import NatsServer
+from tests.support.pooling import pooling
 from tests.support.service import TOKEN, Service, running_service
 from tests.support.streams import Stream, event
+from tests.support.waiting import eventually_async
 
 WAYS = ["bare-1.1", "caddy-1.1", "caddy-2", "nginx-1.1", "nginx-2"]
 """What is in front, and the version of HTTP."""
@@ -32,6 +38,7 @@ KEEPALIVE_SECONDS = 0.5
 STREAMS = 100
 MANY = 500
 ORIGIN = "https://app.example.com"
+SECRET = {"Authorization": f"Token {TOKEN}"}
 
 
 @dataclass(frozen=True)
@@ -48,14 +55,17 @@ class Way:
 
 
 @contextmanager
-def reached(way: str, nats_url: str, folder: Path) -> Iterator[Way]:
+def reached(
+    way: str, nats_url: str, folder: Path, server: str = "serve"
+) -> Iterator[Way]:
     """A service that is reached in this way, with keep-alives twice a second."""
     front, version = way.split("-")
     with ExitStack() as stack:
         service = stack.enter_context(
             running_service(
-                *("serve", nats_url, folder),
+                *(server, nats_url, folder),
                 SSE_KEEPALIVE_SECONDS=str(KEEPALIVE_SECONDS),
+                SSE_ADMIN_ENABLED="true",
             )
         )
         service.await_ready()
@@ -96,7 +106,7 @@ async def test_stream__opened__documented_headers_and_first_bytes_at_once(
     assert response.http_version == ("HTTP/2" if way.http2 else "HTTP/1.1")
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/event-stream"
-    assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["cache-control"] == "no-cache, no-transform"
     assert "content-encoding" not in response.headers
     assert "content-length" not in response.headers
     assert first.startswith("retry: ")
@@ -184,9 +194,8 @@ async def test_publish__through_it__stored_and_refused_as_without(
 ) -> None:
     # Given
     url = f"{way.url}/sse/environments/{environment}/queue-change"
-    secret = {"Authorization": f"Token {TOKEN}"}
     # When
-    stored = await client.post(url, json={"updated_at": 1}, headers=secret)
+    stored = await client.post(url, json={"updated_at": 1}, headers=SECRET)
     refused = await client.post(url, json={"updated_at": 1})
     # Then
     assert (stored.status_code, refused.status_code) == (202, 401)
@@ -215,6 +224,74 @@ async def test_other_paths__proxy__kept_from_the_public(
     if way.authority is not None:
         assert [answer.status_code for answer in answers] == [404, 404]
     assert ready.status_code == 200
+
+
+def raw_answer(way: Way, target: str) -> bytes:
+    """What comes for `target`, sent as it is."""
+    parts = urlsplit(way.url)
+    with ExitStack() as stack:
+        connection: socket.socket = stack.enter_context(
+            socket.create_connection((parts.hostname, parts.port), 10)
+        )
+        if way.authority is not None:
+            context = ssl.create_default_context(cafile=way.authority)
+            connection = stack.enter_context(
+                context.wrap_socket(connection, server_hostname=parts.hostname)
+            )
+        connection.sendall(
+            f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+            "Content-Length: 0\r\nConnection: close\r\n\r\n".encode()
+        )
+        answer = b""
+        while received := connection.recv(65536):
+            answer += received
+    return answer
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/admin/../sse/environments/key/stream",
+        "/admin/%2e%2e/sse/environments/key/queue-change",
+        "/admin/..%2fsse/environments/key/queue-change",
+        "//admin/login/../..//sse/",
+        "/sse/../admin/login/",
+        "/sse/environments/..%2f..%2fadmin/login/",
+        "/livez/../admin/login/",
+    ],
+)
+async def test_other_paths__spelt_with_dots__kept_from_the_public(
+    way: Way, target: str
+) -> None:
+    # When: no client that normalises paths would ask so
+    answer = await asyncio.to_thread(raw_answer, way, f"{target}?next=/admin/")
+    # Then: of Django's there is nothing
+    assert not answer.startswith(b"HTTP/1.1 3"), answer
+    assert b"csrftoken" not in answer
+    assert b"<form" not in answer
+
+
+@pytest.mark.parametrize("name", ["bare-1.1", "caddy-1.1", "nginx-1.1"])
+async def test_workers_replaced__pooled_and_new_connections__nobody_is_turned_away(
+    name: str, shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with reached(name, shared_nats.url, tmp_path, "workers") as way:
+        async with pooling(
+            *(way.url, environment),
+            subscribers=40,
+            publishers=6,
+            authority=way.authority,
+        ) as clients:
+            # When
+            way.service.process.send_signal(signal.SIGHUP)
+            await asyncio.to_thread(way.service.await_logged, "workers.replaced")
+            await clients.all_open()
+
+    # Then
+    assert clients.subscribed["200"] > 40
+    assert set(clients.subscribed) == {"200"}, clients.subscribed
+    assert set(clients.published) == {"202"}, clients.published
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -323,6 +400,81 @@ async def test_two_instances__one_drains__new_streams_go_to_the_other(
 
             # Then
             assert answers == [200] * 10
+
+
+@pytest.mark.parametrize("front", PROXIES)
+async def test_two_instances__one_leaves__nobody_is_turned_away(
+    front: str, shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with two_instances(front, shared_nats.url, tmp_path) as (services, proxy):
+        async with pooling(
+            *(proxy.url, environment),
+            subscribers=40,
+            publishers=6,
+            authority=proxy.authority,
+        ) as clients:
+            # When
+            assert await asyncio.to_thread(services[0].stop) == 0
+            await clients.all_open()
+            counted = clients.published["202"]
+            await eventually_async(lambda: clients.published["202"] > counted + 50)
+
+    # Then
+    assert set(clients.subscribed) == {"200"}, clients.subscribed
+    assert set(clients.published) == {"202"}, clients.published
+
+
+@pytest.mark.parametrize("front", PROXIES)
+async def test_two_instances__one_killed__publishes_reach_the_other(
+    front: str, shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with two_instances(front, shared_nats.url, tmp_path) as (services, proxy):
+        services[0].kill()
+        url = f"{proxy.url}/sse/environments/{environment}/queue-change"
+        async with http_client(proxy.authority, http2=False) as client:
+            # When: some at once, while the proxy has not noticed
+            answers = await asyncio.gather(
+                *(
+                    client.post(url, json={"updated_at": 1}, headers=SECRET)
+                    for _ in range(20)
+                )
+            )
+
+    # Then
+    assert [answer.status_code for answer in answers] == [202] * 20
+
+
+@pytest.mark.parametrize("front", PROXIES)
+async def test_two_instances__nats_away__publishes_reach_them_all_the_same(
+    front: str, nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with two_instances(front, nats.url, tmp_path) as (services, proxy):
+        nats.kill()
+        for service in services:
+            await asyncio.to_thread(service.await_ready, False)
+        url = f"{proxy.url}/sse/environments/{environment}/queue-change"
+        async with http_client(proxy.authority, http2=False) as client:
+            # Caddy has taken both away from the streams, and answers them itself.
+            stream_url = f"{proxy.url}/sse/environments/{environment}/stream"
+            assert await statuses(client, stream_url) == [503] * 10
+            ready = await client.get(proxy.url + "/readyz")
+            while front == "caddy" and ready.content:
+                ready = await client.get(proxy.url + "/readyz")
+
+            # When
+            answers = [
+                await client.post(url, json={"updated_at": 1}, headers=SECRET)
+                for _ in range(3)
+            ]
+
+    # Then: the service's own answer, whichever it is while NATS is away
+    assert ready.status_code == 503
+    for answer in answers:
+        assert answer.status_code == 202 or "detail" in answer.json()
+        assert answer.status_code in (202, 503)
 
 
 @pytest.mark.parametrize("front", PROXIES)

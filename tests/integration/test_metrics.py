@@ -215,7 +215,8 @@ def test_workers__all_dead__still_missed(
         # Then
         told = requests.get(f"http://{address}/metricsz", timeout=5).text
         assert "\nflagsmith_sse_workers_configured 2.0\n" in told
-        assert "\nflagsmith_sse_workers " not in told
+        assert "\nflagsmith_sse_workers 0.0\n" in told
+        assert "\nflagsmith_sse_ready 0.0\n" in told
         service.await_ready()
 
 
@@ -235,27 +236,44 @@ async def test_scrape__either_worker_asked__the_same_for_all(
         assert counts == {3}
 
 
-def test_metrics_files__workers_replaced_again_and_again__no_more_and_gone_at_the_end(
+def test_temporary_folder__read_only__workers_run_and_scrapes_answer(
     shared_nats: EmbeddedNats, tmp_path: Path
 ) -> None:
     # Given
     folder = tmp_path / "temporary"
-    folder.mkdir()
+    folder.mkdir(mode=0o500)
     with running_service(
         "workers", shared_nats.url, tmp_path, TMPDIR=str(folder)
     ) as service:
         service.await_ready()
-        [metrics] = folder.iterdir()
-        counters = set()
         # When
-        for round_number in range(1, 4):
-            service.process.send_signal(signal.SIGHUP)
-            service.await_logged("workers.replaced", round_number)
-            counters |= {file.name for file in metrics.glob("counter_*.db")}
-        # Then: the third is for the time when old and new run side by side
-        assert counters <= {f"counter_{number}.db" for number in range(3)}
-        assert metrics.stat().st_mode & 0o077 == 0
-    assert list(folder.iterdir()) == []
+        service.process.send_signal(signal.SIGHUP)
+        service.await_logged("workers.replaced")
+        # Then
+        assert service.metric("flagsmith_sse_workers") == 2
+        assert list(folder.iterdir()) == []
+
+
+def test_scrape__supervisor_hangs__503_and_everything_else_goes_on(
+    workers: Service, environment: str
+) -> None:
+    # Given
+    workers.await_ready()
+    workers.expected_errors = {"Service Unavailable: /metricsz"}
+
+    # When
+    os.kill(workers.process.pid, signal.SIGSTOP)
+    try:
+        scrape = requests.get(f"{workers.url}/metricsz", timeout=10)
+        published = workers.publish(environment, 1)
+    finally:
+        os.kill(workers.process.pid, signal.SIGCONT)
+
+    # Then
+    assert scrape.status_code == 503
+    assert scrape.text == "The supervisor does not answer."
+    assert published.status_code == 202
+    assert workers.metric("flagsmith_sse_ready") == 2
 
 
 @pytest.mark.parametrize("serving_command", ["serve", "workers", "daphne"])

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from realtime.conf import RealtimeSettings
+from realtime.connection import connect
+from realtime.exceptions import NatsUnavailable
 from realtime.server.embedded_nats import embedded_nats
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.nats_accounts import write_accounts
@@ -121,6 +124,31 @@ def test_credentials_file__operator_mode__connects(tmp_path: Path) -> None:
     config, credentials = write_accounts(tmp_path)
     with embedded_nats(tmp_path / "nats", arguments=[f"--config={config}"]) as nats:
         works(nats.url, tmp_path, NATS_CREDENTIALS_FILE=str(credentials))
+
+
+@pytest.mark.parametrize("lines", range(7))
+async def test_credentials_file__half_written__unavailable_without_the_secret(
+    tmp_path: Path, lines: int
+) -> None:
+    # Given: so many lines, of the last one half, at most that with the seed
+    config, credentials = write_accounts(tmp_path)
+    *whole, last = ["", *credentials.read_text().split("\n")][: lines + 1]
+    credentials.write_text("\n".join([*whole[1:], last[: len(last) // 2]]))
+
+    async def on_closed() -> None:
+        pass
+
+    with embedded_nats(tmp_path / "nats", arguments=[f"--config={config}"]) as nats:
+        settings = RealtimeSettings(
+            nats_servers=(nats.url,), nats_credentials_file=str(credentials)
+        )
+        # When
+        with pytest.raises(NatsUnavailable) as raised:
+            await connect(settings, on_closed=on_closed)
+
+    # Then
+    assert "Cannot connect to NATS" in str(raised.value)
+    assert not last or last[: len(last) // 2] not in str(raised.value)
 
 
 def tls_arguments(certificates: Certificates) -> list[str]:

@@ -4,14 +4,19 @@ one on SIGHUP, or killed, and nobody is refused or misses an update."""
 import asyncio
 import itertools
 import os
+import shutil
 import signal
 from collections import Counter
 from pathlib import Path
 
+import certifi
+
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.support.crowd import crowd
 from tests.support.followers import Subscriber, acknowledged
+from tests.support.proxy import running_proxy
 from tests.support.service import Service, running_service
+from tests.support.streams import Stream, event
 from tests.support.waiting import eventually
 
 STREAMS = 20
@@ -169,6 +174,174 @@ async def test_sighup__sigterm_before_the_new_worker_listens__nothing_is_left(
     # Then
     assert code == 0
     assert not workers.running_workers()
+
+
+async def test_sighup__one_worker__replaced_and_nobody_is_refused(
+    shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with running_service(
+        "serve", shared_nats.url, tmp_path, arguments=["--workers=1"]
+    ) as service:
+        service.await_ready()
+        before = service.workers()
+        async with crowd(service, environment, STREAMS) as members:
+            # When
+            replacing = asyncio.create_task(replace_while_connecting(service, 2))
+            ended = await asyncio.gather(*(m.ended_properly() for m in members))
+
+            # Then
+            assert all(ended)
+        assert set(await replacing) == {"HTTP/1.1 200 OK"}
+        assert not set(service.workers()) & set(before)
+
+
+async def test_sighup__no_workers__nothing_ends_and_the_log_says_what_it_takes(
+    shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with running_service("serve", shared_nats.url, tmp_path) as service:
+        service.await_ready()
+        async with Stream(service.stream_url(environment)) as stream:
+            await stream.next_block()
+
+            # When
+            service.process.send_signal(signal.SIGHUP)
+            await asyncio.to_thread(service.await_logged, "server.not_replaced")
+
+            # Then
+            service.publish(environment, 1)
+            assert await stream.next_event() == event("1")
+        [told] = service.events("server.not_replaced")
+        assert "--workers" in told["reason"]
+
+
+async def test_sighup__to_a_worker__nothing_ends(workers: Service) -> None:
+    # Given
+    before = workers.workers()
+
+    # When: as `pkill` does it, to all
+    for pid in (*before, workers.process.pid):
+        os.kill(pid, signal.SIGHUP)
+    await asyncio.to_thread(workers.await_logged, "workers.replaced")
+
+    # Then
+    assert len(workers.events("worker.started")) == 4
+    assert not workers.events("worker.died")
+
+
+async def test_sighup__again_while_workers_are_replaced__all_started_after_it(
+    workers: Service,
+) -> None:
+    # Given: one has been replaced, the other not yet
+    workers.await_ready()
+    workers.process.send_signal(signal.SIGHUP)
+    await asyncio.to_thread(workers.await_logged, "worker.started", 4)
+    started_before = {event["pid"] for event in workers.events("worker.started")}
+
+    # When
+    workers.process.send_signal(signal.SIGHUP)
+    await asyncio.to_thread(workers.await_logged, "workers.replaced")
+
+    # Then
+    assert len(workers.workers()) == 2
+    assert not set(workers.workers()) & started_before
+    assert workers.running_workers() == workers.workers()
+
+
+async def test_sighup__new_worker_cannot_reach_nats__old_one_stays_until_it_can(
+    shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given: those that are connected stay so
+    with (
+        running_proxy(shared_nats.url) as proxy,
+        running_service("workers", proxy.url, tmp_path) as service,
+    ):
+        await asyncio.to_thread(service.await_logged, "nats.connected", 2)
+        before = service.workers()
+        proxy.refuse()
+        async with crowd(service, environment, STREAMS) as members:
+            # When
+            service.process.send_signal(signal.SIGHUP)
+            await asyncio.to_thread(service.await_logged, "bridge.interrupted", 3)
+
+            # Then: for longer than a worker without a predecessor would have waited
+            assert not service.events("drain.started")
+            assert len(service.events("server.started")) == 2
+            assert service.metric("flagsmith_sse_ready") == 2
+            service.publish(environment, 1)
+
+            # When
+            proxy.restore()
+            ended = await asyncio.gather(*(m.ended_properly() for m in members))
+
+            # Then
+            assert all(ended)
+            assert all(b'{"updated_at":1}' in m.received for m in members)
+        await asyncio.to_thread(service.await_logged, "workers.replaced")
+        assert not set(service.workers()) & set(before)
+
+
+async def test_sighup__old_worker_dies_while_the_new_one_cannot_reach_nats__taken_over(
+    shared_nats: EmbeddedNats, tmp_path: Path
+) -> None:
+    # Given
+    with (
+        running_proxy(shared_nats.url) as proxy,
+        running_service("workers", proxy.url, tmp_path) as service,
+    ):
+        await asyncio.to_thread(service.await_logged, "nats.connected", 2)
+        service.expected_errors = {"worker.died"}
+        old = service.workers()[0]
+        proxy.refuse()
+        service.process.send_signal(signal.SIGHUP)
+        await asyncio.to_thread(service.await_logged, "bridge.interrupted")
+        new = service.workers()[0]
+
+        # When
+        os.kill(old, signal.SIGKILL)
+
+        # Then: it listens, ready or not, and no third one is started
+        await asyncio.to_thread(service.await_logged, "server.started", 3)
+        assert service.events("server.started")[2]["pid"] == new
+        [died] = service.events("worker.died")
+        assert (died["pid"], died["restart_in"]) == (old, 0)
+        proxy.restore()
+        await asyncio.to_thread(service.await_logged, "workers.replaced")
+        assert len(service.events("worker.started")) == 4
+
+
+async def test_sighup__new_version_cannot_start__old_one_stays_until_it_is_mended(
+    shared_nats: EmbeddedNats, tmp_path: Path
+) -> None:
+    # Given
+    authority = tmp_path / "ca.pem"
+    shutil.copy(certifi.where(), authority)
+    with running_service(
+        *("workers", shared_nats.url, tmp_path), NATS_TLS_CA_FILE=str(authority)
+    ) as service:
+        service.expected_errors = {"worker.not_replaced"}
+        before = service.workers()
+        authority.unlink()
+
+        # When
+        service.process.send_signal(signal.SIGHUP)
+        await asyncio.to_thread(service.await_logged, "worker.not_replaced")
+
+        # Then
+        assert service.running_workers() == before
+        [failed] = service.events("worker.not_replaced")
+        assert failed["reason"] == "exit code 1"
+        assert not service.events("workers.replaced")
+
+        # When
+        shutil.copy(certifi.where(), authority)
+        service.process.send_signal(signal.SIGHUP)
+        await asyncio.to_thread(service.await_logged, "workers.replaced")
+
+        # Then
+        assert len(service.running_workers()) == 2
+        assert not set(service.running_workers()) & set(before)
 
 
 async def test_workers_killed__under_load__everyone_finds_the_last_acknowledged_update(

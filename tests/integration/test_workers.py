@@ -9,9 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from realtime.server.embedded_nats import EmbeddedNats
 from realtime.server.limits import processors
+from realtime.server.worker_process import BEAT_SECONDS, HUNG_BEATS
 from tests.integration.test_commands import manage, one_line
 from tests.support.crowd import crowd
 from tests.support.processes import file_limits, sockets
@@ -82,7 +84,7 @@ def test_start__two_workers__each_with_its_own_socket_on_the_port(
 
 @pytest.mark.parametrize(
     ("variable", "arguments"),
-    [("1", ["--workers=auto"]), ("auto", [])],
+    [("0", ["--workers=auto"]), ("auto", [])],
     ids=["option", "variable"],
 )
 def test_start__auto__one_for_each_processor(
@@ -98,7 +100,7 @@ def test_start__auto__one_for_each_processor(
         # Then
         wanted = processors()
         assert len(service.events("server.started")) == wanted
-        assert len(service.workers()) == (wanted if wanted > 1 else 0)
+        assert len(service.workers()) == wanted
 
 
 async def test_start__port_left_by_a_single_process_a_moment_ago__taken(
@@ -131,14 +133,14 @@ def test_start__senseless_number__usage_error_names_the_option(
     assert f"argument {option}: " in done.stderr.splitlines()[-1]
 
 
-def test_start__no_workers__usage_error_says_what_it_takes() -> None:
+def test_start__too_many_workers__usage_error_says_what_it_takes() -> None:
     # When
-    done = manage("serve", "--workers=0")
+    done = manage("serve", "--workers=1025")
 
     # Then
     assert done.returncode == 2
     assert done.stderr.endswith(
-        "argument --workers: takes a whole number from 1 to 1024, or auto\n"
+        "argument --workers: takes a whole number up to 1024, or auto\n"
     )
 
 
@@ -299,3 +301,61 @@ async def test_supervisor__killed__workers_stop_by_themselves(
         )
         assert len(workers.events("server.stopped")) == 2
         assert "Traceback" not in workers.log.read_text()
+
+
+async def test_worker__hangs__killed_replaced_and_not_called_ready_meanwhile(
+    workers: Service, environment: str
+) -> None:
+    # Given
+    workers.await_ready()
+    workers.expected_errors = {"worker.hung", "worker.died"}
+    hanging, other = workers.workers()
+
+    # When
+    os.kill(hanging, signal.SIGSTOP)
+
+    # Then: whichever worker is asked, only the other one can answer
+    def scrape() -> dict[str, float]:
+        try:
+            return workers.metrics()
+        except requests.Timeout:
+            return {}
+
+    def tells_of_one() -> bool:
+        return scrape().get("flagsmith_sse_ready") == 1
+
+    await asyncio.to_thread(eventually, tells_of_one, seconds=60, what="one ready")
+    await asyncio.to_thread(workers.await_logged, "worker.died")
+    await asyncio.to_thread(workers.await_logged, "server.started", 3)
+    await asyncio.to_thread(workers.await_ready)
+    [hung], [died] = workers.events("worker.hung"), workers.events("worker.died")
+    assert (hung["worker"], hung["pid"]) == (0, hanging)
+    assert (died["worker"], died["pid"]) == (0, hanging)
+    assert died["reason"] == "killed by SIGKILL"
+    assert workers.workers()[1] == other
+    async with open_streams(workers, environment) as streams:
+        workers.publish(environment, 1)
+        assert {await stream.next_event() for stream in streams} == {event("1")}
+
+
+async def test_everything__stands_still_for_a_while__nobody_is_taken_to_hang(
+    workers: Service,
+) -> None:
+    # Given
+    workers.await_ready()
+    before = workers.workers()
+    everyone = [workers.process.pid, *before]
+
+    # When
+    for pid in everyone:
+        os.kill(pid, signal.SIGSTOP)
+    await asyncio.sleep(HUNG_BEATS * BEAT_SECONDS + 2)
+    # The supervisor is the first to know what time it is.
+    for pid in everyone:
+        os.kill(pid, signal.SIGCONT)
+
+    # Then
+    await asyncio.to_thread(workers.await_ready)
+    assert workers.metric("flagsmith_sse_ready") == 2
+    assert workers.running_workers() == before
+    assert not workers.events("worker.hung")

@@ -15,11 +15,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+NAME = "nats.test"
+
 
 @dataclass
 class Certificates:
     """Paths: the authority's certificate, and one certificate with its key that serves
-    127.0.0.1 and identifies a client."""
+    127.0.0.1 and the host `NAME`, and identifies a client."""
 
     authority: Path
     certificate: Path
@@ -38,7 +40,9 @@ def make_certificates(folder: Path) -> Certificates:
     certificate = (
         _builder(_name("127.0.0.1"), authority_name, key)
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]),
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName(NAME)]
+            ),
             critical=False,
         )
         .sign(authority_key, hashes.SHA256())

@@ -38,6 +38,10 @@ class Proxy:
         self._cut = True
         self._loop.call_soon_threadsafe(self._close_all)
 
+    def refuse(self) -> None:
+        """Take no new connections; those that are open go on."""
+        self._cut = True
+
     def restore(self) -> None:
         self._cut = False
 

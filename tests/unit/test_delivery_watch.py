@@ -52,7 +52,7 @@ class Reading:
     name = "a-consumer"
 
     def __init__(self, position: int) -> None:
-        self.position = position
+        self.position = self.progress = position
         self.idle = asyncio.Event()
         self.caught_up = False
 
@@ -108,6 +108,20 @@ async def test_look__something_waits_and_nothing_moves__raises_and_says_what() -
     assert backlog.since is not None
 
 
+async def test_look__something_waits_and_others_are_told__no_stall() -> None:
+    # Given: JetStream waits for acknowledgements, and they come
+    client, reader, backlog = Holding([7, 9]), Reading(7), Backlog()
+    watch = DeliveryWatch(client, reader, backlog)
+
+    # When
+    for _ in range(5):
+        reader.progress += 1
+        await watch.look(client.state(last=9))
+
+    # Then
+    assert backlog == Backlog()
+
+
 async def test_look__something_waits_and_others_are_read__no_stall() -> None:
     # Given
     client, reader, backlog = Holding(range(1, 100)), Reading(1), Backlog()
@@ -115,7 +129,7 @@ async def test_look__something_waits_and_others_are_read__no_stall() -> None:
 
     # When
     for position in range(1, 90, 10):
-        reader.position = position
+        reader.position = reader.progress = position
         await watch.look(client.state(last=99))
 
     # Then

@@ -1,6 +1,7 @@
 """The hub on its own: subscribers that keep what they get, a clock set by hand."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -32,6 +33,10 @@ class Recorder(Subscriber):
         self.frames: list[Frame] = []
         self.ended = False
         self.aborted = False
+        self.away = False
+
+    def vanished(self, seconds: float) -> bool:
+        return self.away
 
     def write(self, frame: Frame) -> None:
         self.frames.append(frame)
@@ -64,9 +69,26 @@ def clock() -> Clock:
     return Clock()
 
 
+turns: list[Callable[[], None]] = []
+"""What is to be called in the event loop's next turn."""
+
+
 @pytest.fixture
 def hub(clock: Clock) -> Hub:
-    return Hub(keepalive=15, max_stream_age=0, clock=clock)
+    turns.clear()
+    return Hub(keepalive=15, max_stream_age=0, clock=clock, call_soon=turns.append)
+
+
+def broadcast(hub: Hub, environment: str, latest: Latest) -> int:
+    """Broadcast, and let the event loop turn until everybody has been told; how many
+    that were."""
+    counts = [0]
+    on_told = hub.broadcast(environment, latest)
+    if on_told is not None:
+        on_told.append(counts.append)
+    while turns:
+        turns.pop(0)()
+    return counts[-1]
 
 
 def latest(update: Update, identity: int = 1, expires_at: float = 9999) -> Latest:
@@ -81,7 +103,7 @@ def test_broadcast__two_environments__reaches_subscribers_of_one(hub: Hub) -> No
     hub.subscribe("b", elsewhere)
 
     # When
-    written = hub.broadcast("a", latest(ONE))
+    written = broadcast(hub, "a", latest(ONE))
 
     # Then
     assert written == 2
@@ -97,7 +119,7 @@ def test_broadcast__one_raises__the_rest_get_it(hub: Hub) -> None:
 
     # When
     with capture_logs() as logs:
-        written = hub.broadcast("a", latest(ONE))
+        written = broadcast(hub, "a", latest(ONE))
 
     # Then
     assert written == 2
@@ -146,10 +168,10 @@ def test_broadcast__same_update_read_again__not_written_again(hub: Hub) -> None:
     # Given
     subscriber = Recorder()
     hub.subscribe("a", subscriber)
-    hub.broadcast("a", latest(ONE, identity=1))
+    broadcast(hub, "a", latest(ONE, identity=1))
 
     # When
-    written = hub.broadcast("a", latest(ONE, identity=1))
+    written = broadcast(hub, "a", latest(ONE, identity=1))
 
     # Then
     assert written == 0
@@ -160,10 +182,10 @@ def test_broadcast__one_from_before_the_latest__not_written(hub: Hub) -> None:
     # Given
     subscriber = Recorder()
     hub.subscribe("a", subscriber)
-    hub.broadcast("a", Latest(TWO, (2, 20), 9999))
+    broadcast(hub, "a", Latest(TWO, (2, 20), 9999))
 
     # When: a replica that was cut off from the others is read
-    written = hub.broadcast("a", Latest(ONE, (1, 10), 9999))
+    written = broadcast(hub, "a", Latest(ONE, (1, 10), 9999))
 
     # Then
     assert written == 0
@@ -188,10 +210,10 @@ def test_broadcast__only_number_or_time_before_the_latest__written(
     # Given
     subscriber = Recorder()
     hub.subscribe("a", subscriber)
-    hub.broadcast("a", Latest(TWO, (2, 20), 9999))
+    broadcast(hub, "a", Latest(TWO, (2, 20), 9999))
 
     # When
-    hub.broadcast("a", other)
+    broadcast(hub, "a", other)
 
     # Then
     assert subscriber.frames == [SECOND, FIRST]
@@ -201,10 +223,10 @@ def test_broadcast__equal_update_published_anew__written_again(hub: Hub) -> None
     # Given
     subscriber = Recorder()
     hub.subscribe("a", subscriber)
-    hub.broadcast("a", latest(ONE, identity=1))
+    broadcast(hub, "a", latest(ONE, identity=1))
 
     # When
-    hub.broadcast("a", latest(ONE, identity=2))
+    broadcast(hub, "a", latest(ONE, identity=2))
 
     # Then
     assert subscriber.frames == [FIRST, FIRST]
@@ -212,8 +234,8 @@ def test_broadcast__equal_update_published_anew__written_again(hub: Hub) -> None
 
 def test_subscribe__after_updates__returns_the_newest(hub: Hub) -> None:
     # Given
-    hub.broadcast("a", latest(ONE, identity=1))
-    hub.broadcast("a", latest(TWO, identity=2))
+    broadcast(hub, "a", latest(ONE, identity=1))
+    broadcast(hub, "a", latest(TWO, identity=2))
 
     # When
     replayed = hub.subscribe("a", Recorder())
@@ -223,9 +245,29 @@ def test_subscribe__after_updates__returns_the_newest(hub: Hub) -> None:
     assert hub.subscribe("b", Recorder()) is None
 
 
+def test_reschedule_expiry__store_keeps_it_longer__replayed_for_longer(
+    hub: Hub, clock: Clock
+) -> None:
+    # Given
+    broadcast(hub, "a", latest(ONE, expires_at=clock.now + 10))
+
+    # When
+    hub.reschedule_expiry(lambda one: one.expires_at + 10)
+    clock.now += 15
+
+    # Then
+    assert hub.subscribe("a", Recorder()) == FIRST
+
+    # When: and for a shorter time again
+    hub.reschedule_expiry(lambda one: one.expires_at - 10)
+
+    # Then
+    assert hub.subscribe("a", Recorder()) is None
+
+
 def test_subscribe__latest_has_expired__returns_nothing(hub: Hub, clock: Clock) -> None:
     # Given
-    hub.broadcast("a", latest(ONE, expires_at=clock.now + 10))
+    broadcast(hub, "a", latest(ONE, expires_at=clock.now + 10))
 
     # When
     clock.now += 10
@@ -238,8 +280,8 @@ async def test_turn__latest_has_expired__forgotten_without_subscribers(
     hub: Hub, clock: Clock
 ) -> None:
     # Given
-    hub.broadcast("a", latest(ONE, expires_at=clock.now + 10))
-    hub.broadcast("b", latest(TWO, expires_at=clock.now + 20))
+    broadcast(hub, "a", latest(ONE, expires_at=clock.now + 10))
+    broadcast(hub, "b", latest(TWO, expires_at=clock.now + 20))
 
     # When
     clock.now += 15
@@ -251,8 +293,8 @@ async def test_turn__latest_has_expired__forgotten_without_subscribers(
 
 def test_forget__environment_gone_from_the_store__no_replay(hub: Hub) -> None:
     # Given
-    hub.broadcast("a", latest(ONE))
-    hub.broadcast("b", latest(TWO))
+    broadcast(hub, "a", latest(ONE))
+    broadcast(hub, "b", latest(TWO))
 
     # When
     hub.forget(lambda environment, _: environment != "b")
@@ -311,7 +353,7 @@ async def test_turn__update_sent_meanwhile__keepalive_put_off(
     hub.subscribe("a", subscriber)
     clock.now += 14
     await hub.turn()
-    hub.broadcast("a", latest(ONE))
+    broadcast(hub, "a", latest(ONE))
 
     # When
     clock.now += 14.9
@@ -411,6 +453,35 @@ async def test_turn__lagging_for_too_long__given_up(clock: Clock) -> None:
     assert hub.subscribers == 1
 
 
+async def test_turn__lagging_because_its_peer_has_vanished__left_to_the_kernel(
+    clock: Clock,
+) -> None:
+    # Given
+    hub = Hub(keepalive=15, max_stream_age=0, clock=clock, stall=60)
+    subscriber = Recorder()
+    subscriber.away = True
+    hub.subscribe("a", subscriber)
+    subscriber.lagging_since = clock.now
+
+    # When
+    for _ in range(100):
+        clock.now += 1
+        await hub.turn()
+
+    # Then
+    assert hub.subscribers == 1
+
+    # When: it is back, and does not read
+    subscriber.away = False
+    for _ in range(16):
+        clock.now += 1
+        await hub.turn()
+
+    # Then
+    assert subscriber.aborted
+    assert hub.subscribers == 0
+
+
 async def test_turn__old_enough_but_lagging__ended_when_written_or_given_up(
     clock: Clock,
 ) -> None:
@@ -467,9 +538,9 @@ def test_broadcast__many_subscribers__as_many_metric_operations_as_for_one(
     operations.clear()
 
     # When
-    hub.broadcast("few", latest(ONE))
+    broadcast(hub, "few", latest(ONE))
     few = len(operations)
-    hub.broadcast("many", latest(ONE))
+    broadcast(hub, "many", latest(ONE))
 
     # Then
     assert len(operations) == 2 * few
@@ -491,7 +562,7 @@ def test_busiest__more_environments_than_asked_for__most_subscribers_first(
 def test_latest__updated_again__newest_first(hub: Hub) -> None:
     # Given
     for identity, environment in enumerate(["a", "b", "c", "a"]):
-        hub.broadcast(environment, latest(ONE, identity))
+        broadcast(hub, environment, latest(ONE, identity))
 
     # When / Then
     assert [environment for environment, _ in hub.latest(2)] == ["a", "c"]
@@ -507,7 +578,7 @@ async def test_unsubscribe__connection_broke__error_of_what_was_written_last(
 ) -> None:
     # Given
     if latest_known:
-        hub.broadcast("x", latest(ONE))
+        broadcast(hub, "x", latest(ONE))
     subscriber = Recorder()
     hub.subscribe("x", subscriber)
     clock.now += quiet_for
@@ -528,7 +599,7 @@ async def test_unsubscribe__backed_up__error_of_the_data_that_waits(
     subscriber = Recorder()
     hub.subscribe("x", subscriber)
     clock.now += 1
-    hub.broadcast("x", latest(ONE))
+    broadcast(hub, "x", latest(ONE))
     subscriber.lagging_since = clock.now
     clock.now += 16
     await hub.turn()

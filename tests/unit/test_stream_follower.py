@@ -65,7 +65,7 @@ class AllRead:
     """A reader that has read everything."""
 
     name = "a-consumer"
-    position = 10**9
+    position = progress = 10**9
 
     def __init__(self) -> None:
         self.idle = asyncio.Event()

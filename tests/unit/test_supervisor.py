@@ -5,13 +5,12 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from realtime.metrics import WORKER_NUMBER
+from realtime.process import WORKER
 from realtime.server.supervisor import Supervisor
 from tests.support.waiting import eventually_async
 
@@ -27,7 +26,7 @@ class Processes:
         self._start = asyncio.create_subprocess_exec
 
     async def start(self, *_: str, **options: Any) -> asyncio.subprocess.Process:
-        self.numbers.append(options["env"][WORKER_NUMBER])
+        self.numbers.append(options["env"][WORKER])
         if self.failures:
             self.failures -= 1
             raise BlockingIOError("no process is left")
@@ -47,11 +46,9 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
 
 
 @asynccontextmanager
-async def supervising(folder: Path) -> AsyncIterator[Supervisor]:
+async def supervising() -> AsyncIterator[Supervisor]:
     """A supervisor whose one worker has been started."""
-    supervisor = Supervisor(
-        1, "127.0.0.1:0", dict(os.environ), drain=1, metrics_folder=str(folder)
-    )
+    supervisor = Supervisor(1, "127.0.0.1:0", dict(os.environ), drain=1)
     running = asyncio.create_task(supervisor.run())
     try:
         await eventually_async(lambda: supervisor._alive, what="the worker")
@@ -62,7 +59,7 @@ async def supervising(folder: Path) -> AsyncIterator[Supervisor]:
 
 
 async def test_start__fails_twice__tried_again_and_nothing_is_left_open(
-    processes: Processes, tmp_path: Path
+    processes: Processes,
 ) -> None:
     # Given
     before = open_files()
@@ -70,7 +67,7 @@ async def test_start__fails_twice__tried_again_and_nothing_is_left_open(
 
     # When
     with capture_logs() as logs:
-        async with supervising(tmp_path):
+        async with supervising():
             after = open_files()
 
     # Then
@@ -87,19 +84,18 @@ async def test_start__fails_twice__tried_again_and_nothing_is_left_open(
 
 
 async def test_replace__cannot_be_started__the_old_one_stays(
-    processes: Processes, tmp_path: Path
+    processes: Processes,
 ) -> None:
     # Given
-    async with supervising(tmp_path) as supervisor:
+    async with supervising() as supervisor:
         before = open_files()
         [old] = supervisor._alive
         processes.failures = 1
 
         # When
         with capture_logs() as logs:
-            supervisor._replace_all()
-            assert supervisor._replacing
-            await supervisor._replacing
+            supervisor._replacement.replace_all()
+            await supervisor._replacement.finish()
 
         # Then
         assert [e["event"] for e in logs] == ["workers.replacing", "worker.not_started"]
@@ -107,3 +103,47 @@ async def test_replace__cannot_be_started__the_old_one_stays(
         assert old.process.returncode is None
         assert old.listener.fileno() >= 0
         assert open_files() == before
+
+
+async def test_replace__new_one_never_ready__killed_and_the_old_one_stays(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    monkeypatch.setattr("realtime.server.replacement.READY_SECONDS", 0.1)
+    async with supervising() as supervisor:
+        [old] = supervisor._alive
+
+        # When
+        with capture_logs() as logs:
+            supervisor._replacement.replace_all()
+            await supervisor._replacement.finish()
+
+        # Then
+        assert [event["event"] for event in logs] == [
+            "workers.replacing",
+            "worker.started",
+            "worker.not_replaced",
+        ]
+        assert logs[2]["reason"] == "not ready within 0.1 s: It has not answered yet."
+        assert supervisor._alive == {old}
+
+
+async def test_start__never_answers__killed(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    monkeypatch.setattr("realtime.server.supervisor.BEAT_SECONDS", 0.01)
+
+    # When
+    with capture_logs() as logs:
+        async with supervising() as supervisor:
+            [first] = supervisor._alive
+            await eventually_async(
+                lambda: len(processes.numbers) == 2, what="another one"
+            )
+
+    # Then
+    told = [(event["event"], event.get("reason")) for event in logs]
+    assert ("worker.hung", None) in told
+    assert ("worker.died", "killed by SIGKILL") in told
+    assert first.process.returncode == -signal.SIGKILL

@@ -96,6 +96,21 @@ CASES: dict[str, tuple[dict[str, object], str, list[str]]] = {
         "degraded",
         ["host-1 (1001): 1001 updates behind."],
     ),
+    "one that may not publish": (
+        {"instances": [ONE, made_up(2, publish_refused="NATS says no")]},
+        "degraded",
+        ["host-2 (1002): cannot publish. NATS says no."],
+    ),
+    "nobody may publish": (
+        {"instances": [made_up(1, publish_refused="NATS says no")]},
+        "down",
+        ["No instance can publish: NATS says no."],
+    ),
+    "stream may not be looked at": (
+        {"stream": None, "stream_unseen": "NATS says no."},
+        "degraded",
+        ["The stream is not watched: NATS says no."],
+    ),
     "one to which nothing is delivered": (
         {"instances": [ONE, made_up(2, waiting=1, now=9.0, waiting_since=4.0)]},
         "degraded",

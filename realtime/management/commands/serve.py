@@ -5,10 +5,8 @@ import asyncio
 import os
 import secrets
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,6 @@ from django.core.management.base import BaseCommand, CommandError
 from realtime.conf import RealtimeSettings, tokens_in
 from realtime.development_login import prepare_login
 from realtime.exceptions import RealtimeError
-from realtime.exposition import exposition
 from realtime.metrics_server import start_metrics_server
 from realtime.server.embedded_nats import embedded_nats
 from realtime.server.lifeline import WorkerLifeline
@@ -30,11 +27,12 @@ from realtime.server.supervisor import Supervisor
 
 
 def worker_count(text: str) -> int:
-    """`auto` is one for each processor that this process may use."""
+    """`auto` is one for each processor that this process may use; 0 is this process
+    alone."""
     if text == "auto":
         return processors()
-    if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise argparse.ArgumentTypeError("takes a whole number from 1 to 1024, or auto")
+    if not text.isdecimal() or int(text) > 1024:
+        raise argparse.ArgumentTypeError("takes a whole number up to 1024, or auto")
     return int(text)
 
 
@@ -51,7 +49,7 @@ class Command(BaseCommand):
     help = (
         "Run the real-time updates service. It listens on LISTEN_ADDR (default :8088) "
         "and stops on SIGTERM or Ctrl-C: open streams are ended one after the other "
-        "within SSE_DRAIN_SECONDS. A second Ctrl-C stops at once. With several workers "
+        "within SSE_DRAIN_SECONDS. A second Ctrl-C stops at once. With --workers "
         "SIGHUP replaces them one by one."
     )
     # Checked in handle(), because --with-nats fills in what is missing.
@@ -61,10 +59,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--workers",
             type=worker_count,
-            default=getattr(settings, "SSE_WORKERS", "1"),
+            default=getattr(settings, "SSE_WORKERS", "0"),
             metavar="N",
-            help="processes that share the port, or auto: one per processor "
-            "(SSE_WORKERS; default: 1, without a supervisor)",
+            help="processes that share the port, with a supervisor that replaces them, "
+            "or auto: one per processor (SSE_WORKERS; default: 0, which serves from "
+            "this process alone)",
         )
         parser.add_argument(
             "--max-subscribers",
@@ -107,7 +106,7 @@ class Command(BaseCommand):
         try:
             if lifeline := WorkerLifeline.inherited():
                 self._work(lifeline)
-            elif options["workers"] == 1:
+            elif options["workers"] == 0:
                 self._serve_alone(options)
             else:
                 self._supervise(options)
@@ -130,27 +129,23 @@ class Command(BaseCommand):
         with (
             reserve(settings.LISTEN_ADDR) as reservation,
             self._surroundings(options, port_of(reservation)),
-            tempfile.TemporaryDirectory(prefix="flagsmith-sse-metrics-") as metrics,
             ExitStack() as stack,
         ):
-            if server := start_metrics_server(partial(exposition, metrics)):
-                stack.callback(server.close)
             host = settings.LISTEN_ADDR.rpartition(":")[0]
-            address = f"{host}:{port_of(reservation)}"
-            environment = {
-                **os.environ,
-                "NATS_URL": ",".join(settings.NATS_URL),
-                "SSE_AUTHENTICATION_TOKEN": settings.SSE_AUTHENTICATION_TOKEN,
-                # The same for all, where it was made up.
-                "DJANGO_SECRET_KEY": settings.SECRET_KEY,
-            }
             supervisor = Supervisor(
                 options["workers"],
-                address,
-                environment,
+                f"{host}:{port_of(reservation)}",
+                {
+                    **os.environ,
+                    "NATS_URL": ",".join(settings.NATS_URL),
+                    "SSE_AUTHENTICATION_TOKEN": settings.SSE_AUTHENTICATION_TOKEN,
+                    # The same for all, where it was made up.
+                    "DJANGO_SECRET_KEY": settings.SECRET_KEY,
+                },
                 drain=settings.SSE_DRAIN_SECONDS,
-                metrics_folder=metrics,
             )
+            if server := start_metrics_server(supervisor.exposition):
+                stack.callback(server.close)
             asyncio.run(supervisor.run())
 
     @contextmanager

@@ -1,0 +1,108 @@
+"""What a supervisor and its workers say to each other over the lifeline.
+
+Frames: four bytes with the length, the most significant first, then one message in
+MessagePack. After SIGHUP an older supervisor talks to newer workers, so a message may
+get new fields, with defaults, and there may be new messages: what is not known is a
+sign of life and nothing else.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+from msgspec import DecodeError, Struct, ValidationError, msgpack
+
+from realtime.monitoring.families import Family
+
+logger = structlog.get_logger("sse")
+
+_LENGTH_BYTES: Final = 4
+
+
+class Message(Struct, tag=True):
+    """One of those below; its name is its type on the wire."""
+
+
+class Unknown(Message):
+    """What another version says that this one cannot read. It is never sent."""
+
+
+# From the supervisor
+
+
+class Listen(Message):
+    """Accept connections as soon as streams can be served, or after so many seconds
+    even if they cannot. A worker that takes over from another is told only if that one
+    has died: until streams can be served the other is the better one."""
+
+    within: float = 0.0
+
+
+class Ask(Message):
+    """Tell how you are; a worker that does not is taken to hang. `number` comes back in
+    the answer."""
+
+    number: int
+
+
+class Exposition(Message):
+    """The metrics of all workers, in the classic text format."""
+
+    text: bytes
+
+
+class Stay(Message):
+    """No replacement could be had; the worker need not leave."""
+
+
+# From a worker
+
+
+class Listening(Message):
+    """Connections are accepted."""
+
+
+class Told(Message):
+    """How the worker is: its metrics, and why it is not ready, if it is not. The answer
+    to `Ask`; without a number these are its last words."""
+
+    families: list[Family]
+    number: int | None = None
+    not_ready: str | None = None
+
+
+class Leave(Message):
+    """The worker wants to be replaced, and to be told to leave then."""
+
+
+class Scrape(Message):
+    """The worker was asked for the metrics of all; `Exposition` answers."""
+
+
+FromSupervisor = Listen | Ask | Exposition | Stay
+FromWorker = Listening | Told | Leave | Scrape
+AnyMessage = FromSupervisor | FromWorker | Unknown
+_decoder: Final = msgpack.Decoder(AnyMessage)
+_encode: Final = msgpack.Encoder().encode
+
+
+def frame_of(message: Message) -> bytes:
+    """The bytes that carry `message`."""
+    body = _encode(message)
+    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+
+
+async def read_message(reader: asyncio.StreamReader) -> AnyMessage | None:
+    """The next message, `Unknown` if this version cannot read it; None at the end of
+    the file."""
+    try:
+        head = await reader.readexactly(_LENGTH_BYTES)
+        body = await reader.readexactly(int.from_bytes(head, "big"))
+    except (asyncio.IncompleteReadError, OSError):
+        return None
+    try:
+        message: AnyMessage = _decoder.decode(body)
+    except (ValidationError, DecodeError) as error:
+        logger.debug("lifeline.unknown_message", reason=str(error))
+        return Unknown()
+    return message

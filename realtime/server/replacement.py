@@ -1,0 +1,155 @@
+"""Workers are replaced one by one, and none by something worse."""
+
+import asyncio
+import signal
+from typing import Final, Protocol
+
+import structlog
+
+from realtime.exceptions import RealtimeError
+from realtime.server import messages
+from realtime.server.lifeline import LEAVE
+from realtime.server.worker_process import WorkerProcess, reason_of
+
+logger = structlog.get_logger("sse")
+
+READY_SECONDS: Final = 60.0
+"""For a new worker until it can serve streams: to read the latest updates of 300,000
+environments takes some 6 s. Until then, and if it does not get there (NATS is away, the
+new version cannot start), the old one stays."""
+
+EXIT_SECONDS: Final = 5.0
+"""From the end of a worker's lifeline to the end of its process."""
+
+
+class WorkerNotStarted(RealtimeError):
+    """The system has no process, file or port left; the message says which."""
+
+
+class Pool(Protocol):
+    """The workers, by slot; None where one has died and is yet to be started again."""
+
+    workers: list[WorkerProcess | None]
+    stopping: asyncio.Event
+    stop_within: float
+    """Seconds that a worker may take to drain and to end."""
+
+    async def start(self, slot: int, old: WorkerProcess) -> WorkerProcess:
+        """Start another on the socket of `old`. Raises `WorkerNotStarted`."""
+
+
+class RollingReplacement:
+    """Replaces the workers of `pool`, each when its successor can serve streams.
+
+    A worker belongs to the generation of the last command before its start: a command
+    that comes while workers are being replaced is for those, too, that were started
+    just before it.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._successors: dict[WorkerProcess, WorkerProcess] = {}
+        self._running: asyncio.Task[None] | None = None
+        self.generation = 0
+        self._given_up = 0
+        """The newest generation of which one could not be had."""
+
+    def replace_all(self) -> None:
+        """Replace every worker that runs now."""
+        self.generation += 1
+        self._begin()
+
+    def replace(self, worker: WorkerProcess) -> None:
+        """Replace `worker`, which wants to leave."""
+        worker.wants_to_leave = True
+        self._begin()
+
+    def successor_of(self, worker: WorkerProcess) -> WorkerProcess | None:
+        """Who is being started to take the place of `worker`."""
+        return self._successors.get(worker)
+
+    async def finish(self) -> None:
+        """Wait for what is under way when everything stops."""
+        if self._running is not None:
+            await self._running
+
+    def _begin(self) -> None:
+        if self._running is None or self._running.done():
+            loop = asyncio.get_running_loop()
+            self._running = loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        logger.info("workers.replacing")
+        complete = True
+        while (old := self._next()) is not None:
+            generation = self.generation
+            complete = await self._replace(old)
+            if not complete:
+                self._give_up(generation)
+        if complete:
+            logger.info("workers.replaced")
+
+    def _next(self) -> WorkerProcess | None:
+        if self._pool.stopping.is_set():
+            return None
+        # Not the old generation's, if there is no newer one to be had.
+        newest = self.generation if self.generation > self._given_up else 0
+        for worker in self._pool.workers:
+            if worker and (worker.wants_to_leave or worker.generation < newest):
+                return worker
+        return None
+
+    def _give_up(self, generation: int) -> None:
+        self._given_up = generation
+        for worker in self._pool.workers:
+            if worker is not None and worker.wants_to_leave:
+                worker.wants_to_leave = False
+                worker.tell(messages.Stay())
+
+    async def _replace(self, old: WorkerProcess) -> bool:
+        """Put another into the place of `old`; returns whether the next may follow."""
+        try:
+            new = await self._pool.start(old.slot, old)
+        except WorkerNotStarted as error:
+            logger.error("worker.not_started", worker=old.slot, reason=str(error))
+            return False
+        self._successors[old] = new
+        listens = await new.listens(READY_SECONDS)
+        del self._successors[old]
+        if self._pool.stopping.is_set():
+            await new.ended
+            return False
+        in_place = self._pool.workers[old.slot]
+        if in_place is new:
+            return True  # the old one has died, and the new one was there already
+        if in_place is not old:
+            # It died before the new one was there, and was replaced as any other.
+            new.send(signal.SIGTERM)
+            await new.ended
+            return True
+        if not listens:
+            await self._discard(new)
+            return False
+        # From here on the slot watches the new one.
+        self._pool.workers[old.slot] = new
+        old.replaced.set_result(None)
+        old.send(LEAVE)
+        await self._await_end(old)
+        return True
+
+    async def _discard(self, new: WorkerProcess) -> None:
+        reason = f"not ready within {READY_SECONDS:g} s: {new.not_ready}"
+        if new.has_hung_up:
+            await asyncio.wait([new.ended], timeout=EXIT_SECONDS)
+        if new.ended.done():
+            reason = reason_of(new.ended.result())
+        new.send(signal.SIGKILL)
+        await new.ended
+        logger.error("worker.not_replaced", worker=new.slot, pid=new.pid, reason=reason)
+
+    async def _await_end(self, old: WorkerProcess) -> None:
+        try:
+            await asyncio.wait_for(asyncio.shield(old.ended), self._pool.stop_within)
+        except TimeoutError:
+            old.send(signal.SIGKILL)
+            await old.ended

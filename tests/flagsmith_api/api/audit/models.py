@@ -1,0 +1,3 @@
+"""Imports the senders while Django loads the models, as Flagsmith's does."""
+
+import sse  # noqa: F401
