@@ -1,11 +1,12 @@
 """What a proxy in front says of a request, for what Django serves."""
 
-from ipaddress import ip_address, ip_network
 from typing import Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
+
+from realtime.client_address import TrustedProxies
 
 HEADERS: Final = (
     "HTTP_FORWARDED",
@@ -40,12 +41,4 @@ class ForwardedMiddleware(MiddlewareMixin):
 
 def is_trusted(address: str) -> bool:
     """Whether `address`, an IP address or empty, is one of `FORWARDED_ALLOW_IPS`."""
-    if "*" in settings.FORWARDED_ALLOW_IPS:
-        return True
-    try:
-        peer = ip_address(address)
-    except ValueError:
-        return False  # a Unix socket has none
-    # A dual-stack socket sees IPv4 peers as ::ffff:192.0.2.1.
-    peer = getattr(peer, "ipv4_mapped", None) or peer
-    return any(peer in ip_network(item) for item in settings.FORWARDED_ALLOW_IPS)
+    return TrustedProxies(settings.FORWARDED_ALLOW_IPS).trusts(address)

@@ -57,14 +57,13 @@ class Admission:
             return Refusal("full", detail)
         return None
 
-    async def wait(self, gone: Callable[[], Coroutine[Any, Any, None]]) -> bool | None:
-        """Hold a request that is refused, while `gone()` has not returned.
-
-        True: the stream may be served now. False: it may not. None: the client went
-        away.
+    async def hold(self, gone: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+        """Hold a request that is refused, while `gone()` has not returned; not at all
+        where there is no room. Returns whether its client is still there: what refused
+        it may have passed.
         """
         if self.held + self._open_streams() >= self._room:
-            return False
+            return True
         try:
             async with asyncio.timeout(jittered(self._delay)) as hold:
                 self._held.add(hold)
@@ -72,9 +71,9 @@ class Admission:
                     await gone()
                 finally:
                     self._held.discard(hold)
-            return None
+            return False
         except TimeoutError:
-            return self.refused() is None
+            return True
 
     def review(self) -> None:
         """Look at every held request again, now: what held them up has passed, or

@@ -18,6 +18,13 @@ CONNECTION = "realtime.connection"
 """The name of the ASGI extension by which `realtime.server` offers the connection."""
 
 
+def asks_for_stream(scope: Mapping[str, Any]) -> bool:
+    """Whether the request is one that an SDK opens its stream with, on whatever path:
+    where its base URL is wrong, that too ends in `/stream`."""
+    path: str = scope["path"]
+    return path.endswith(("/stream", "/stream/")) and scope["method"] == "GET"
+
+
 def service_in(scope: Mapping[str, Any]) -> "RealtimeService":
     """The service of this process, put there by `realtime.hosting`."""
     return cast("RealtimeService", scope[SERVICE])

@@ -20,12 +20,15 @@ class RealtimeSettings:
     URLs, which may hold one, are left out of `repr`."""
 
     authentication_tokens: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     keepalive: float = 15
     max_stream_age: float = 0
     retry_milliseconds: int = 3000
     reject_delay: float = 2
     drain: float = 10
     stall: float = 60
+    vanished: float = 900
+    backlog_megabytes: int = 256
     direct_writes: bool = True
     max_subscribers: int = 0
     stream_storage: str = "file"
@@ -63,6 +66,7 @@ class RealtimeSettings:
             for name, field in SETTINGS.items()
             if hasattr(django_settings, name)
         }
+        proxies = getattr(django_settings, "FORWARDED_ALLOW_IPS", ())
         servers = getattr(django_settings, "NATS_URL", ())
         if isinstance(servers, str):
             servers = [url.strip() for url in servers.split(",") if url.strip()]
@@ -70,6 +74,7 @@ class RealtimeSettings:
             given["nats_servers"] = tuple(servers)
         return cls(
             authentication_tokens=tokens_in(token),
+            trusted_proxies=tuple(proxies),
             **{
                 **given,
                 "max_subscribers": given.get("max_subscribers") or file_limit(),
@@ -84,6 +89,8 @@ SETTINGS = {
     "SSE_REJECT_DELAY_SECONDS": "reject_delay",
     "SSE_DRAIN_SECONDS": "drain",
     "SSE_STALL_SECONDS": "stall",
+    "SSE_VANISHED_SECONDS": "vanished",
+    "SSE_BACKLOG_MEGABYTES": "backlog_megabytes",
     "SSE_DIRECT_WRITES": "direct_writes",
     "SSE_MAX_SUBSCRIBERS": "max_subscribers",
     "SSE_ACCEPT_WITHOUT_NATS": "accept_without_nats",

@@ -2,18 +2,17 @@
 
 import asyncio
 from collections.abc import Coroutine
-from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 from channels.consumer import AsyncConsumer
 
 from realtime import metrics
-from realtime.admission import Refusal
 from realtime.asgi import (
     Receive,
     Scope,
     Send,
+    asks_for_stream,
     connection_in,
     environment_in,
     service_in,
@@ -21,6 +20,8 @@ from realtime.asgi import (
 from realtime.conf import jittered
 from realtime.direct_subscriber import DirectSubscriber
 from realtime.environments import is_environment_key
+from realtime.forgetting import forget_request
+from realtime.holding import gone, outlived_cancellation, still_there
 from realtime.http import (
     Header,
     HttpError,
@@ -29,13 +30,15 @@ from realtime.http import (
     start_message,
     unavailable,
 )
+from realtime.misdirected import hold
 from realtime.portable_subscriber import PortableSubscriber
 from realtime.service import RealtimeService
 from realtime.updates import retry_frame
 
 STREAM_HEADERS: Final[tuple[Header, ...]] = (
     (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache"),
+    # A proxy that compresses would hold back the first half kilobyte.
+    (b"cache-control", b"no-cache, no-transform"),
     # nginx buffers a response unless it is told not to.
     (b"x-accel-buffering", b"no"),
 )
@@ -59,15 +62,20 @@ class EnvironmentStreamConsumer(AsyncConsumer):
         self, scope: Scope, receive: Receive, send: Send
     ) -> Coroutine[Any, Any, None]:
         environment = environment_in(scope)
+        if not is_environment_key(environment):
+            return self._refuse(scope, receive, send)
         try:
-            if not is_environment_key(environment):
-                raise not_found()
             response = check_method(scope, ("GET", "HEAD"))
         except HttpError as error:
             response = error.response
         if response is not None:
             return response(scope, send)
         return self._stream(service_in(scope), environment, scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 404: at once, unless it is what an SDK asks for again and again."""
+        if not asks_for_stream(scope) or await hold(scope, receive, send, "key"):
+            await not_found(close=True).response(scope, send)
 
     async def _stream(
         self,
@@ -78,18 +86,13 @@ class EnvironmentStreamConsumer(AsyncConsumer):
         send: Send,
     ) -> None:
         """Serve the stream until its end, or answer 503 if it cannot be served."""
-        admission = service.admission
-        if admission.refused() is not None:
-            try:
-                admitted = await admission.wait(partial(gone, receive))
-            except asyncio.CancelledError:
-                if not outlived_cancellation(service):
-                    raise
-                admitted = False
-            if admitted is None:
+        forget_request(scope, send)
+        refused = service.admission.refused
+        if refused() is not None:
+            # Nobody waits for a HEAD, nor comes back at once after it.
+            if scope["method"] == "GET" and not await still_there(service, receive):
                 return
-            if not admitted:
-                refusal = admission.refused() or Refusal("nats", "Try again.")
+            if refusal := refused():
                 metrics.rejections[refusal.reason].inc()
                 delay = service.settings.reject_delay
                 await unavailable(refusal.detail, delay).response(scope, send)
@@ -98,8 +101,6 @@ class EnvironmentStreamConsumer(AsyncConsumer):
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        # A browser sends a dozen, which would be kept for as long as the stream.
-        scope["headers"] = ()
         connection = connection_in(scope)
         subscriber = (
             DirectSubscriber(send, connection)
@@ -114,32 +115,12 @@ class EnvironmentStreamConsumer(AsyncConsumer):
             subscriber.start(retry if latest is None else retry + latest)
             while True:
                 try:
-                    message = await receive()
+                    await gone(receive)
                 except asyncio.CancelledError:
                     if not outlived_cancellation(service):
                         raise
                     continue
-                if message["type"] == "http.disconnect":
-                    return
+                return
         finally:
             broke = connection is not None and connection.broke
             service.hub.unsubscribe(subscriber, "error" if broke else "client")
-
-
-async def gone(receive: Receive) -> None:
-    """Wait until the client has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def outlived_cancellation(service: RealtimeService) -> bool:
-    """Whether to go on after being cancelled.
-
-    Daphne cancels every application on SIGTERM. That must not cut the streams off: the
-    drain ends each in its turn, with its last chunk.
-    """
-    task = asyncio.current_task()
-    if not service.ending_streams or task is None:
-        return False
-    task.uncancel()
-    return True

@@ -28,8 +28,14 @@ def subject_of(environment: str) -> str:
     return SUBJECT_PREFIX + environment
 
 
-@lru_cache(REMEMBERED)
 def environment_of(subject: str) -> str | None:
     """The environment whose updates are stored on `subject`; None if it is of none."""
+    if len(subject) > len(SUBJECT_PREFIX) + MAX_KEY_LENGTH:
+        return None  # and is not kept either, whatever its length
+    return _environment_of(subject)
+
+
+@lru_cache(REMEMBERED)
+def _environment_of(subject: str) -> str | None:
     key = subject.removeprefix(SUBJECT_PREFIX)
     return key if key != subject and is_environment_key(key) else None

@@ -3,6 +3,7 @@ reactor under Daphne, which has not."""
 
 import asyncio
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Awaitable
@@ -12,6 +13,7 @@ from typing import Any
 from realtime.asgi import SERVICE, Receive, Scope, Send
 from realtime.http import NotFound
 from realtime.kept_alive import close_idle, last_answer, linger
+from realtime.misdirected import MisdirectedStreams
 from realtime.routing import (
     FlatProtocolTypeRouter,
     FlatURLRouter,
@@ -48,11 +50,11 @@ def host(
     if "daphne.server" in sys.modules:
         host_on_daphne(service)
     # A proxy in front would have matched another path than the one that is meant here.
-    routes = [route(r"^([\s\S]*/)?\.\.?(/|\Z)", NotFound())]
+    routes = [route(r"^([\s\S]*/)?\.\.?(/|\Z)", MisdirectedStreams(NotFound()))]
     routes += realtime_urlpatterns()
     if probes:
         routes += probe_urlpatterns()
-    routes.append(route("", django_application))
+    routes.append(route("", MisdirectedStreams(django_application)))
     return FlatProtocolTypeRouter(
         {
             "http": ServiceMiddleware(service, FlatURLRouter(routes)),
@@ -137,6 +139,7 @@ def host_on_daphne(service: RealtimeService) -> None:
         if service.died:
             # Daphne's command line would exit with 0.
             sys.stdout.flush()
+            logging.shutdown()
             os._exit(EXIT_CODE)
 
     reactor.callLater(0, service.start)

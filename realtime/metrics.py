@@ -67,6 +67,13 @@ rejections = _counters(
     "reason",
     ("nats", "full", "draining", "failed"),
 )
+misdirected_streams = _counters(
+    "flagsmith_sse_misdirected_streams_total",
+    "Streams asked for where there is none; key: no environment can have it, path: it "
+    "only ends like a stream's",
+    "reason",
+    ("key", "path"),
+)
 disconnects = _counters(
     "flagsmith_sse_disconnects_total",
     "Streams that ended; client: it closed the connection, error: the connection "
@@ -186,8 +193,29 @@ bridge_restarts_total = Counter(
     "Sessions of the NATS bridge that ended in an unexpected exception",
 )
 
+bad_requests = _counters(
+    "flagsmith_sse_bad_requests_total",
+    "Requests that no endpoint took, by the status of their answer",
+    "status",
+    ("400", "404", "408", "413", "431"),
+)
+
 # The process
 
+log_lines_dropped = _counters(
+    "flagsmith_sse_log_lines_dropped_total",
+    "Log lines that were not written; full: whoever reads them was too slow, repeated: "
+    "the same was logged within the second",
+    "reason",
+    ("full", "repeated"),
+)
+connections = _gauge(
+    "flagsmith_sse_connections", "Open connections, streams included, as of a second"
+)
+idle_connections_closed_total = Counter(
+    "flagsmith_sse_idle_connections_closed_total",
+    "Idle connections that were closed because files ran short",
+)
 ready = _gauge("flagsmith_sse_ready", "Workers that are ready")
 workers = _gauge("flagsmith_sse_workers", "Workers that run")
 workers_configured = _gauge(

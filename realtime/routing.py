@@ -11,14 +11,16 @@ from realtime.asgi import Receive, Scope, Send
 from realtime.consumers import EnvironmentStreamConsumer
 from realtime.health import LivenessView, ReadinessView
 from realtime.http import NotFound
+from realtime.misdirected import MisdirectedStreams
 from realtime.views import QueueChangeView, RelayView
 
 REMEMBERED_PATHS: Final = 4096
 """How many paths' routes are kept; more environments than that on one process are
 looked up again, at some 5 µs each."""
 
-LONGEST_REMEMBERED: Final = 512
-"""Characters; a client must not fill the memory with paths that it makes up."""
+LONGEST_REMEMBERED: Final = 160
+"""Characters, some more than the longest of ours: a client must not fill the memory
+with paths that it makes up."""
 
 
 class FlatProtocolTypeRouter(ProtocolTypeRouter):
@@ -81,7 +83,7 @@ def realtime_urlpatterns() -> list[Any]:
         route(key + r"/stream/?\Z", stream),
         route(key + r"/queue-change/?\Z", queue_change),
         route(key + r"/relay\Z", RelayView()),
-        route(r"^sse(/|\Z)", NotFound()),
+        route(r"^sse(/|\Z)", MisdirectedStreams(NotFound())),
     ]
 
 

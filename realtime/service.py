@@ -13,7 +13,9 @@ from channels.layers import get_channel_layer
 
 from realtime import __version__, metrics
 from realtime.admission import Admission, Refusal
+from realtime.authentication import TokenAuthentication
 from realtime.bridge import NatsBridge
+from realtime.client_address import TrustedProxies
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.groups import GroupSender
 from realtime.hub import Hub
@@ -48,6 +50,9 @@ class RealtimeService:
 
     def __init__(self, settings: RealtimeSettings) -> None:
         self.settings = settings
+        self.authentication = TokenAuthentication(
+            settings.authentication_tokens, TrustedProxies(settings.trusted_proxies)
+        )
         self.draining = False
         self.others_listen = False
         """Whether other processes take this one's new connections while it drains: a

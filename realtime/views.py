@@ -10,7 +10,6 @@ from msgspec import json
 
 from realtime import metrics
 from realtime.asgi import Receive, Scope, environment_in, service_in
-from realtime.authentication import TokenAuthentication
 from realtime.environments import is_environment_key
 from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
 from realtime.http import (
@@ -52,7 +51,7 @@ class QueueChangeView(View):
         environment = environment_in(scope)
         if not is_environment_key(environment):
             raise not_found()
-        TokenAuthentication(service.settings.authentication_tokens).authenticate(scope)
+        service.authentication.authenticate(scope)
         check_headers(scope)
         # uvloop's clock counts in milliseconds: not fine enough to measure with.
         asked_at = time.monotonic()

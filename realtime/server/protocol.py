@@ -2,31 +2,37 @@
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from realtime.asgi import CONNECTION
-from realtime.kept_alive import end_output
+from realtime.asgi import CONNECTION, asks_for_stream
 from realtime.server.compact import CompactEvent, CompactFlowControl, CompactPipeline
 from realtime.server.last_transport import LastTransport
+from realtime.server.openings import Openings
 from realtime.server.request_limits import LimitedProtocol
+from realtime.tcp import end_output
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
 
-_CONTINUE = b"HTTP/1.1 100 "
+PATIENT_BYTES: Final = 4096
+"""A request that is larger is not kept until its stream can be opened."""
+
+_CONTINUE: Final = b"HTTP/1.1 100 "
 
 
 class StreamProtocol(LimitedProtocol):
     """Offers the connection to the application, and serves HTTP/1.0 clients a stream
     that they understand."""
 
-    __slots__ = ("broke",)
+    __slots__ = ("_openings", "broke")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, openings: Openings, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._openings = openings
         self.broke = False
         """Whether the connection ended in an error, not by the client's closing it."""
         self.pipeline: Any = CompactPipeline()
@@ -47,12 +53,12 @@ class StreamProtocol(LimitedProtocol):
         self.pipeline.clear()
         self.cycle = self.scope = self._answering = None  # type: ignore[assignment]  # as uvicorn itself has them at first
 
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()
+    def on_head(self) -> None:
+        super().on_head()
         # The application's task has not run yet.
         self.cycle.message_event = CompactEvent()
         # The scope has them, for as long as the application wants them.
-        self.headers = []
+        self.headers, self.url = [], b""
         if self.scope["method"] != "HEAD":
             self.cycle.transport = _HeadKeeper(self.cycle)
         if self.scope["http_version"] == "1.0":
@@ -83,6 +89,17 @@ class StreamProtocol(LimitedProtocol):
         """Close the connection, unless a request waits to be read."""
         if self.idle and end_output(self.transport.get_extra_info("socket")):
             self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        if asks_for_stream(cycle.scope) and self._received <= PATIENT_BYTES:
+            self._openings.add(partial(self._open, cycle, app))
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _open(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if not cycle.disconnected:
+            super()._start_asgi_task(cycle, app)
 
 
 class _HeadKeeper(asyncio.Transport):

@@ -1,71 +1,60 @@
-"""How large a request may be, and how long it may take to arrive."""
+"""How large a request may be, and how many may wait behind it."""
 
 import asyncio
 from http import HTTPStatus
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+import structlog
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from realtime import metrics
+from realtime.rate_limit import RateLimit
+from realtime.server.connections import Connections
+from realtime.server.http1 import Http1Protocol, Refused
 
 HEAD_BYTES: Final = 32 * 1024
 REQUEST_BYTES: Final = 1024 * 1024
 """Head and body together; queue-change itself takes much less."""
 
-REQUEST_SECONDS: Final = 10.0
-"""From a connection, or the first byte of a further request, to the request's last."""
-
 PIPELINED: Final = 16
 """Requests that may wait behind the one that is being answered. Hardly any client sends
 a second one; each of those that wait holds some 3 kB."""
 
-SWEEP_SECONDS: Final = 1.0
+logger = structlog.get_logger("sse")
 
 _BAD_REQUEST: Final = HTTPStatus.BAD_REQUEST
 _HEAD_TOO_LARGE: Final = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
-class _Refused(Exception):
-    """Stops the parser."""
+_logged = RateLimit(1)
 
 
-class LimitedProtocol(HttpToolsProtocol):
+class LimitedProtocol(Http1Protocol):
     """Refuses a request that is too large, too slow, or behind too many others, and
     tells a response that its client has gone even if another request waits behind it.
 
-    `unfinished` are the connections of which a request is expected, with the time since
-    when, the oldest first. One that has come completely, as nearly all do at once,
-    costs nothing: least of all an open stream.
+    `connections` are told what is expected of this one.
     """
 
     # Beyond thirty attributes, of which uvicorn has nearly as many, CPython gives each
     # instance a dictionary of its own: 1.3 kB more.
-    __slots__ = (
-        *("_answering", "_complete", "_in_head", "_received", "_refusal"),
-        "_unfinished",
-    )
+    __slots__ = ("_in_head", "_others", "_received", "_refusal")
 
-    def __init__(
-        self, *args: Any, unfinished: "dict[LimitedProtocol, float]", **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._unfinished = unfinished
-        self._answering: RequestResponseCycle | None = None
+        self._others = connections
         self._received = 0  # bytes since the last request that was complete
         self._in_head = True
-        self._complete = False
         self._refusal = _BAD_REQUEST
 
     def connection_made(  # type: ignore[override]  # as in uvicorn itself
         self, transport: asyncio.Transport
     ) -> None:
         super().connection_made(transport)
-        self._unfinished[self] = self.loop.time()
+        self._others.unfinished[self] = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._unfinished.pop(self, None)
+        self._others.unfinished.pop(self, None)
         # uvicorn tells the request that came last. Where requests are pipelined that is
         # not the one being answered, which would write to a closed connection, or, as
         # an open stream, never hear that its client has gone.
@@ -83,35 +72,37 @@ class LimitedProtocol(HttpToolsProtocol):
         answering = self._answering
         if self._complete and answering and not answering.response_complete:
             self._received = 0
-            self._unfinished.pop(self, None)
+            self._others.unfinished.pop(self, None)
             return
         # Some of a request, or bytes of none: they have ended uvicorn's keep-alive
         # time.
-        self._unfinished.setdefault(self, self.loop.time())
+        self._others.unfinished.setdefault(self, self.loop.time())
         if self._in_head and self._received > HEAD_BYTES:
             self.refuse(_HEAD_TOO_LARGE)
         elif self._received > REQUEST_BYTES:
             self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.timeout_keep_alive_task is not None:
+            self._others.idle[self] = None
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._others.idle.pop(self, None)
+        super()._unset_keepalive_if_required()
+
     def on_message_begin(self) -> None:
-        self._in_head, self._complete = True, False
+        self._in_head = True
         super().on_message_begin()
 
-    def on_headers_complete(self) -> None:
+    def on_head(self) -> None:
         self._in_head = False
         if self._received > HEAD_BYTES and self._head_size() > HEAD_BYTES:
             self._refusal = _HEAD_TOO_LARGE
-            raise _Refused
-        super().on_headers_complete()
+            raise Refused
+        super().on_head()
         if len(self.pipeline) > PIPELINED:
-            raise _Refused
-        if self.parser.should_upgrade():
-            # There is nothing to upgrade to, and the parser takes no further request.
-            self.cycle.keep_alive = False
-
-    def on_message_complete(self) -> None:
-        self._complete = True
-        super().on_message_complete()
+            raise Refused
 
     def send_400_response(self, msg: str) -> None:
         self.refuse(self._refusal)
@@ -120,6 +111,10 @@ class LimitedProtocol(HttpToolsProtocol):
         """Close the connection, with an answer if one is owed."""
         answering = self._answering
         owed = self._received > 0
+        if owed:
+            metrics.bad_requests[str(int(status))].inc()
+            if times := _logged.count(status):
+                logger.warning("request.refused", status=int(status), times=times)
         if answering is not None and not answering.response_complete:
             owed = not answering.response_started
             answering.disconnected = True
@@ -145,23 +140,5 @@ class LimitedProtocol(HttpToolsProtocol):
         ):
             self.refuse(HTTPStatus.REQUEST_TIMEOUT)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answering = cycle
-        super()._start_asgi_task(cycle, app)
-
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(v) + 4 for name, v in self.headers)
-
-
-async def expire_requests(unfinished: dict[LimitedProtocol, float]) -> None:
-    """Refuse, for ever, whatever has been unfinished for too long."""
-    loop = asyncio.get_running_loop()
-    while True:
-        await asyncio.sleep(SWEEP_SECONDS)
-        oldest = loop.time() - REQUEST_SECONDS
-        while unfinished:
-            connection, since = next(iter(unfinished.items()))
-            if since > oldest:
-                break
-            del unfinished[connection]
-            connection.expire()

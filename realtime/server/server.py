@@ -15,13 +15,15 @@ import uvicorn
 
 from realtime.kept_alive import close_idle, linger
 from realtime.server import garbage
+from realtime.server.accepting import Acceptor
+from realtime.server.connections import Connections
 from realtime.server.lifeline import LEAVE, WorkerLifeline
-from realtime.server.listener import BACKLOG
+from realtime.server.openings import Openings
 from realtime.server.protocol import StreamProtocol
-from realtime.server.request_limits import LimitedProtocol, expire_requests
 from realtime.server.send_buffers import bound_send_buffers
 from realtime.server.signals import terminal
 from realtime.service import EXIT_CODE, RealtimeService
+from realtime.tcp import wait_for_vanished
 
 logger = structlog.get_logger("sse")
 
@@ -55,8 +57,10 @@ class Server(uvicorn.Server):
         service: RealtimeService,
         lifeline: WorkerLifeline | None = None,
     ) -> None:
-        unfinished: dict[LimitedProtocol, float] = {}
-        protocol: Any = partial(StreamProtocol, unfinished=unfinished)
+        watched = Connections()
+        protocol: Any = partial(
+            StreamProtocol, connections=watched, openings=Openings()
+        )
         super().__init__(
             uvicorn.Config(
                 application,
@@ -70,12 +74,11 @@ class Server(uvicorn.Server):
                 # Nothing here asks who the client is.
                 proxy_headers=False,
                 interface="asgi3",
-                backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
-        self._unfinished = unfinished
+        self._watched = watched
         self._service = service
         self._lifeline = lifeline
         self._stopping: asyncio.Task[None] | None = None
@@ -86,6 +89,7 @@ class Server(uvicorn.Server):
         """Serve on `listener` until stopped by a signal, by the supervisor's death, or
         by the service's own, which raises `SystemExit`."""
         garbage.tune()
+        wait_for_vanished(listener, self._service.settings.vanished)
         self._service.local_address = listener.getsockname()[:2]
         self.run(sockets=[listener])
         logger.info("server.stopped")
@@ -95,18 +99,37 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._lifeline is not None:
             await self._take_place(self._lifeline)
-        await super().startup(sockets)
+        await super().startup([])
         for listener in sockets or []:
+            self._accept_on(listener)
             host, port = listener.getsockname()[:2]
             logger.info("server.started", host=host, port=port, pid=os.getpid())
-        connections = self.server_state.connections
-        keepalive = self._service.settings.keepalive
+        connections: Any = self.server_state.connections
+        settings = self._service.settings
+        most = settings.backlog_megabytes * 1024 * 1024
         self._service.keep_running(
-            "send-buffers", bound_send_buffers(connections, keepalive)
+            "send-buffers", bound_send_buffers(connections, settings.keepalive, most)
         )
-        self._service.keep_running("request-limits", expire_requests(self._unfinished))
+        self._service.keep_running("connections", self._watched.watch(connections))
         if self._lifeline is not None:
             self._lifeline.listening()
+
+    def _accept_on(self, listener: socket.socket) -> None:
+        """What uvicorn's own start-up does with asyncio's server."""
+        protocol: Any = self.config.http_protocol_class
+        factory = partial(
+            protocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        acceptor: Any = Acceptor(
+            listener,
+            factory,
+            lambda: len(self.server_state.connections),
+            self._watched.make_room,
+        )
+        self.servers.append(acceptor)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)

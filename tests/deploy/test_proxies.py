@@ -106,7 +106,7 @@ async def test_stream__opened__documented_headers_and_first_bytes_at_once(
     assert response.http_version == ("HTTP/2" if way.http2 else "HTTP/1.1")
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/event-stream"
-    assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["cache-control"] == "no-cache, no-transform"
     assert "content-encoding" not in response.headers
     assert "content-length" not in response.headers
     assert first.startswith("retry: ")

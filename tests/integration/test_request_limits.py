@@ -9,12 +9,12 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from realtime.server.connections import REQUEST_SECONDS
 from realtime.server.embedded_nats import EmbeddedNats
 from realtime.server.request_limits import (
     HEAD_BYTES,
     PIPELINED,
     REQUEST_BYTES,
-    REQUEST_SECONDS,
 )
 from realtime.views import ANSWER_SECONDS
 from tests.support.malformed import LIVEZ, MALFORMED, QUEUE_CHANGE, STREAM
@@ -215,11 +215,6 @@ def test_pipeline__a_few__answered_in_order(limited: Service) -> None:
     # Then
     statuses = [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [b"200", b"404", b"200"]
-
-
-def test_upgrade__refused_by_ignoring_it__connection_closed(limited: Service) -> None:
-    request = LIVEZ[:-2] + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-    assert answer(limited, request).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize(

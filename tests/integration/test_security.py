@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from realtime.server.embedded_nats import EmbeddedNats
-from tests.support.raw_http import ask
+from tests.support.raw_http import ask, queue_change
 from tests.support.service import TOKEN, running_service
 from tests.support.waiting import eventually
 
@@ -109,3 +109,23 @@ def test_threat_model__every_line__names_a_test_that_exists() -> None:
         assert named, row
         for name in named:
             assert f"def {name}(" in tests, name
+
+
+def test_publish__wrong_token_again_and_again__logged_once_for_each_cause(
+    shared_nats: EmbeddedNats, single_server: str, tmp_path: Path, environment: str
+) -> None:
+    # Given
+    with running_service(single_server, shared_nats.url, tmp_path) as service:
+        # When
+        headers = {"Authorization": "Token guess", "X-Forwarded-For": "198.51.100.7"}
+        for _ in range(20):
+            assert queue_change(service, environment, b"{}", headers).status == 401
+            assert queue_change(service, environment, b"{}", {}).status == 401
+
+        # Then
+        wrong, missing = service.events("publish.unauthorised")
+        assert wrong["reason"] == "Invalid token."
+        assert wrong["address"] == "198.51.100.7"  # loopback is trusted
+        assert wrong["level"] == "warning"
+        assert missing["address"] == "127.0.0.1"
+        assert "guess" not in service.log.read_text()

@@ -181,7 +181,7 @@ async def test_background_work_dies__of_one_of_two_workers__worker_is_replaced(
         service.expected_errors = {"task.died", "worker.died"}
 
         # When: what the server itself keeps running counts, too
-        await asyncio.to_thread(requests.get, f"{service.url}/cancel/request-limits")
+        await asyncio.to_thread(requests.get, f"{service.url}/cancel/connections")
         await asyncio.to_thread(service.await_logged, "nats.connected", 3)
 
         # Then

@@ -59,7 +59,7 @@ async def test_stream__opened__documented_status_and_headers(
     # Then
     assert (stream.version, stream.status) == ("HTTP/1.1", 200)
     assert stream.headers["content-type"] == "text/event-stream"
-    assert stream.headers["cache-control"] == "no-cache"
+    assert stream.headers["cache-control"] == "no-cache, no-transform"
     assert stream.headers["x-accel-buffering"] == "no"
     assert stream.headers["transfer-encoding"] == "chunked"
     assert "content-length" not in stream.headers
@@ -253,7 +253,7 @@ def test_stream__head__headers_of_get_without_a_body(
     # Then
     assert answer.status == again.status == 200
     assert answer.headers["content-type"] == "text/event-stream"
-    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["cache-control"] == "no-cache, no-transform"
     assert answer.headers["x-accel-buffering"] == "no"
     assert afterwards.json == {"status": "ok"}
 

@@ -97,6 +97,15 @@ class Connection:
         self.send(method, target, headers, body)
         return self.receive(method)
 
+    def received_until(self, end: bytes) -> bytes:
+        """What comes until `end` has come; empty if the connection ends before."""
+        received = b""
+        while end not in received:
+            if not (data := self._socket.recv(65536)):
+                return b""
+            received += data
+        return received
+
     def closed_by_server(self, seconds: float = 2) -> bool:
         """Whether the server ends the connection, which it may take `seconds` for."""
         self._socket.settimeout(seconds)

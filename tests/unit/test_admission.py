@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -25,6 +27,13 @@ class Instance:
             room=room,
             delay=delay,
         )
+
+    async def wait(self, gone: Callable[[], Coroutine[Any, Any, None]]) -> bool | None:
+        """Whether a stream is served in the end, as its endpoint decides it; None: the
+        client went away."""
+        if not await self.admission.hold(gone):
+            return None
+        return self.admission.refused() is None
 
 
 async def stays() -> None:
@@ -54,7 +63,7 @@ async def test_wait__refused__held_for_half_to_one_and_a_half_of_the_delay() -> 
     held = []
 
     async def one() -> None:
-        assert await instance.admission.wait(stays) is False
+        assert await instance.wait(stays) is False
         held.append(seconds() - began)
 
     await asyncio.gather(*(one() for _ in range(50)))
@@ -69,7 +78,7 @@ async def test_wait__reason_passes_meanwhile__served() -> None:
     # Given
     instance = Instance(delay=60)
     instance.reason = NOT_CONNECTED
-    waiting = [asyncio.create_task(instance.admission.wait(stays)) for _ in "abc"]
+    waiting = [asyncio.create_task(instance.wait(stays)) for _ in "abc"]
     await asyncio.sleep(0)
     assert instance.admission.held == 3
 
@@ -90,7 +99,7 @@ async def test_review__time_is_up_in_the_same_turn__served(
     monkeypatch.setattr("realtime.admission.jittered", lambda delay: delay)
     instance = Instance(delay=0.01)
     instance.reason = NOT_CONNECTED
-    waiting = asyncio.create_task(instance.admission.wait(stays))
+    waiting = asyncio.create_task(instance.wait(stays))
     await asyncio.sleep(0)
     loop = asyncio.get_running_loop()
     reviewed = loop.create_future()
@@ -117,7 +126,7 @@ async def test_wait__client_goes_away__nothing_to_answer() -> None:
     instance.reason = NOT_CONNECTED
 
     # When
-    admitted = await instance.admission.wait(leaves)
+    admitted = await instance.wait(leaves)
 
     # Then
     assert admitted is None
@@ -131,7 +140,7 @@ async def test_wait__full__refused_until_a_place_is_free() -> None:
 
     # Then
     assert "as many subscribers" in str(instance.admission.refused())
-    assert await instance.admission.wait(stays) is False
+    assert await instance.wait(stays) is False
 
     # When
     instance.streams = 9
@@ -144,12 +153,12 @@ async def test_wait__no_room_to_hold__refused_at_once() -> None:
     # Given: room for 100 streams, 5 held besides
     instance = Instance(limit=100, room=105, delay=60)
     instance.streams = 100
-    held = [asyncio.create_task(instance.admission.wait(stays)) for _ in range(5)]
+    held = [asyncio.create_task(instance.wait(stays)) for _ in range(5)]
     await asyncio.sleep(0)
 
     # When
     began = seconds()
-    admitted = await instance.admission.wait(stays)
+    admitted = await instance.wait(stays)
 
     # Then
     assert admitted is False

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
-from realtime.server.request_limits import REQUEST_SECONDS
+from realtime.server.connections import REQUEST_SECONDS
 from realtime.views import ANSWER_SECONDS
 from tests.faults.scenarios.scenario import Finding, Scenario, unless
 from tests.faults.scenarios.surroundings import (

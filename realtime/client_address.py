@@ -1,0 +1,53 @@
+"""Where a request came from, through the proxies in front."""
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
+
+EVERYONE = "*"
+
+
+class TrustedProxies:
+    """The proxies whose `X-Forwarded-For` counts: `allowed` are IP addresses and
+    networks, or `*`, which is everyone."""
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        allowed = tuple(allowed)
+        self._everyone = EVERYONE in allowed
+        self._networks = [ip_network(item) for item in allowed if item != EVERYONE]
+
+    def trusts(self, address: str) -> bool:
+        """Whether `address`, an IP address or empty, is one of them."""
+        if self._everyone:
+            return True
+        peer = _parsed(address)
+        return peer is not None and any(peer in item for item in self._networks)
+
+    def client(self, scope: Mapping[str, Any]) -> str:
+        """The address that the request in `scope`, an ASGI scope, came from; empty if
+        that is a Unix socket.
+
+        Each proxy adds the address that it saw to the end of `X-Forwarded-For`, so that
+        whatever stands before the first one that is not trusted may be made up.
+        """
+        peer = scope.get("client")
+        address: str = peer[0] if peer else ""
+        for hop in reversed(_forwarded_for(scope)):
+            if not self.trusts(address) or _parsed(hop) is None:
+                break
+            address = hop
+        return address
+
+
+def _forwarded_for(scope: Mapping[str, Any]) -> list[str]:
+    values = [v for name, v in scope["headers"] if name == b"x-forwarded-for"]
+    return [hop.strip() for hop in b",".join(values).decode("latin-1").split(",")]
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return None
+    # A dual-stack socket sees IPv4 peers as ::ffff:192.0.2.1.
+    return getattr(parsed, "ipv4_mapped", None) or parsed

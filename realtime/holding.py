@@ -1,0 +1,36 @@
+"""Requests that are held for a while before they are refused."""
+
+import asyncio
+from functools import partial
+
+from realtime.asgi import Receive
+from realtime.service import RealtimeService
+
+
+async def still_there(service: RealtimeService, receive: Receive) -> bool:
+    """Hold a request, as admission says. Returns whether its client has waited."""
+    try:
+        return await service.admission.hold(partial(gone, receive))
+    except asyncio.CancelledError:
+        if not outlived_cancellation(service):
+            raise
+        return True
+
+
+async def gone(receive: Receive) -> None:
+    """Wait until the client has gone. Nothing of what it sends is kept meanwhile."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def outlived_cancellation(service: RealtimeService) -> bool:
+    """Whether to go on after being cancelled.
+
+    Daphne cancels every application on SIGTERM. That must not cut the streams off: the
+    drain ends each in its turn, with its last chunk.
+    """
+    task = asyncio.current_task()
+    if not service.ending_streams or task is None:
+        return False
+    task.uncancel()
+    return True
