@@ -150,7 +150,19 @@ SSE_REJECT_DELAY_SECONDS = seconds("SSE_REJECT_DELAY_SECONDS", 2)
 SSE_DRAIN_SECONDS = seconds("SSE_DRAIN_SECONDS", 10)
 """Over how long the streams are ended on shutdown."""
 SSE_STALL_SECONDS = seconds("SSE_STALL_SECONDS", 60, above=0)
-"""After how long a client that reads nothing is dropped."""
+"""After how long a client that is there and reads nothing is dropped."""
+SSE_VANISHED_SECONDS = seconds("SSE_VANISHED_SECONDS", 900, least=1)
+"""After how long a client is dropped whose network is gone; until then it gets
+everything when it is back."""
+SSE_BACKLOG_MEGABYTES = whole(
+    "SSE_BACKLOG_MEGABYTES",
+    256,
+    "a whole number of megabytes from 1 to 1000000",
+    least=1,
+    most=1_000_000,
+)
+"""What the kernel may keep for the clients of a process that do not read or have
+vanished; beyond it those that have been silent longest are dropped."""
 SSE_DIRECT_WRITES = read("SSE_DIRECT_WRITES", True, "true or false", env.bool)
 """Whether `serve` writes updates straight to the connections; `false` is slower, for
 comparison."""

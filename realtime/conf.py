@@ -27,6 +27,8 @@ class RealtimeSettings:
     reject_delay: float = 2
     drain: float = 10
     stall: float = 60
+    vanished: float = 900
+    backlog_megabytes: int = 256
     direct_writes: bool = True
     max_subscribers: int = 0
     stream_storage: str = "file"
@@ -87,6 +89,8 @@ SETTINGS = {
     "SSE_REJECT_DELAY_SECONDS": "reject_delay",
     "SSE_DRAIN_SECONDS": "drain",
     "SSE_STALL_SECONDS": "stall",
+    "SSE_VANISHED_SECONDS": "vanished",
+    "SSE_BACKLOG_MEGABYTES": "backlog_megabytes",
     "SSE_DIRECT_WRITES": "direct_writes",
     "SSE_MAX_SUBSCRIBERS": "max_subscribers",
     "SSE_ACCEPT_WITHOUT_NATS": "accept_without_nats",

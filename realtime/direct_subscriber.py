@@ -1,9 +1,10 @@
 """A subscriber that writes to the connection itself, where the server offers it."""
 
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from realtime.asgi import Send
 from realtime.portable_subscriber import PortableSubscriber
+from realtime.tcp import seconds_since_confirmed
 from realtime.updates import KEEPALIVE, Frame
 
 WRITE_BUFFER_BYTES: Final = 4096
@@ -16,6 +17,7 @@ class Transport(Protocol):
 
     def write(self, data: bytes) -> None: ...
     def abort(self) -> None: ...
+    def get_extra_info(self, name: str) -> Any: ...
     def is_closing(self) -> bool: ...
     def set_write_buffer_limits(self, high: int) -> None: ...
 
@@ -69,6 +71,10 @@ class DirectSubscriber(PortableSubscriber):
                 self._transport.write(KEEPALIVE.chunk)
             except RuntimeError as error:
                 self._failed(error)
+
+    def vanished(self, seconds: float) -> bool:
+        connected = self._transport.get_extra_info("socket")
+        return seconds_since_confirmed(connected) >= seconds
 
     def abort(self) -> None:
         self._transport.abort()

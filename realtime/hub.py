@@ -108,9 +108,9 @@ class Hub:
 
     `keepalive` is how long a stream may be quiet, `max_stream_age` how long it may last
     (0: no limit; jittered, so that streams opened together do not end together), and
-    `stall` how long a connection may be backed up before it is given up; all in
-    seconds. `clock` is the event loop's time, `call_soon` has the event loop call
-    something in its next turn.
+    `stall` how long a connection may be backed up before it is given up, unless its
+    peer has vanished; all in seconds. `clock` is the event loop's time, `call_soon` has
+    the event loop call something in its next turn.
     """
 
     def __init__(
@@ -322,7 +322,11 @@ class Hub:
         if now >= subscriber.ends_at and lagging_since is None:
             self.end(subscriber, "aged")
             return
-        if lagging_since is not None and now - lagging_since >= self._stall:
+        if (
+            lagging_since is not None
+            and now - lagging_since >= self._stall
+            and not subscriber.vanished(now - lagging_since)
+        ):
             self.unsubscribe(subscriber, "stalled")
             subscriber.abort()
             logger.info("stream.dropped", lagging_for=round(now - lagging_since))

@@ -1,11 +1,8 @@
 """Connections that clients keep for their next request, in a process that leaves."""
 
 import asyncio
-import fcntl
-import socket
-import termios
 from collections.abc import Callable, Collection
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from realtime.asgi import Message, Send
 
@@ -22,13 +19,6 @@ closed: twice `QUIET_SECONDS`, and some."""
 _POLL_SECONDS: Final = 0.05
 
 Connection = TypeVar("Connection")
-
-
-class Socket(Protocol):
-    """The part of a socket that is used here; uvloop's stand-ins have it, too."""
-
-    def fileno(self) -> int: ...
-    def dup(self) -> socket.socket: ...
 
 
 async def close_idle(
@@ -55,25 +45,6 @@ async def linger(connections: Callable[[], Collection[object]]) -> None:
     # Neither server tells when the last one has gone.
     while connections() and loop.time() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(_POLL_SECONDS)
-
-
-def end_output(connected: Socket) -> bool:
-    """Tell the client that nothing more will come, unless a request of its waits to be
-    read; returns whether it was told.
-
-    At once: a server closes a connection only in the next turn of its event loop, and
-    a request that came meanwhile would be answered by a reset.
-    """
-    try:
-        waiting = fcntl.ioctl(connected.fileno(), termios.FIONREAD, bytes(4))
-        if any(waiting):
-            return False
-        with connected.dup() as same:
-            same.shutdown(socket.SHUT_WR)
-    except OSError:
-        # The client has closed it.
-        return True
-    return True
 
 
 def last_answer(send: Send) -> Send:

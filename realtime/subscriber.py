@@ -44,6 +44,12 @@ class Subscriber(ABC):
     def keepalive(self) -> None:
         """Send a comment, unless something else waits to be sent."""
 
+    def vanished(self, seconds: float) -> bool:
+        """Whether the peer has confirmed nothing for so many seconds. Then it may come
+        back, and the kernel decides when it is given up; it never will for one that is
+        there and does not read. False where it cannot be told."""
+        return False
+
     @abstractmethod
     def end(self) -> None:
         """Send what waits, then end the response properly."""

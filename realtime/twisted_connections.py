@@ -6,7 +6,7 @@ of its HTTP channel, the protocol of a connection.
 
 from typing import Any
 
-from realtime.kept_alive import end_output
+from realtime.tcp import end_output
 
 
 def answer_for_the_last_time(reactor: Any) -> None:

@@ -1,8 +1,9 @@
 """The transport of a response that is the last of its connection."""
 
 import asyncio
-import socket
 from typing import Any, Final
+
+from realtime.tcp import hold_back
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
@@ -21,8 +22,8 @@ class LastTransport(asyncio.Transport):
         self._transport = transport
 
     def write(self, data: Any) -> None:
-        if data.endswith(LAST_CHUNK):
-            hold_back(self._transport)
+        if data.endswith(LAST_CHUNK) and not self._transport.is_closing():
+            hold_back(self._transport.get_extra_info("socket"))
         self._transport.write(data)
 
     def close(self) -> None:
@@ -30,11 +31,3 @@ class LastTransport(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
-
-
-def hold_back(transport: asyncio.Transport) -> None:
-    """Let the kernel keep what is written until the connection is closed, or for the
-    fifth of a second after which Linux sends it in any case. Nothing elsewhere."""
-    if hasattr(socket, "TCP_CORK") and not transport.is_closing():
-        connected = transport.get_extra_info("socket")
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)

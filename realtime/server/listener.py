@@ -11,11 +11,6 @@ BACKLOG: Final = 4096
 """A short backlog makes thousands of clients that reconnect at once wait for seconds:
 ten thousand took 80 s with Daphne's own backlog of 50, and 5 s with this one."""
 
-USER_TIMEOUT_MILLISECONDS: Final = 30_000
-"""How long what was sent may stay unconfirmed until the kernel gives the connection up:
-a peer that vanished without a word is gone this long after the next keep-alive, where
-Linux alone takes a quarter of an hour."""
-
 
 class CannotListen(RealtimeError):
     """The address cannot be listened on; the message says why."""
@@ -47,11 +42,6 @@ def bind(
     bound = socket.socket(family)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # Inherited by every connection that is accepted.
-        bound.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MILLISECONDS
-        )
     if family == socket.AF_INET6:
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not dualstack))
     try:

@@ -23,6 +23,7 @@ from realtime.server.protocol import StreamProtocol
 from realtime.server.send_buffers import bound_send_buffers
 from realtime.server.signals import terminal
 from realtime.service import EXIT_CODE, RealtimeService
+from realtime.tcp import wait_for_vanished
 
 logger = structlog.get_logger("sse")
 
@@ -88,6 +89,7 @@ class Server(uvicorn.Server):
         """Serve on `listener` until stopped by a signal, by the supervisor's death, or
         by the service's own, which raises `SystemExit`."""
         garbage.tune()
+        wait_for_vanished(listener, self._service.settings.vanished)
         self._service.local_address = listener.getsockname()[:2]
         self.run(sockets=[listener])
         logger.info("server.stopped")
@@ -102,10 +104,11 @@ class Server(uvicorn.Server):
             self._accept_on(listener)
             host, port = listener.getsockname()[:2]
             logger.info("server.started", host=host, port=port, pid=os.getpid())
-        connections = self.server_state.connections
-        keepalive = self._service.settings.keepalive
+        connections: Any = self.server_state.connections
+        settings = self._service.settings
+        most = settings.backlog_megabytes * 1024 * 1024
         self._service.keep_running(
-            "send-buffers", bound_send_buffers(connections, keepalive)
+            "send-buffers", bound_send_buffers(connections, settings.keepalive, most)
         )
         self._service.keep_running("connections", self._watched.watch(connections))
         if self._lifeline is not None:

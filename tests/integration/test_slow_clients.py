@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from tests.support.service import TOKEN, Service, running_service
 from tests.support.streams import Stream, event
 from tests.support.waiting import eventually
 
+CROWD = 100
 MOST_UPDATES = 20_000
 """More than are published until the service has noticed; without its small buffers the
 kernel would take some 31,000."""
@@ -149,6 +150,43 @@ async def test_backed_up__for_too_long__dropped(
             [dropped] = service.events("stream.dropped")
             assert dropped["lagging_for"] >= 1
             await_end(silent)
+
+
+async def test_backed_up__more_than_all_may_hold_together__some_are_dropped(
+    shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given: each takes some 30 kB at most
+    with running_service(
+        "serve",
+        shared_nats.url,
+        tmp_path,
+        DJANGO_SETTINGS_MODULE="tests.support.introspection",
+        SSE_KEEPALIVE_SECONDS="0.5",
+        SSE_BACKLOG_MEGABYTES="1",
+    ) as service:
+        service.await_ready()
+        with ExitStack() as stack:
+            for _ in range(CROWD):
+                stack.enter_context(silent_subscriber(service, environment))
+            await asyncio.to_thread(
+                eventually, lambda: service.introspect()["subscribers"] == CROWD
+            )
+
+            # When
+            number = 0
+            while not service.events("backlog.given_up"):
+                number += 1
+                assert number < MOST_UPDATES
+                await asyncio.to_thread(service.publish, environment, number)
+
+            # Then
+            given_up = service.events("backlog.given_up")[0]["connections"]
+            assert 0 < given_up < CROWD
+            await asyncio.to_thread(
+                eventually,
+                lambda: service.introspect()["subscribers"] <= CROWD - given_up,
+            )
+            assert service.introspect()["subscribers"] > 0
 
 
 async def test_backed_up__service_stops__not_delayed_by_it(

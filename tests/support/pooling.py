@@ -1,14 +1,13 @@
-"""Clients that keep their connections for the next request, as browsers, OkHttp, Go and
+"""Clients that keep their connection for the next request, as browsers, OkHttp, Go and
 `requests.Session` do, beside others that do not; and what they are answered."""
 
 import asyncio
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-
-import httpx
+from urllib.parse import urlsplit
 
 from tests.support.service import TOKEN
 from tests.support.waiting import eventually_async
@@ -17,19 +16,85 @@ WAIT_SECONDS = 10
 PUBLISH_SECONDS = 0.02
 """Between two updates of one publisher."""
 
+UPDATE = b'{"updated_at":1}'
+
+
+class Client:
+    """Asks for one thing after the other on one connection, for as long as the server
+    keeps it; on a new one each time unless it is to be `kept`."""
+
+    def __init__(self, base: str, context: ssl.SSLContext | None, *, kept: bool):
+        parts = urlsplit(base)
+        self._host, self._port, self._name = parts.hostname, parts.port, parts.netloc
+        self._context = context
+        self._kept = kept
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def ask(
+        self, request: str, headers: str = "", content: bytes = b""
+    ) -> tuple[int, bool]:
+        """Send a request; returns the status, and whether the response is chunked."""
+        head = f"{request} HTTP/1.1\r\nHost: {self._name}\r\n{headers}\r\n"
+        async with asyncio.timeout(WAIT_SECONDS):
+            reused = self._reader is not None and not self._reader.at_eof()
+            try:
+                answer = await self._exchange(head.encode() + content)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                if not reused or content:
+                    raise
+                # As every pool does with what may be asked twice.
+                self.close()
+                answer = await self._exchange(head.encode())
+        self._closing = b"\r\nconnection: close\r\n" in answer
+        self._chunked = b"\r\ntransfer-encoding: chunked\r\n" in answer
+        _, _, length = answer.partition(b"\r\ncontent-length: ")
+        self._length = int(length.split(b"\r\n", 1)[0] or 0)
+        return int(answer.split(b" ", 2)[1]), self._chunked
+
+    async def _exchange(self, request: bytes) -> bytes:
+        """Send `request`; returns the head of the response in lower case."""
+        if self._reader is None or self._reader.at_eof():
+            self.close()
+            self._reader, self._writer = await asyncio.open_connection(
+                self._host, self._port, ssl=self._context
+            )
+        assert self._writer is not None
+        self._writer.write(request)
+        return (await self._reader.readuntil(b"\r\n\r\n")).lower()
+
+    async def body(self) -> bytes:
+        """Read the response to its end; that of a stream is not kept."""
+        reader = self._reader
+        assert reader is not None
+        body = b""
+        if self._chunked:
+            while size := int(await reader.readuntil(b"\r\n"), 16):
+                await reader.readexactly(size + 2)
+            await reader.readexactly(2)
+        else:
+            body = await reader.readexactly(self._length)
+        if self._closing or not self._kept:
+            self.close()
+        return body
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._reader = self._writer = None
+
 
 class Pooling:
     """Subscribers of `environment` at `base`, which ask again as soon as their stream
-    ends, and publishers of it; half of either with a pool of connections.
+    ends, and publishers of it.
 
     `subscribed` and `published` count the answers: their status, of a publish with the
-    body if it has one; or what went wrong.
-    `streams` is how many are open.
+    body if it has one; or what went wrong. `streams` is how many are open.
     """
 
-    def __init__(self, base: str, environment: str, subscribers: int) -> None:
+    def __init__(self, environment: str, subscribers: int) -> None:
+        self._path = f"/sse/environments/{environment}"
         self._subscribers = subscribers
-        self._url = f"{base}/sse/environments/{environment}"
         self.subscribed: Counter[str] = Counter()
         self.published: Counter[str] = Counter()
         self.streams = 0
@@ -40,31 +105,35 @@ class Pooling:
             lambda: self.streams == self._subscribers, what="every stream"
         )
 
-    async def subscribe(self, client: httpx.AsyncClient) -> None:
+    async def subscribe(self, client: Client) -> None:
         while True:
             try:
-                async with client.stream("GET", f"{self._url}/stream") as response:
-                    self.subscribed[str(response.status_code)] += 1
-                    self.streams += 1
-                    try:
-                        async for _ in response.aiter_bytes():
-                            pass
-                    finally:
-                        self.streams -= 1
-            except httpx.TransportError as error:
+                status, streaming = await client.ask(f"GET {self._path}/stream")
+                self.subscribed[str(status)] += 1
+                self.streams += streaming
+                try:
+                    await client.body()
+                finally:
+                    self.streams -= streaming
+            except (OSError, EOFError, TimeoutError) as error:
                 self.subscribed[type(error).__name__] += 1
+                client.close()
 
-    async def publish(self, client: httpx.AsyncClient) -> None:
-        secret = {"Authorization": f"Token {TOKEN}"}
+    async def publish(self, client: Client) -> None:
+        headers = (
+            f"Authorization: Token {TOKEN}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(UPDATE)}\r\n"
+        )
         while True:
             try:
-                response = await client.post(
-                    f"{self._url}/queue-change", json={"updated_at": 1}, headers=secret
+                status, _ = await client.ask(
+                    f"POST {self._path}/queue-change", headers, UPDATE
                 )
-                outcome = f"{response.status_code} {response.text}".strip()
-                self.published[outcome] += 1
-            except httpx.TransportError as error:
+                body = (await client.body()).decode()
+                self.published[f"{status} {body}".strip()] += 1
+            except (OSError, EOFError, TimeoutError) as error:
                 self.published[type(error).__name__] += 1
+                client.close()
             await asyncio.sleep(PUBLISH_SECONDS)
 
 
@@ -77,35 +146,24 @@ async def pooling(
     publishers: int = 0,
     authority: Path | None = None,
 ) -> AsyncIterator[Pooling]:
-    """Run so many of each until the end of the block. `authority` has signed the
-    server's certificate. All streams are open when the block begins."""
-    found = Pooling(base, environment, subscribers)
-    async with AsyncExitStack() as stack:
-        clients = [
-            await stack.enter_async_context(_client(authority, kept))
-            for kept in (None, 0)
-        ]
-        working = [
-            asyncio.create_task(work(clients[number % 2]))
-            for work, count in (
-                (found.subscribe, subscribers),
-                (found.publish, publishers),
-            )
-            for number in range(count)
-        ]
-        try:
-            await found.all_open()
-            yield found
-        finally:
-            for task in working:
-                task.cancel()
+    """Run so many of each until the end of the block, half of either with kept
+    connections. `authority` has signed the server's certificate. All streams are open
+    when the block begins."""
+    found = Pooling(environment, subscribers)
+    context = ssl.create_default_context(cafile=authority) if authority else None
+    works = [found.subscribe] * subscribers + [found.publish] * publishers
+    clients = [Client(base, context, kept=n % 2 == 0) for n in range(len(works))]
+    working = [
+        asyncio.create_task(work(client))
+        for work, client in zip(works, clients, strict=True)
+    ]
+    try:
+        await found.all_open()
+        yield found
+    finally:
+        for task in working:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
             await asyncio.gather(*working, return_exceptions=True)
-
-
-def _client(authority: Path | None, kept: int | None) -> httpx.AsyncClient:
-    """A client that keeps so many connections for later; None: all."""
-    return httpx.AsyncClient(
-        verify=ssl.create_default_context(cafile=authority),
-        timeout=WAIT_SECONDS,
-        limits=httpx.Limits(max_keepalive_connections=kept),
-    )
+        for client in clients:
+            client.close()

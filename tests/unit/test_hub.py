@@ -33,6 +33,10 @@ class Recorder(Subscriber):
         self.frames: list[Frame] = []
         self.ended = False
         self.aborted = False
+        self.away = False
+
+    def vanished(self, seconds: float) -> bool:
+        return self.away
 
     def write(self, frame: Frame) -> None:
         self.frames.append(frame)
@@ -241,6 +245,26 @@ def test_subscribe__after_updates__returns_the_newest(hub: Hub) -> None:
     assert hub.subscribe("b", Recorder()) is None
 
 
+def test_reschedule_expiry__store_keeps_it_longer__replayed_for_longer(
+    hub: Hub, clock: Clock
+) -> None:
+    # Given
+    broadcast(hub, "a", latest(ONE, expires_at=clock.now + 10))
+
+    # When
+    hub.reschedule_expiry(lambda one: one.expires_at + 10)
+    clock.now += 15
+
+    # Then
+    assert hub.subscribe("a", Recorder()) == FIRST
+
+    # When: and for a shorter time again
+    hub.reschedule_expiry(lambda one: one.expires_at - 10)
+
+    # Then
+    assert hub.subscribe("a", Recorder()) is None
+
+
 def test_subscribe__latest_has_expired__returns_nothing(hub: Hub, clock: Clock) -> None:
     # Given
     broadcast(hub, "a", latest(ONE, expires_at=clock.now + 10))
@@ -427,6 +451,35 @@ async def test_turn__lagging_for_too_long__given_up(clock: Clock) -> None:
     assert stuck.aborted
     assert not slow.aborted
     assert hub.subscribers == 1
+
+
+async def test_turn__lagging_because_its_peer_has_vanished__left_to_the_kernel(
+    clock: Clock,
+) -> None:
+    # Given
+    hub = Hub(keepalive=15, max_stream_age=0, clock=clock, stall=60)
+    subscriber = Recorder()
+    subscriber.away = True
+    hub.subscribe("a", subscriber)
+    subscriber.lagging_since = clock.now
+
+    # When
+    for _ in range(100):
+        clock.now += 1
+        await hub.turn()
+
+    # Then
+    assert hub.subscribers == 1
+
+    # When: it is back, and does not read
+    subscriber.away = False
+    for _ in range(16):
+        clock.now += 1
+        await hub.turn()
+
+    # Then
+    assert subscriber.aborted
+    assert hub.subscribers == 0
 
 
 async def test_turn__old_enough_but_lagging__ended_when_written_or_given_up(
