@@ -108,6 +108,9 @@ class RealtimeService:
         """Whether work in the background has ended: the process is to end with
         `EXIT_CODE` when it has drained."""
         self._drained = False
+        self._owed = 0
+        """How many requests were held when the drain began. Daphne cancels them before
+        they can be counted later."""
         self._drain_began: float | None = None
 
     @property
@@ -188,6 +191,7 @@ class RealtimeService:
         if not self.draining:
             self.draining = self.intake.draining = True
             self._drain_began = time.monotonic()
+            self._owed = self.admission.held
             self.note_readiness()
             logger.info("drain.started", streams=self.hub.subscribers)
 
@@ -203,11 +207,11 @@ class RealtimeService:
 
     async def _drain(self) -> None:
         await self.hub.end_all(self.settings.drain)
-        self._drained = True
-        if self.admission.held:
+        if self._owed or self.admission.held:
             self.admission.review()
             # Daphne's shutdown cuts off whatever is not written yet.
             await asyncio.sleep(LAST_WORDS_SECONDS)
+        self._drained = True
         logger.info("drain.finished")
 
     async def stop(self) -> None:

@@ -165,6 +165,24 @@ def test_autoscaler__number_of_pods__left_to_it_by_the_values() -> None:
     assert "replicaCount: 2 # null with the autoscaler" in text
 
 
+def test_publishing__service__reaches_pods_that_are_not_ready() -> None:
+    # Given
+    [service] = [m for m in MANIFESTS if m["kind"] == "Service"]
+    [budget] = [m for m in MANIFESTS if m["kind"] == "PodDisruptionBudget"]
+    found = values("sse")
+    port = found["service"]["sse"]["port"]
+
+    # Then: while NATS is away no pod is ready
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    assert service["spec"]["selector"] == budget["spec"]["selector"]["matchLabels"]
+    assert [(p["port"], p["targetPort"]) for p in service["spec"]["ports"]] == [
+        (port, port)
+    ]
+    assert found["taskProcessor"]["extraEnv"] == {
+        "SSE_SERVER_BASE_URL": f"http://{service['metadata']['name']}:{port}"
+    }
+
+
 def test_image__pushed__the_one_that_the_values_name() -> None:
     # Given
     image = values("sse")["sse"]["image"]

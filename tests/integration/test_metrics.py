@@ -11,6 +11,7 @@ import requests
 
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.support.metrics import labelled_samples, written
+from tests.support.nats import NatsServer
 from tests.support.raw_http import ask
 from tests.support.service import Service, running_service
 from tests.support.streams import Stream
@@ -53,10 +54,10 @@ def test_scrape__openmetrics_accepted__classic_text_with_both_documented_names(
 
 
 def test_scrape__nothing_has_happened__every_label_value_is_there_at_0(
-    serving: str, shared_nats: EmbeddedNats, tmp_path: Path
+    serving: str, nats: NatsServer, tmp_path: Path
 ) -> None:
     # Given
-    with running_service(serving, shared_nats.url, tmp_path) as service:
+    with running_service(serving, nats.url, tmp_path) as service:
         # When
         found = service.metrics()
         # Then

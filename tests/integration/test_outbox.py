@@ -392,7 +392,7 @@ async def test_stop__nats_away__what_is_left_behind_is_named(
         }
 
 
-async def test_replacement__nats_away__what_waits_is_handed_over(
+async def test_replacement__nats_away__the_workers_stay_until_what_waits_is_stored(
     nats: NatsServer, tmp_path: Path, environment: str
 ) -> None:
     # Given: an update waits in one of two workers
@@ -405,12 +405,13 @@ async def test_replacement__nats_away__what_waits_is_handed_over(
 
         # When
         service.process.send_signal(signal.SIGHUP)
-        service.await_logged("workers.replaced")
-        assert not set(before) & set(service.workers())
+        service.await_logged("worker.started", 3)
+        assert not service.events("drain.started")
         nats.start()
-        service.await_ready()
+        service.await_logged("workers.replaced")
 
         # Then
+        assert not set(before) & set(service.workers())
         assert await next_of(service, environment) == event("1")
         assert not service.events("update.lost")
 

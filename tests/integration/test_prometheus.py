@@ -119,6 +119,7 @@ def test_alerts__nats_killed__not_connected_not_ready_and_publishing_fails(
 ) -> None:
     with monitoring(tmp_path, ["workers", "serve"]) as monitored:
         # When
+        monitored.services[0].expected_errors.add("update.lost")
         monitored.nats.kill()
         assert monitored.services[0].publish(environment, 1).status_code == 503
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from random import Random
 
@@ -15,12 +16,26 @@ from tests.faults.scenarios.surroundings import surroundings
 from tests.support.waiting import eventually
 
 PEERS = 100
-GONE_SECONDS = 60.0
+AWAY_SECONDS = 45.0
+"""A tunnel: longer than SSE_STALL_SECONDS is here, and shorter than
+SSE_VANISHED_SECONDS."""
+
+STALL_SECONDS, VANISHED_SECONDS = 20, 60
+BACK_SECONDS = 30.0
+"""Twice as long as the kernel waits before it sends again."""
+
+GONE_SECONDS = VANISHED_SECONDS + 20.0
+"""The first keep-alive that is not confirmed is sent up to 15 s after the network has
+gone."""
+
 LATE_SECONDS = 5.0
 """On a busy machine."""
 
-OURS, THEIRS = "198.18.77.1", "198.18.77.2"
-"""Addresses for tests of networks (RFC 2544), on a link of our own."""
+UPDATE = 7
+
+_LINK = ip_address("198.18.0.0") + os.getpid() % 2**15 * 4
+OURS, THEIRS = str(_LINK + 1), str(_LINK + 2)
+"""Addresses for tests of networks (RFC 2544), on a link of this process's own."""
 
 CLIENT = f"""
 import socket, sys
@@ -32,6 +47,11 @@ for client in clients:
     client.sendall(request)
     assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
 print("connected", flush=True)
+for client in clients:
+    received = b""
+    while b'"updated_at":{UPDATE}}}' not in received:
+        received += client.recv(4096)
+print("told", flush=True)
 sys.stdin.read()
 """
 
@@ -58,8 +78,9 @@ def ip(*arguments: str) -> None:
 
 
 @asynccontextmanager
-async def peers(name: str, port: int) -> AsyncIterator[None]:
-    """Subscribers in the namespace, in a process of their own."""
+async def peers(name: str, port: int) -> AsyncIterator[asyncio.StreamReader]:
+    """Subscribers in the namespace, in a process of their own, which says `told` when
+    all of them have got the update."""
     client = await asyncio.create_subprocess_exec(
         *("ip", "netns", "exec", name, sys.executable, "-c", CLIENT, str(port)),
         stdin=asyncio.subprocess.PIPE,
@@ -68,21 +89,31 @@ async def peers(name: str, port: int) -> AsyncIterator[None]:
     try:
         assert client.stdout is not None
         assert await client.stdout.readline() == b"connected\n"
-        yield
+        yield client.stdout
     finally:
         client.kill()
         await client.wait()
 
 
 async def measure(folder: Path, rng: Random) -> Finding:
-    with (
-        namespace() as name,
-        surroundings(folder, LISTEN_ADDR=":0") as (service, _),
-    ):
+    variables = {
+        "LISTEN_ADDR": ":0",
+        "SSE_STALL_SECONDS": str(STALL_SECONDS),
+        "SSE_VANISHED_SECONDS": str(VANISHED_SECONDS),
+    }
+    with namespace() as name, surroundings(folder, **variables) as (service, _):
         files = Path(f"/proc/{service.process.pid}/fd")
         before = len(os.listdir(files))
-        async with peers(name, service.port):
-            assert service.introspect()["subscribers"] == PEERS
+        async with peers(name, service.port) as output:
+            ip("-n", name, "link", "set", "peer", "down")
+            await asyncio.to_thread(service.publish, "vanished", UPDATE)
+            await asyncio.sleep(AWAY_SECONDS)
+            kept = service.introspect()["subscribers"]
+            ip("-n", name, "link", "set", "peer", "up")
+            began = time.monotonic()
+            told = await asyncio.wait_for(output.readline(), 2 * BACK_SECONDS)
+            back = time.monotonic() - began
+
             ip("-n", name, "link", "set", "peer", "down")
             began = time.monotonic()
             await asyncio.to_thread(
@@ -94,15 +125,21 @@ async def measure(folder: Path, rng: Random) -> Finding:
             gone = time.monotonic() - began
             left = len(os.listdir(files)) - before
     return Finding(
-        f"{PEERS} gone after {gone:.0f} s, descriptors back",
-        unless(gone < GONE_SECONDS + LATE_SECONDS, f"gone after {gone:.0f} s")
+        f"back after {AWAY_SECONDS:.0f} s: {kept} of {PEERS} kept, all told within "
+        f"{back:.1f} s; not back: gone after {gone:.0f} s, descriptors back",
+        unless(kept == PEERS, f"{kept} of {PEERS} kept")
+        + unless(told == b"told\n", "not all were told")
+        + unless(back < BACK_SECONDS, f"told after {back:.0f} s")
+        + unless(gone < GONE_SECONDS + LATE_SECONDS, f"gone after {gone:.0f} s")
         + unless(left <= 1, f"{left} descriptors left"),
     )
 
 
 VANISHED = Scenario(
     "vanished",
-    "peers that vanish without a FIN (network namespace, link down)",
-    "subscriber gone within 60 s, descriptors back",
+    "peers that vanish without a FIN (network namespace, link down) for 45 s, and for "
+    "good",
+    "kept and told when they are back; gone within 80 s (SSE_VANISHED_SECONDS is 60 "
+    "here), descriptors back",
     measure,
 )
