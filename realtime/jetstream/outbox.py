@@ -116,7 +116,7 @@ class Outbox:
             )
             if len(self._kept) > self._limit:
                 self._drop_oldest()
-        elif kept.arrival < arrival and not _is_older(update, kept.update):
+        elif _is_newer(update, arrival, kept):
             kept.arrival = arrival
             if update == kept.update:
                 return kept  # the same once more: what is known of it stays
@@ -128,11 +128,11 @@ class Outbox:
         self.news.set()
         return kept
 
-    def supersede(self, environment: str, arrival: int) -> None:
-        """What came before number `arrival` of its environment is not needed any more:
-        that one was stored."""
+    def supersede(self, environment: str, update: Update, arrival: int) -> None:
+        """What is older than `update`, number `arrival` of those that came, is not
+        needed any more: that one was stored."""
         kept = self._kept.get(environment)
-        if kept is not None and kept.arrival < arrival:
+        if kept is not None and _is_newer(update, arrival, kept):
             self.settle(kept, "superseded")
 
     def settle(self, kept: Kept, outcome: Outcome) -> None:
@@ -171,5 +171,9 @@ async def settled_by(kept: Kept, deadline: float) -> Outcome | None:
         return None
 
 
-def _is_older(update: Update, other: Update) -> bool:
-    return update.dated and other.dated and update.seconds < other.seconds
+def _is_newer(update: Update, arrival: int, kept: Kept) -> bool:
+    """Whether `update`, number `arrival` of those that came, is newer than what is
+    `kept`. What dead processes have left has one number, 0, in whatever order."""
+    if update.dated and kept.update.dated and update != kept.update:
+        return update.seconds > kept.update.seconds
+    return arrival >= kept.arrival
