@@ -50,6 +50,7 @@ class OutboxFolder:
         self._writing: asyncio.Task[None] | None = None
         self._database: sqlite3.Connection | None = None
         self._path = Path()
+        self._unreadable: set[Path] = set()
         self.fault: str | None = None
         """Why what waits is in memory only; None: it is on disk."""
         outbox.on_change = self._on_change
@@ -146,17 +147,42 @@ class OutboxFolder:
             # What is taken over must be on disk here before it is gone there.
             if path == self._path or self.fault is not None:
                 continue
-            database = await asyncio.to_thread(_open_if_left, path)
-            if database is None:
+            left = await asyncio.to_thread(self._open_if_left, path)
+            if left is None:
                 continue
+            database, rows = left
             with closing(database):
-                rows = await asyncio.to_thread(_read, database)
                 self._keep(rows)
                 await self.saved(loop.time() + TAKE_OVER_SECONDS)
                 if self.fault is None:
                     await asyncio.to_thread(path.unlink, missing_ok=True)
             if rows:
                 logger.warning("outbox.taken_over", updates=len(rows), file=path.name)
+
+    def _open_if_left(self, path: Path) -> tuple[sqlite3.Connection, list[_Row]] | None:
+        """The database at `path`, locked by us now, and what it holds; None if its
+        process lives, another one was quicker, or it cannot be read."""
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        with ExitStack() as unless_ours:
+            try:
+                database = sqlite3.connect(
+                    uri, uri=True, timeout=0, check_same_thread=False
+                )
+                unless_ours.callback(database.close)
+                database.execute("BEGIN EXCLUSIVE")
+                database.execute(_TABLE)
+                rows = database.execute("SELECT * FROM kept").fetchall()
+            except sqlite3.OperationalError as error:
+                logger.debug("outbox.not_taken_over", file=path.name, reason=str(error))
+                return None
+            except sqlite3.DatabaseError as error:
+                # Looked at again and again, and told once.
+                if path not in self._unreadable:
+                    self._unreadable.add(path)
+                    logger.error("outbox.unreadable", file=str(path), reason=str(error))
+                return None
+            unless_ours.pop_all()
+            return database, rows
 
     def _keep(self, rows: Iterable[_Row]) -> None:
         for environment, updated_at, dated, sequence, stored_at, since in rows:
@@ -183,25 +209,3 @@ class OutboxFolder:
             logger.error("outbox.not_on_disk", folder=str(self._folder), reason=fault)
         else:
             logger.info("outbox.on_disk_again", folder=str(self._folder))
-
-
-def _open_if_left(path: Path) -> sqlite3.Connection | None:
-    """The database at `path`, locked by us now; None if its process lives, or another
-    one was quicker."""
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    with ExitStack() as unless_locked:
-        try:
-            database = sqlite3.connect(
-                uri, uri=True, timeout=0, check_same_thread=False
-            )
-            unless_locked.callback(database.close)
-            database.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            return None
-        unless_locked.pop_all()
-        return database
-
-
-def _read(database: sqlite3.Connection) -> list[_Row]:
-    database.execute(_TABLE)
-    return database.execute("SELECT * FROM kept").fetchall()
