@@ -85,7 +85,7 @@ class Intake:
                 error,
                 deadline,
             )
-        self.outbox.supersede(environment, arrival)
+        self.outbox.supersede(environment, update, arrival)
         return True
 
     async def take_relayed(
