@@ -17,8 +17,10 @@ from typing import Final
 import structlog
 
 from realtime import metrics
+from realtime.environments import is_environment_key
+from realtime.exceptions import InvalidUpdate
 from realtime.jetstream.outbox import Identity, Outbox
-from realtime.updates import Update
+from realtime.updates import Update, parse_update
 
 logger = structlog.get_logger("sse")
 
@@ -28,9 +30,16 @@ _TABLE: Final = (
     " dated INTEGER, sequence INTEGER, stored_at INTEGER, since REAL)"
 )
 _WRITE: Final = "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?)"
+_READ: Final = (
+    "SELECT environment, updated_at, dated, sequence, stored_at, since FROM kept"
+    " WHERE typeof(environment) = 'text' AND typeof(updated_at) = 'text'"
+)
 _DELETE: Final = "DELETE FROM kept WHERE environment = ?"
 
 _Row = tuple[str, str, int, int | None, int | None, float]
+
+CLOSE_SECONDS: Final = 2.0
+"""For the last changes to be written."""
 
 TAKE_OVER_SECONDS: Final = 5.0
 """How often the folder is searched for what dead processes left."""
@@ -50,18 +59,24 @@ class OutboxFolder:
         self._writing: asyncio.Task[None] | None = None
         self._database: sqlite3.Connection | None = None
         self._path = Path()
+        self._unusable: set[Path] = set()
+        self._hangs = False
         self.fault: str | None = None
         """Why what waits is in memory only; None: it is on disk."""
         outbox.on_change = self._on_change
 
     async def saved(self, deadline: float) -> None:
         """Wait until all that has changed so far is on disk, or cannot be; no longer
-        than until `deadline` (event loop's time)."""
+        than until `deadline` (event loop's time), and not at all for a disk that has
+        not answered in time before."""
+        if self._hangs:
+            return
         try:
             async with asyncio.timeout_at(deadline):
                 while self._writing is not None and not self._writing.done():
                     await asyncio.shield(self._writing)
         except TimeoutError:
+            self._hangs = self._writing is not None and not self._writing.done()
             self._note_fault("the disk does not answer in time")
 
     async def take_over(self) -> None:
@@ -75,9 +90,12 @@ class OutboxFolder:
             await asyncio.sleep(TAKE_OVER_SECONDS)
 
     async def close(self) -> None:
-        """Let go of the database; the last act. An empty one is removed."""
-        while self._writing is not None and not self._writing.done():
-            await self._writing
+        """Let go of the database; the last act. An empty one is removed. A disk that
+        hangs is left behind."""
+        loop = asyncio.get_running_loop()
+        await self.saved(loop.time() + CLOSE_SECONDS)
+        if self._hangs:
+            return
         if self._database is not None:
             self._database.close()
             if not self._outbox:
@@ -103,6 +121,7 @@ class OutboxFolder:
                 self._note_fault(str(error))
             else:
                 self._note_fault(None)
+            self._hangs = False
 
     def _row(self, environment: str) -> _Row | None:
         kept = self._outbox.get(environment)
@@ -140,23 +159,33 @@ class OutboxFolder:
             database.close()
 
     async def _take_over_once(self) -> None:
-        loop = asyncio.get_running_loop()
         paths = await asyncio.to_thread(lambda: list(self._folder.glob(_PATTERN)))
         for path in paths:
             # What is taken over must be on disk here before it is gone there.
-            if path == self._path or self.fault is not None:
+            if path in self._unusable or path == self._path or self.fault is not None:
                 continue
-            database = await asyncio.to_thread(_open_if_left, path)
-            if database is None:
-                continue
-            with closing(database):
-                rows = await asyncio.to_thread(_read, database)
-                self._keep(rows)
-                await self.saved(loop.time() + TAKE_OVER_SECONDS)
-                if self.fault is None:
-                    await asyncio.to_thread(path.unlink, missing_ok=True)
-            if rows:
-                logger.warning("outbox.taken_over", updates=len(rows), file=path.name)
+            try:
+                await self._take_over_file(path)
+            except (sqlite3.Error, InvalidUpdate) as error:
+                # It stays where it is; the others are not to wait for it.
+                self._unusable.add(path)
+                logger.error("outbox.file_unusable", file=str(path), reason=str(error))
+
+    async def _take_over_file(self, path: Path) -> None:
+        """Raises `sqlite3.Error` and `InvalidUpdate` for a file that is not as
+        `_commit` writes it."""
+        database = await asyncio.to_thread(_open_if_left, path)
+        if database is None:
+            return
+        with closing(database):
+            rows = await asyncio.to_thread(_read, database)
+            self._keep(rows)
+            loop = asyncio.get_running_loop()
+            await self.saved(loop.time() + TAKE_OVER_SECONDS)
+            if self.fault is None:
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+        if rows:
+            logger.warning("outbox.taken_over", updates=len(rows), file=path.name)
 
     def _keep(self, rows: Iterable[_Row]) -> None:
         for environment, updated_at, dated, sequence, stored_at, since in rows:
@@ -203,5 +232,11 @@ def _open_if_left(path: Path) -> sqlite3.Connection | None:
 
 
 def _read(database: sqlite3.Connection) -> list[_Row]:
+    """Raises `sqlite3.Error`, and `InvalidUpdate` for a row that is none."""
     database.execute(_TABLE)
-    return database.execute("SELECT * FROM kept").fetchall()
+    rows: list[_Row] = database.execute(_READ).fetchall()
+    for environment, updated_at, *_ in rows:
+        if not is_environment_key(environment):
+            raise InvalidUpdate("detail", "a row is of no environment")
+        parse_update(b'{"updated_at":%s}' % updated_at.encode())
+    return rows
