@@ -413,6 +413,29 @@ async def test_stop__nats_is_back__stored_before_the_process_leaves(
         assert await next_of(service, environment) == event("1")
 
 
+async def test_stop__nats_comes_back_while_the_process_stops__stored_before_it_leaves(
+    server: str, nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given: nobody to hand it over to, and nothing to drain
+    with running_service(server, nats.url, tmp_path, SSE_DRAIN_SECONDS="15") as service:
+        service.await_ready()
+        nats.kill()
+        service.await_ready(False)
+        assert service.publish(environment, 1).status_code in (202, 503)
+
+        # When
+        service.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(service.await_logged, "drain.finished")
+        nats.start()
+        assert service.stop() == 0
+
+        # Then
+        assert not service.events("update.lost")
+    with running_service(server, nats.url, tmp_path) as service:
+        service.await_ready()
+        assert await next_of(service, environment) == event("1")
+
+
 async def test_stop__nats_away__what_is_left_behind_is_named(
     server: str, nats: NatsServer, tmp_path: Path, environment: str
 ) -> None:
