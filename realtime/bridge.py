@@ -358,7 +358,7 @@ class NatsBridge:
         latest = Latest(told, identity, session.expiry(stored), session.state.created)
         if told is not update:
             self._on_turned_back(environment, latest)
-        on_told = self._hub.broadcast(environment, latest, live=session.caught_up)
+        on_told = self._hub.broadcast(environment, latest)
         if on_told is None:
             self._responder.delivered(environment, update, 0)
         else:

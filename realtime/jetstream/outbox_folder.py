@@ -30,10 +30,6 @@ _TABLE: Final = (
     " dated INTEGER, sequence INTEGER, stored_at INTEGER, since REAL)"
 )
 _WRITE: Final = "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?)"
-_READ: Final = (
-    "SELECT environment, updated_at, dated, sequence, stored_at, since FROM kept"
-    " WHERE typeof(environment) = 'text' AND typeof(updated_at) = 'text'"
-)
 _DELETE: Final = "DELETE FROM kept WHERE environment = ?"
 
 _Row = tuple[str, str, int, int | None, int | None, float]
@@ -59,7 +55,7 @@ class OutboxFolder:
         self._writing: asyncio.Task[None] | None = None
         self._database: sqlite3.Connection | None = None
         self._path = Path()
-        self._unusable: set[Path] = set()
+        self._unreadable: set[Path] = set()
         self._hangs = False
         self.fault: str | None = None
         """Why what waits is in memory only; None: it is on disk."""
@@ -159,33 +155,49 @@ class OutboxFolder:
             database.close()
 
     async def _take_over_once(self) -> None:
+        loop = asyncio.get_running_loop()
         paths = await asyncio.to_thread(lambda: list(self._folder.glob(_PATTERN)))
         for path in paths:
             # What is taken over must be on disk here before it is gone there.
-            if path in self._unusable or path == self._path or self.fault is not None:
+            if path == self._path or self.fault is not None:
                 continue
-            try:
-                await self._take_over_file(path)
-            except (sqlite3.Error, InvalidUpdate) as error:
-                # It stays where it is; the others are not to wait for it.
-                self._unusable.add(path)
-                logger.error("outbox.file_unusable", file=str(path), reason=str(error))
+            left = await asyncio.to_thread(self._open_if_left, path)
+            if left is None:
+                continue
+            database, rows = left
+            with closing(database):
+                self._keep(rows)
+                await self.saved(loop.time() + TAKE_OVER_SECONDS)
+                if self.fault is None:
+                    await asyncio.to_thread(path.unlink, missing_ok=True)
+            if rows:
+                logger.warning("outbox.taken_over", updates=len(rows), file=path.name)
 
-    async def _take_over_file(self, path: Path) -> None:
-        """Raises `sqlite3.Error` and `InvalidUpdate` for a file that is not as
-        `_commit` writes it."""
-        database = await asyncio.to_thread(_open_if_left, path)
-        if database is None:
-            return
-        with closing(database):
-            rows = await asyncio.to_thread(_read, database)
-            self._keep(rows)
-            loop = asyncio.get_running_loop()
-            await self.saved(loop.time() + TAKE_OVER_SECONDS)
-            if self.fault is None:
-                await asyncio.to_thread(path.unlink, missing_ok=True)
-        if rows:
-            logger.warning("outbox.taken_over", updates=len(rows), file=path.name)
+    def _open_if_left(self, path: Path) -> tuple[sqlite3.Connection, list[_Row]] | None:
+        """The database at `path`, locked by us now, and what it holds; None if its
+        process lives, another one was quicker, or it cannot be read."""
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        with ExitStack() as unless_ours:
+            try:
+                database = sqlite3.connect(
+                    uri, uri=True, timeout=0, check_same_thread=False
+                )
+                unless_ours.callback(database.close)
+                database.execute("BEGIN EXCLUSIVE")
+                database.execute(_TABLE)
+                rows = database.execute("SELECT * FROM kept").fetchall()
+                _check(rows)
+            except sqlite3.OperationalError as error:
+                logger.debug("outbox.not_taken_over", file=path.name, reason=str(error))
+                return None
+            except (sqlite3.DatabaseError, InvalidUpdate) as error:
+                # Looked at again and again, and told once.
+                if path not in self._unreadable:
+                    self._unreadable.add(path)
+                    logger.error("outbox.unreadable", file=str(path), reason=str(error))
+                return None
+            unless_ours.pop_all()
+            return database, rows
 
     def _keep(self, rows: Iterable[_Row]) -> None:
         for environment, updated_at, dated, sequence, stored_at, since in rows:
@@ -214,29 +226,13 @@ class OutboxFolder:
             logger.info("outbox.on_disk_again", folder=str(self._folder))
 
 
-def _open_if_left(path: Path) -> sqlite3.Connection | None:
-    """The database at `path`, locked by us now; None if its process lives, or another
-    one was quicker."""
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    with ExitStack() as unless_locked:
-        try:
-            database = sqlite3.connect(
-                uri, uri=True, timeout=0, check_same_thread=False
-            )
-            unless_locked.callback(database.close)
-            database.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            return None
-        unless_locked.pop_all()
-        return database
-
-
-def _read(database: sqlite3.Connection) -> list[_Row]:
-    """Raises `sqlite3.Error`, and `InvalidUpdate` for a row that is none."""
-    database.execute(_TABLE)
-    rows: list[_Row] = database.execute(_READ).fetchall()
-    for environment, updated_at, *_ in rows:
-        if not is_environment_key(environment):
-            raise InvalidUpdate("detail", "a row is of no environment")
-        parse_update(b'{"updated_at":%s}' % updated_at.encode())
-    return rows
+def _check(rows: Iterable[tuple[object, ...]]) -> None:
+    """Raises `InvalidUpdate` for a row that `OutboxFolder._commit` has not written."""
+    for row in rows:
+        match row:
+            case [str(environment), str(updated_at), _, _, _, float()] if (
+                is_environment_key(environment)
+            ):
+                parse_update(b'{"updated_at":%s}' % updated_at.encode())
+            case _:
+                raise InvalidUpdate("detail", "a row is no update")

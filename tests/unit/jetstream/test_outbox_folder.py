@@ -69,7 +69,7 @@ async def test_take_over__file_that_is_none__others_are_taken_over_all_the_same(
     }
     assert folder.fault is None
     assert not taking_over.done()
-    unusable = [e["file"] for e in logs if e["event"] == "outbox.file_unusable"]
+    unusable = [e["file"] for e in logs if e["event"] == "outbox.unreadable"]
     assert len(unusable) == (0 if how == "folder" else 3)
     taking_over.cancel()
     await folder.close()
