@@ -17,8 +17,10 @@ from typing import Final
 import structlog
 
 from realtime import metrics
+from realtime.environments import is_environment_key
+from realtime.exceptions import InvalidUpdate
 from realtime.jetstream.outbox import Identity, Outbox
-from realtime.updates import Update
+from realtime.updates import Update, parse_update
 
 logger = structlog.get_logger("sse")
 
@@ -31,6 +33,9 @@ _WRITE: Final = "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?)"
 _DELETE: Final = "DELETE FROM kept WHERE environment = ?"
 
 _Row = tuple[str, str, int, int | None, int | None, float]
+
+CLOSE_SECONDS: Final = 2.0
+"""For the last changes to be written."""
 
 TAKE_OVER_SECONDS: Final = 5.0
 """How often the folder is searched for what dead processes left."""
@@ -51,18 +56,23 @@ class OutboxFolder:
         self._database: sqlite3.Connection | None = None
         self._path = Path()
         self._unreadable: set[Path] = set()
+        self._hangs = False
         self.fault: str | None = None
         """Why what waits is in memory only; None: it is on disk."""
         outbox.on_change = self._on_change
 
     async def saved(self, deadline: float) -> None:
         """Wait until all that has changed so far is on disk, or cannot be; no longer
-        than until `deadline` (event loop's time)."""
+        than until `deadline` (event loop's time), and not at all for a disk that has
+        not answered in time before."""
+        if self._hangs:
+            return
         try:
             async with asyncio.timeout_at(deadline):
                 while self._writing is not None and not self._writing.done():
                     await asyncio.shield(self._writing)
         except TimeoutError:
+            self._hangs = self._writing is not None and not self._writing.done()
             self._note_fault("the disk does not answer in time")
 
     async def take_over(self) -> None:
@@ -76,9 +86,12 @@ class OutboxFolder:
             await asyncio.sleep(TAKE_OVER_SECONDS)
 
     async def close(self) -> None:
-        """Let go of the database; the last act. An empty one is removed."""
-        while self._writing is not None and not self._writing.done():
-            await self._writing
+        """Let go of the database; the last act. An empty one is removed. A disk that
+        hangs is left behind."""
+        loop = asyncio.get_running_loop()
+        await self.saved(loop.time() + CLOSE_SECONDS)
+        if self._hangs:
+            return
         if self._database is not None:
             self._database.close()
             if not self._outbox:
@@ -104,6 +117,7 @@ class OutboxFolder:
                 self._note_fault(str(error))
             else:
                 self._note_fault(None)
+            self._hangs = False
 
     def _row(self, environment: str) -> _Row | None:
         kept = self._outbox.get(environment)
@@ -172,10 +186,11 @@ class OutboxFolder:
                 database.execute("BEGIN EXCLUSIVE")
                 database.execute(_TABLE)
                 rows = database.execute("SELECT * FROM kept").fetchall()
+                _check(rows)
             except sqlite3.OperationalError as error:
                 logger.debug("outbox.not_taken_over", file=path.name, reason=str(error))
                 return None
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, InvalidUpdate) as error:
                 # Looked at again and again, and told once.
                 if path not in self._unreadable:
                     self._unreadable.add(path)
@@ -209,3 +224,15 @@ class OutboxFolder:
             logger.error("outbox.not_on_disk", folder=str(self._folder), reason=fault)
         else:
             logger.info("outbox.on_disk_again", folder=str(self._folder))
+
+
+def _check(rows: Iterable[tuple[object, ...]]) -> None:
+    """Raises `InvalidUpdate` for a row that `OutboxFolder._commit` has not written."""
+    for row in rows:
+        match row:
+            case [str(environment), str(updated_at), _, _, _, float()] if (
+                is_environment_key(environment)
+            ):
+                parse_update(b'{"updated_at":%s}' % updated_at.encode())
+            case _:
+                raise InvalidUpdate("detail", "a row is no update")

@@ -152,6 +152,29 @@ async def test_supersede__it_came_after_what_was_stored__still_waits() -> None:
     assert len(outbox) == 1
 
 
+async def test_supersede__stored_one_is_a_late_retry_of_an_older__still_waits() -> None:
+    # Given: whoever has been told of the older one hears nothing new in its retry
+    outbox = Outbox(10)
+    outbox.keep("a", dated(2), None, reason="away")
+    # When
+    outbox.supersede("a", dated(1), outbox.arrive())
+    # Then
+    assert [one.update for one in outbox.waiting] == [dated(2)]
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+async def test_keep__what_several_dead_processes_left__the_newest_by_date(
+    order: tuple[int, int],
+) -> None:
+    # Given
+    outbox = Outbox(10)
+    # When
+    for second in order:
+        outbox.keep("a", dated(second), None, reason="left", arrival=0)
+    # Then
+    assert [one.update for one in outbox.waiting] == [dated(2)]
+
+
 async def test_settled_by__settled_in_time_or_not__says_so() -> None:
     # Given
     outbox = Outbox(10)
