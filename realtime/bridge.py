@@ -158,7 +158,13 @@ class NatsBridge:
         if self._session is None:
             return None
         session = self._session
-        return Store(session.client, self._session_publish, session.failing)
+        return Store(
+            session.client, self._session_publish, self._read_of, session.failing
+        )
+
+    def _read_of(self, environment: str) -> tuple[tuple[int, int], Update] | None:
+        latest = self._hub.latest_of(environment)
+        return (latest.identity, latest.update) if latest else None
 
     async def run(self) -> None:
         """One session: connect, ensure the stream, read until something breaks.

@@ -34,6 +34,9 @@ published to learns of it by the third try only."""
 SAVE_SECONDS: Final = 0.2
 """For the disk, beyond the deadline of an answer."""
 
+HANDED_OVER_AT_ONCE: Final = 8
+"""Updates given to other instances at the same time, by a process that stops."""
+
 LEAVE_SECONDS: Final = 2.0
 """The least time that what waits has to be stored by a process that stops."""
 
@@ -160,14 +163,19 @@ class Intake:
     async def _hand_over(self, deadline: float) -> None:
         """Give what waits to other instances, as long as they take it, or until
         `deadline`."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(deadline):
-                for kept in self.outbox.waiting:
-                    if kept.settled.done():
-                        continue
+        waiting = iter(self.outbox.waiting)
+
+        async def hand_some_over() -> None:
+            for kept in waiting:
+                if not kept.settled.done():
                     if not await self._relay.hand_over(kept):
                         return
                     self.outbox.settle(kept, "relayed")
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline), asyncio.TaskGroup() as handing:
+                for _ in range(HANDED_OVER_AT_ONCE):
+                    handing.create_task(hand_some_over())
 
     async def _keep(
         self,

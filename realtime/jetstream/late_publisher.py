@@ -19,6 +19,7 @@ from realtime.exceptions import (
     InvalidUpdate,
     NatsUnavailable,
     Overtaken,
+    PermissionDenied,
     PublishFailed,
 )
 from realtime.jetstream.outbox import Identity, Kept, Outbox, Outcome
@@ -46,7 +47,7 @@ OVERTAKEN_TIMES: Final = 3
 
 class Publish(Protocol):
     """Stores a payload, `dated` or not, on a subject by a deadline, if the last message
-    there has the sequence `after` (0: there is none)."""
+    there has the sequence `after` (0: there is none; None: whatever it is)."""
 
     def __call__(
         self,
@@ -55,17 +56,19 @@ class Publish(Protocol):
         deadline: float,
         *,
         dated: bool,
-        after: int,
+        after: int | None,
     ) -> Awaitable[None]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
     """JetStream through one session with NATS; `failing` if it did not confirm what was
-    published last."""
+    published last. `read` tells what this process has read last of an environment: its
+    identity and the update."""
 
     client: Client
     publish: Publish
+    read: Callable[[str], "tuple[Identity, Update] | None"]
     failing: bool
 
     async def put(
@@ -83,20 +86,33 @@ class Store:
         """
         deadline = asyncio.get_running_loop().time() + STORE_SECONDS
         subject = subject_of(environment)
-        latest = await self._last(subject)
+        try:
+            latest = await self._last(subject)
+            after: int | None = latest.sequence if latest else 0
+        except PermissionDenied:
+            # Who may not look goes by what it has read.
+            latest = self._last_read(environment)
+            after = latest.sequence if latest else None
         if latest is not None and latest.update is not None:
             unknown = not latest.is_identified_by(known)
             if unknown and latest.update.seconds >= update.seconds:
                 return "superseded"
             update = update.not_before(latest.update, time.time())
-        after = latest.sequence if latest else 0
         await self.publish(
             subject, update.payload(), deadline, dated=update.dated, after=after
         )
         return "stored"
 
+    def _last_read(self, environment: str) -> "_Stored | None":
+        read = self.read(environment)
+        if read is None:
+            return None
+        (sequence, nanoseconds), update = read
+        return _Stored(sequence, nanoseconds / NANOSECONDS, update)
+
     async def _last(self, subject: str) -> "_Stored | None":
-        """The last message on `subject`. Raises `NatsUnavailable`, `PublishFailed`."""
+        """The last message on `subject`. Raises `NatsUnavailable`, which
+        `PermissionDenied` is, and `PublishFailed`."""
         try:
             answer = await call_api(
                 self.client,

@@ -85,6 +85,29 @@ async def test_session__stream_may_not_be_looked_at__updates_flow(
             assert any(INFO in reason for reason in report.verdict.reasons)
 
 
+async def test_outbox__stream_may_not_be_looked_at__stored_all_the_same(
+    single_server: str, tmp_path: Path, environment: str
+) -> None:
+    # Given: an update that is kept, because none may be published
+    with guarded(tmp_path) as nats:
+        with running_service("serve", nats.url, tmp_path) as first:
+            first.await_ready()
+        nats.deny(INFO, GET, UPDATES)
+        with running_service(single_server, nats.url, tmp_path) as service:
+            service.await_ready()
+            async with Stream(service.stream_url(environment)) as stream:
+                answer = service.publish(environment, 1)
+                assert answer.status_code == 503 or "Flagsmith-SSE-Kept" in (
+                    answer.headers
+                )
+
+                # When
+                nats.deny(INFO, GET)
+
+                # Then
+                assert await stream.next_event(START_SECONDS) == event("1")
+
+
 async def test_session__may_no_longer_look_at_the_stream__goes_on(
     single_server: str, tmp_path: Path, environment: str
 ) -> None:

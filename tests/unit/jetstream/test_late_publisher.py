@@ -28,7 +28,7 @@ async def test_settle__later_one_stored_while_it_is_tried__not_tried_again() -> 
     async def relay(kept: Kept) -> bool:
         return False
 
-    store = Overtaking(FastClient(), publish, failing=False)
+    store = Overtaking(FastClient(), publish, lambda environment: None, failing=False)
     late_publisher = LatePublisher(outbox, store=lambda: store, relay=relay)
 
     # When
