@@ -284,6 +284,7 @@ class NatsBridge:
                 subject, payload, deadline, dated=dated, after=after
             )
         except Overtaken:
+            self._publish_worked(session, asked_at)
             raise
         except (NatsUnavailable, PublishFailed) as error:
             if session is not None:
@@ -293,7 +294,12 @@ class NatsBridge:
             metrics.nats_errors["publish"].inc()
             self.note_error(error)
             raise
-        session.failing = False
+        self._publish_worked(session, asked_at)
+
+    def _publish_worked(self, session: _Session | None, asked_at: float) -> None:
+        """JetStream has answered a publish that was sent at `asked_at`."""
+        if session is not None:
+            session.failing = False
         self._trouble_since = None
         self._worked_at = asked_at
 
@@ -352,7 +358,7 @@ class NatsBridge:
         latest = Latest(told, identity, session.expiry(stored), session.state.created)
         if told is not update:
             self._on_turned_back(environment, latest)
-        on_told = self._hub.broadcast(environment, latest, live=session.caught_up)
+        on_told = self._hub.broadcast(environment, latest)
         if on_told is None:
             self._responder.delivered(environment, update, 0)
         else:
@@ -383,6 +389,10 @@ class NatsBridge:
 
     def _follow(self, session: _Session, state: StreamState) -> None:
         """Replay no more what was purged, and for as long as the stream keeps it."""
+        # The next publish tries again: where other instances store what comes here,
+        # nothing else would tell that this one can, too. If it fails, the outage is as
+        # old as it was.
+        session.failing = False
         self._worked_at = time.monotonic()
         reconfigured = state.max_age != session.state.max_age
         session.state, session.asked_at = state, asyncio.get_running_loop().time()

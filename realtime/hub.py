@@ -71,17 +71,15 @@ class Latest:
         self.stream = stream
         self._frame: Frame | None = None
 
-    def follows(self, other: "Latest", *, live: bool = False) -> bool:
-        """Whether this one was stored after `other`; `live` says that it was stored
-        just now."""
+    def follows(self, other: "Latest") -> bool:
+        """Whether this one was stored after `other`."""
         # In one stream a later message has a higher number, or, if the end of the
         # stream was lost with its server's machine or is that of an older copy, a later
         # time. A copy's server may have a clock that is behind: then what was published
         # tells.
         sequence, nanoseconds = other.identity
         return self.identity != other.identity and (
-            live
-            or self.identity[0] > sequence
+            self.identity[0] > sequence
             or self.identity[1] > nanoseconds
             or self.stream != other.stream
             or self.update.seconds > other.update.seconds
@@ -217,19 +215,17 @@ class Hub:
         metrics.subscribers.set(self._count)
         metrics.environments.set(len(self._environments))
 
-    def broadcast(
-        self, environment: str, latest: Latest, *, live: bool = False
-    ) -> list[OnTold] | None:
+    def broadcast(self, environment: str, latest: Latest) -> list[OnTold] | None:
         """Keep an update as the latest of `environment`, and tell every subscriber soon
         (`Broadcaster`); returns the list to add to, now, what is to be called when all
         have been told. None: nobody is to be told.
 
         One that is the latest already is not told again, nor is one from before it: a
-        replica of the store that was cut off may tell the past once more. What is
-        `live` was stored just now, whatever its number and time.
+        replica of the store that was cut off may tell the past once more, also as news:
+        it says that it is up to date, and catches up with the others then.
         """
         known = self._latest.get(environment)
-        if known is not None and not latest.follows(known, live=live):
+        if known is not None and not latest.follows(known):
             return None
         self._latest.pop(environment, None)
         self._latest[environment] = latest

@@ -3,6 +3,7 @@ the publisher is answered."""
 
 import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -82,10 +83,11 @@ class Intake:
                 environment,
                 update,
                 latest.identity if latest else None,
+                arrival,
                 error,
                 deadline,
             )
-        self.outbox.supersede(environment, arrival)
+        self.outbox.supersede(environment, update, arrival)
         return True
 
     async def take_relayed(
@@ -128,19 +130,17 @@ class Intake:
 
     async def leave(self, seconds: float) -> None:
         """Before the process stops: store what waits, within `seconds` if NATS is
-        there, hand the rest over to another instance, and name in the log what must be
-        left behind."""
+        there, hand the rest over to another instance, wait for NATS with what nobody
+        takes, and name in the log what must be left behind."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + max(seconds, LEAVE_SECONDS)
         if self._bridge.store is not None:
-            for kept in self.outbox.waiting:
-                await settled_by(kept, deadline)
-            deadline = loop.time() + LEAVE_SECONDS
-        for kept in self.outbox.waiting:
-            if loop.time() > deadline or not await self._relay.hand_over(kept):
-                break
-            self.outbox.settle(kept, "relayed")
+            await self._settled_by(deadline)
+        await self._hand_over(max(deadline, loop.time() + LEAVE_SECONDS))
         on_disk = self.folder is not None and self.folder.fault is None
+        if not on_disk:
+            # A restart of everything has NATS back within seconds.
+            await self._settled_by(deadline)
         for kept in self.outbox.waiting:
             logger.error(
                 "update.left_on_disk" if on_disk else "update.lost",
@@ -152,16 +152,36 @@ class Intake:
         if self.folder is not None:
             await self.folder.close()
 
+    async def _settled_by(self, deadline: float) -> None:
+        """Wait for all that waits to be stored, until `deadline` at most."""
+        for kept in self.outbox.waiting:
+            await settled_by(kept, deadline)
+
+    async def _hand_over(self, deadline: float) -> None:
+        """Give what waits to other instances, as long as they take it, or until
+        `deadline`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                for kept in self.outbox.waiting:
+                    if kept.settled.done():
+                        continue
+                    if not await self._relay.hand_over(kept):
+                        return
+                    self.outbox.settle(kept, "relayed")
+
     async def _keep(
         self,
         environment: str,
         update: Update,
         known: Identity | None,
+        arrival: int,
         error: NatsUnavailable | PublishFailed,
         deadline: float,
     ) -> bool:
         """As `take`, for an update that could not be stored because of `error`."""
-        kept = self.outbox.keep(environment, update, known, reason=str(error))
+        kept = self.outbox.keep(
+            environment, update, known, reason=str(error), arrival=arrival
+        )
         until = deadline
         if self._is_long_out:
             now = asyncio.get_running_loop().time()
@@ -169,6 +189,10 @@ class Intake:
         if await settled_by(kept, until) in SETTLED_WELL:
             return True
         await self._save(deadline)
+        if kept.settled.done():
+            if kept.settled.result() in SETTLED_WELL:
+                return True
+            raise error  # it was dropped: too many wait
         if (
             self._settings.accept_without_nats
             and self._is_long_out

@@ -19,8 +19,9 @@ SWEEP_SECONDS: Final = 0.05
 _HEADERS: Final = b"NATS/1.0\r\nSSE-Published: %.6f\r\n%b\r\n"
 _AFTER: Final = b"Nats-Expected-Last-Subject-Sequence: %d\r\n"
 _DATED: Final = b"SSE-Dated: true\r\n"
-_WRONG_LAST_SEQUENCE: Final = 10071
-"""JetStream's code for a message that was to come after another than the last."""
+_WRONG_LAST_SEQUENCE: Final = (10071, 10164)
+"""JetStream's codes for a message that was to come after another than the last; a
+cluster has the second for one whose subject has another on its way to the replicas."""
 _PUBLISHED: Final = re.compile(rb"\r\nSSE-Published: (\d{1,12}\.\d{6})\r\n")
 
 MOST_ON_ITS_WAY_SECONDS: Final = 60.0
@@ -157,6 +158,6 @@ def _refusal(data: bytes, headers: bytes) -> PublishFailed | None:
         description, code = error["description"], error.get("err_code")
     except (ValueError, KeyError, TypeError):
         description = "an answer that is not understood"
-    if code == _WRONG_LAST_SEQUENCE:
+    if code in _WRONG_LAST_SEQUENCE:
         return Overtaken("Another update of the environment was stored first.")
     return PublishFailed(f"JetStream refused the update: {description}.")

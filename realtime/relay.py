@@ -111,7 +111,9 @@ class Relay:
         )
         signature = sign(self._secret, kept.environment, body)
         addresses = self._addresses()
-        for address in random.sample(addresses, min(TRIED, len(addresses))):
+        # For what would be lost otherwise there is no next round.
+        tried = len(addresses) if keep else min(TRIED, len(addresses))
+        for address in random.sample(addresses, tried):
             # http.client blocks; what it does is over within `SECONDS`.
             if await asyncio.to_thread(
                 _post, address, kept.environment, body, signature

@@ -163,7 +163,8 @@ class Responder:
         # Elsewhere, as on JetStream's own subjects, who asks may not be allowed to
         # publish: this process is not to do it for them.
         if reply.startswith(_INBOX):
-            self._publish(reply.decode(), message)
+            # NATS takes any bytes for a subject.
+            self._publish(reply.decode(errors="replace"), message)
 
     def _publish(self, subject: str, message: Struct | bytes) -> None:
         payload = message if isinstance(message, bytes) else encode(message)

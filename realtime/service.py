@@ -116,12 +116,13 @@ class RealtimeService:
     @property
     def address(self) -> str | None:
         """Where the other instances reach this process: by the address with which it
-        reaches NATS; None while that, or the port, is not known."""
+        reaches NATS, or, where the server does not listen on that version of IP, the
+        one at which it was reached; None while these are not known."""
         client = self.responder.client
         host = client.local_host if client is not None else None
         if host is None or self.local_address is None:
             return None
-        return _joined(host, self.local_address[1])
+        return reachable(host, *self.local_address)
 
     def note_address(self, scope: Mapping[str, Any]) -> None:
         """Learn from a request's `scope` where the server listens, and tell the
@@ -254,6 +255,14 @@ class RealtimeService:
             asyncio.get_running_loop().call_later(DEATH_SECONDS, terminate)
         self.died = True
         self.note_readiness()
+
+
+def reachable(outgoing: str, listening: str, port: int) -> str:
+    """The address, with the `port`, at which a server that was reached at the address
+    `listening` can be reached by others, where connections leave from `outgoing`."""
+    # A socket for both versions of IP writes version 4 as ::ffff:192.0.2.1.
+    version_6 = ":" in listening and not listening.startswith("::ffff:")
+    return _joined(outgoing if version_6 == (":" in outgoing) else listening, port)
 
 
 def _joined(host: str, port: int) -> str:

@@ -213,6 +213,8 @@ class LatePublisher:
         if store is None:
             return None
         for _ in range(OVERTAKEN_TIMES):
+            if kept.settled.done():
+                return "superseded"  # meanwhile, by one that this process was sent
             try:
                 return await store.put(kept.environment, kept.update, kept.known)
             except Overtaken:

@@ -98,7 +98,7 @@ class Outbox:
         returns what is kept of the environment now.
 
         Of two updates the one that came later is the newer one, unless both are dated:
-        then the dates say so, because a retry may come after the update that followed.
+        then the dates say so.
         """
         arrival = self.arrive() if arrival is None else arrival
         kept = self._kept.get(environment)
@@ -116,23 +116,22 @@ class Outbox:
             )
             if len(self._kept) > self._limit:
                 self._drop_oldest()
-        elif kept.arrival < arrival and not _is_older(update, kept.update):
-            kept.arrival = arrival
-            if update == kept.update:
+        else:
+            newer = _is_newer(update, arrival, kept)
+            kept.arrival = max(kept.arrival, arrival)
+            if not newer or update == kept.update:
                 return kept  # the same once more: what is known of it stays
             kept.update, kept.known = update, known
-        else:
-            return kept
         metrics.outbox_updates.set(len(self._kept))
         self.on_change(environment)
         self.news.set()
         return kept
 
-    def supersede(self, environment: str, arrival: int) -> None:
-        """What came before number `arrival` of its environment is not needed any more:
-        that one was stored."""
+    def supersede(self, environment: str, update: Update, arrival: int) -> None:
+        """What is kept of `environment` is not needed any more if it is older than
+        `update`, number `arrival`, which was stored."""
         kept = self._kept.get(environment)
-        if kept is not None and kept.arrival < arrival:
+        if kept is not None and _is_newer(update, arrival, kept):
             self.settle(kept, "superseded")
 
     def settle(self, kept: Kept, outcome: Outcome) -> None:
@@ -171,5 +170,10 @@ async def settled_by(kept: Kept, deadline: float) -> Outcome | None:
         return None
 
 
-def _is_older(update: Update, other: Update) -> bool:
-    return update.dated and other.dated and update.seconds < other.seconds
+def _is_newer(update: Update, arrival: int, kept: Kept) -> bool:
+    """Whether `update`, number `arrival`, is newer than what is `kept`: by their dates
+    if both have one, because a retry may come after the update that followed, and what
+    a dead process left is found in any order."""
+    if update.dated and kept.update.dated and update.seconds != kept.update.seconds:
+        return update.seconds > kept.update.seconds
+    return arrival > kept.arrival

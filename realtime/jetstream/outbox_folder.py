@@ -17,8 +17,10 @@ from typing import Final
 import structlog
 
 from realtime import metrics
+from realtime.environments import is_environment_key
+from realtime.exceptions import InvalidUpdate
 from realtime.jetstream.outbox import Identity, Outbox
-from realtime.updates import Update
+from realtime.updates import Update, parse_update
 
 logger = structlog.get_logger("sse")
 
@@ -31,6 +33,9 @@ _WRITE: Final = "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?)"
 _DELETE: Final = "DELETE FROM kept WHERE environment = ?"
 
 _Row = tuple[str, str, int, int | None, int | None, float]
+
+CLOSE_SECONDS: Final = 2.0
+"""For the last changes to be written."""
 
 TAKE_OVER_SECONDS: Final = 5.0
 """How often the folder is searched for what dead processes left."""
@@ -50,18 +55,24 @@ class OutboxFolder:
         self._writing: asyncio.Task[None] | None = None
         self._database: sqlite3.Connection | None = None
         self._path = Path()
+        self._unreadable: set[Path] = set()
+        self._hangs = False
         self.fault: str | None = None
         """Why what waits is in memory only; None: it is on disk."""
         outbox.on_change = self._on_change
 
     async def saved(self, deadline: float) -> None:
         """Wait until all that has changed so far is on disk, or cannot be; no longer
-        than until `deadline` (event loop's time)."""
+        than until `deadline` (event loop's time), and not at all for a disk that has
+        not answered in time before."""
+        if self._hangs:
+            return
         try:
             async with asyncio.timeout_at(deadline):
                 while self._writing is not None and not self._writing.done():
                     await asyncio.shield(self._writing)
         except TimeoutError:
+            self._hangs = self._writing is not None and not self._writing.done()
             self._note_fault("the disk does not answer in time")
 
     async def take_over(self) -> None:
@@ -75,9 +86,12 @@ class OutboxFolder:
             await asyncio.sleep(TAKE_OVER_SECONDS)
 
     async def close(self) -> None:
-        """Let go of the database; the last act. An empty one is removed."""
-        while self._writing is not None and not self._writing.done():
-            await self._writing
+        """Let go of the database; the last act. An empty one is removed. A disk that
+        hangs is left behind."""
+        loop = asyncio.get_running_loop()
+        await self.saved(loop.time() + CLOSE_SECONDS)
+        if self._hangs:
+            return
         if self._database is not None:
             self._database.close()
             if not self._outbox:
@@ -103,6 +117,7 @@ class OutboxFolder:
                 self._note_fault(str(error))
             else:
                 self._note_fault(None)
+            self._hangs = False
 
     def _row(self, environment: str) -> _Row | None:
         kept = self._outbox.get(environment)
@@ -146,17 +161,43 @@ class OutboxFolder:
             # What is taken over must be on disk here before it is gone there.
             if path == self._path or self.fault is not None:
                 continue
-            database = await asyncio.to_thread(_open_if_left, path)
-            if database is None:
+            left = await asyncio.to_thread(self._open_if_left, path)
+            if left is None:
                 continue
+            database, rows = left
             with closing(database):
-                rows = await asyncio.to_thread(_read, database)
                 self._keep(rows)
                 await self.saved(loop.time() + TAKE_OVER_SECONDS)
                 if self.fault is None:
                     await asyncio.to_thread(path.unlink, missing_ok=True)
             if rows:
                 logger.warning("outbox.taken_over", updates=len(rows), file=path.name)
+
+    def _open_if_left(self, path: Path) -> tuple[sqlite3.Connection, list[_Row]] | None:
+        """The database at `path`, locked by us now, and what it holds; None if its
+        process lives, another one was quicker, or it cannot be read."""
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        with ExitStack() as unless_ours:
+            try:
+                database = sqlite3.connect(
+                    uri, uri=True, timeout=0, check_same_thread=False
+                )
+                unless_ours.callback(database.close)
+                database.execute("BEGIN EXCLUSIVE")
+                database.execute(_TABLE)
+                rows = database.execute("SELECT * FROM kept").fetchall()
+                _check(rows)
+            except sqlite3.OperationalError as error:
+                logger.debug("outbox.not_taken_over", file=path.name, reason=str(error))
+                return None
+            except (sqlite3.DatabaseError, InvalidUpdate) as error:
+                # Looked at again and again, and told once.
+                if path not in self._unreadable:
+                    self._unreadable.add(path)
+                    logger.error("outbox.unreadable", file=str(path), reason=str(error))
+                return None
+            unless_ours.pop_all()
+            return database, rows
 
     def _keep(self, rows: Iterable[_Row]) -> None:
         for environment, updated_at, dated, sequence, stored_at, since in rows:
@@ -185,23 +226,13 @@ class OutboxFolder:
             logger.info("outbox.on_disk_again", folder=str(self._folder))
 
 
-def _open_if_left(path: Path) -> sqlite3.Connection | None:
-    """The database at `path`, locked by us now; None if its process lives, or another
-    one was quicker."""
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    with ExitStack() as unless_locked:
-        try:
-            database = sqlite3.connect(
-                uri, uri=True, timeout=0, check_same_thread=False
-            )
-            unless_locked.callback(database.close)
-            database.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            return None
-        unless_locked.pop_all()
-        return database
-
-
-def _read(database: sqlite3.Connection) -> list[_Row]:
-    database.execute(_TABLE)
-    return database.execute("SELECT * FROM kept").fetchall()
+def _check(rows: Iterable[tuple[object, ...]]) -> None:
+    """Raises `InvalidUpdate` for a row that `OutboxFolder._commit` has not written."""
+    for row in rows:
+        match row:
+            case [str(environment), str(updated_at), _, _, _, float()] if (
+                is_environment_key(environment)
+            ):
+                parse_update(b'{"updated_at":%s}' % updated_at.encode())
+            case _:
+                raise InvalidUpdate("detail", "a row is no update")

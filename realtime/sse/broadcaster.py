@@ -10,11 +10,15 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from realtime import metrics
 from realtime.subscriber import Subscriber
 
 if TYPE_CHECKING:
     from realtime.hub import Latest
+
+logger = structlog.get_logger("sse")
 
 TURN_SECONDS: Final = 0.005
 """For how long subscribers are told before the event loop does other work: some 500
@@ -150,6 +154,10 @@ class _Delivery:
         self.under_way = False
         self.pass_over = []
         for callback in self._covered:
-            callback(len(self.subscribers))
+            # One that raised here would leave every environment untold for ever.
+            try:
+                callback(len(self.subscribers))
+            except Exception:
+                logger.exception("update.told_failed")
         self._covered = []
         return self.latest is self._first

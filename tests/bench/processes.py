@@ -84,7 +84,9 @@ def service(
             *("--endpoint", endpoint, "flagsmith_sse.asgi:application"),
         ]
     else:
-        command = [sys.executable, "manage.py", "serve", f"--workers={workers}"]
+        # One alone is measured without a supervisor.
+        count = workers if workers > 1 else 0
+        command = [sys.executable, "manage.py", "serve", f"--workers={count}"]
     variables = {
         "SSE_AUTHENTICATION_TOKEN": TOKEN,
         "NATS_URL": nats_url,

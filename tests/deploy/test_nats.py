@@ -27,7 +27,7 @@ HOSTS = ("nats", "nats-2", "nats-3")
 def documented(name: str, beginning: str) -> list[str]:
     """The subjects in the sentence of docs/`name` that begins like this."""
     text = (ROOT / "docs" / name).read_text()
-    [sentence] = re.findall(f"{beginning}.*", text)
+    [sentence] = re.findall(rf"{beginning}.*?(?:\. |$)", text, re.MULTILINE)
     return re.findall(r"`([^`]+)`", sentence)
 
 

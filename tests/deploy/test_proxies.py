@@ -454,6 +454,7 @@ async def test_two_instances__nats_away__publishes_reach_them_all_the_same(
     with two_instances(front, nats.url, tmp_path) as (services, proxy):
         nats.kill()
         for service in services:
+            service.expected_errors.add("update.lost")
             await asyncio.to_thread(service.await_ready, False)
         url = f"{proxy.url}/sse/environments/{environment}/queue-change"
         async with http_client(proxy.authority, http2=False) as client:

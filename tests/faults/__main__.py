@@ -30,10 +30,11 @@ expected; if that was all that there is, it is written to docs/reliability.md.
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults",
-        description="Publish to many environments, hold many subscribers that "
-        "reconnect as an SDK does, inject faults, and check by a ledger that every "
-        "acknowledged update reached every subscriber, in order, and that everything "
-        "is back at its level afterwards.",
+        description="Publish to many environments as Flagsmith's task processor does, "
+        "hold many subscribers that reconnect as an SDK does, inject faults, and check "
+        "by a ledger that every update reached every subscriber, in order, whatever "
+        "its publisher was answered, and that everything is back at its level "
+        "afterwards.",
         epilog=EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

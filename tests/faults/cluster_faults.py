@@ -3,8 +3,8 @@
 import asyncio
 from random import Random
 
+from tests.faults.entries import Incident
 from tests.faults.fault import Fault
-from tests.faults.ledger import Incident
 from tests.faults.stand import Stand
 from tests.faults.stream_faults import STREAM, jetstream
 from tests.support.nats import NatsServer
@@ -88,7 +88,7 @@ CLUSTER_FAULTS = (
     Fault(
         "leader-killed",
         "cluster of 3: `kill -9` of the stream's leader",
-        "no acknowledged update lost, publishes fail for at most 10 s",
+        "no update lost, not stored at once for at most 10 s",
         leader_killed,
         outage=OUTAGE_SECONDS,
     ),
@@ -109,8 +109,7 @@ CLUSTER_FAULTS = (
     Fault(
         "partitioned",
         "cluster of 3: a node that a process is connected to, cut off from the others",
-        "noticed within 10 s, the process goes to another node, no acknowledged update "
-        "lost",
+        "noticed within 10 s, the process goes to another node, no update lost",
         partitioned,
         outage=NOTICED_SECONDS + OUTAGE_SECONDS,
     ),

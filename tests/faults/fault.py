@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.faults.ledger import Incident
+from tests.faults.entries import Incident
 
 if TYPE_CHECKING:
     from tests.faults.stand import Stand

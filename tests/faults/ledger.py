@@ -1,134 +1,41 @@
-"""The ledger: every update that was published and what was answered, every event that
-every subscriber saw, every fault; and whether they fit together.
+"""The ledger: every update that was published and what its tries were answered, every
+event that every subscriber saw, every fault; and whether they fit together.
 
-Times are the event loop's, in seconds. The updates of an environment are numbered from
-1 on and published one after the other: one that was acknowledged is in JetStream before
-the next is sent. One that was answered with an error, or not at all, may be stored all
-the same, and at any time after.
+The updates of an environment are numbered from 1 on and published one after the other,
+with dates in that order: a later number is a later update, whatever was answered. Each
+is owed to every subscriber of its environment, unless nobody of ours has it any more.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http import HTTPStatus
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from math import inf
 from typing import Final
+
+from realtime.views import ANSWER_SECONDS
+from tests.faults.entries import (
+    Account,
+    Connection,
+    Incident,
+    Published,
+    Violation,
+)
+from tests.faults.fates import OWED, PROMPT, Fate, death_at, fate
+from tests.support.task_processor import TIMEOUT_SECONDS, Answer
 
 SLACK: Final = 5.0
 """An update reaches everybody within milliseconds; this is for a busy machine."""
 
-PROMPT: Final = 2.0
-"""What was acknowledged so long before a fault has no excuse in it."""
-
-LATE_SECONDS: Final = 3.0
-"""A publish must be answered within 2 s; the rest is for a busy machine."""
-
-
-@dataclass(slots=True)
-class Published:
-    """One update; `status` is 0 while there is no answer, and if there never was.
-    `answered` is when it came, or when it was waited for no longer."""
-
-    number: int
-    sent: float
-    answered: float = inf
-    status: int = 0
-    body: bytes = b""
-
-    @property
-    def acknowledged(self) -> bool:
-        return self.status == HTTPStatus.ACCEPTED
-
-
-@dataclass(slots=True)
-class Connection:
-    """One stream, from the head of its response to its end. `events` are times and
-    numbers of updates; `clean` is whether it ended as HTTP says, `silent` whether it
-    was left because not even keep-alives came."""
-
-    opened: float
-    events: list[tuple[float, int]] = field(default_factory=list)
-    closed: float = inf
-    clean: bool = False
-    silent: bool = False
-
-
-@dataclass(slots=True)
-class Account:
-    """What one subscriber of `environment` saw on the service `instance`; `rejected`
-    are the times at which it was answered with an error."""
-
-    instance: str
-    environment: str
-    connections: list[Connection] = field(default_factory=list)
-    rejected: list[float] = field(default_factory=list)
-
-    @property
-    def connected(self) -> bool:
-        return bool(self.connections) and self.connections[-1].closed == inf
-
-    @property
-    def events(self) -> list[tuple[float, int]]:
-        return [e for connection in self.connections for e in connection.events]
-
-    @property
-    def last_event(self) -> tuple[float, int]:
-        """When it saw the last update, and its number; 0 if there was none."""
-        for connection in reversed(self.connections):
-            if connection.events:
-                return connection.events[-1]
-        return -inf, 0
-
-    @property
-    def last_seen(self) -> int:
-        return self.last_event[1]
-
-
-@dataclass(slots=True)
-class Incident:
-    """One fault, from when it was `begun` until it was `over`: everybody was served
-    again. `healed` is when its cause was taken away, `caught_up` when all were ready
-    and connected and had been given the time to see what was published meanwhile, while
-    nothing more was. `destroyed` is when it destroyed what JetStream stored, if it
-    did. `steps` are the times at which its parts began, if it is more than one fault.
-    """
-
-    fault: str
-    begun: float
-    healed: float = inf
-    caught_up: float = inf
-    over: float = inf
-    destroyed: float | None = None
-    steps: list[float] = field(default_factory=list)
-
-    @property
-    def recovery(self) -> float:
-        """Seconds from when the cause was gone until everybody was served."""
-        return self.over - self.healed
-
-    def covers(self, moment: float) -> bool:
-        return moment != inf and self.begun <= moment <= self.over
-
-    def excuses(self, acknowledged: float) -> bool:
-        """Whether an update acknowledged then may have been destroyed before anybody
-        could read it."""
-        return (
-            self.destroyed is not None
-            and self.destroyed - 1 <= acknowledged <= self.destroyed
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """Something that must not be: which rule was broken, when, and how."""
-
-    rule: str
-    at: float
-    text: str
+UNMEASURED: Final = TIMEOUT_SECONDS - ANSWER_SECONDS
+"""Seconds without the processor that make an answer too late for us that was not too
+late for the service."""
 
 
 class Ledger:
-    def __init__(self) -> None:
+    """`lag` is how long this process went without the processor in a time."""
+
+    def __init__(
+        self, lag: Callable[[float, float], float] = lambda since, until: 0.0
+    ) -> None:
+        self._lag = lag
         self.published: dict[str, list[Published]] = {}
         self.accounts: list[Account] = []
         self.incidents: list[Incident] = []
@@ -137,16 +44,43 @@ class Ledger:
         """Whatever does not fit together. `stored` is each environment's last update in
         JetStream, now that all is quiet."""
         found: list[Violation] = []
+        owed: dict[str, list[Published]] = {}
+        for environment, updates in self.published.items():
+            owed[environment] = [u for u in updates if self.fate(u) in OWED]
+            found += self._unanswered(environment, updates)
+            found += self._untold(environment, updates)
         for account in self.accounts:
             updates = self.published.get(account.environment, [])
+            due = owed.get(account.environment, [])
             found += self._invented(account, updates)
             found += self._backwards(account, updates)
-            found += self._lost(account, updates)
+            found += self._lost(account, due)
             found += self._silent(account)
-            found += self._last(account, updates, stored.get(account.environment, 0))
-        for environment, updates in self.published.items():
-            found += self._unanswered(environment, updates)
+            found += self._last(account, due, stored.get(account.environment, 0))
         return sorted(found, key=lambda violation: violation.at)
+
+    def fate(self, update: Published) -> Fate:
+        return fate(update, self.incidents)
+
+    def gone(self, incident: Incident) -> dict[Fate, int]:
+        """How many of an incident's updates that are owed to nobody, by their fate, had
+        not been seen by all when the others had, nor a later one."""
+        counts: dict[Fate, int] = {"died": 0, "nobody": 0}
+        for environment, updates in self.published.items():
+            seen = min(
+                (
+                    _reached_by(account, incident.caught_up)
+                    for account in self.accounts
+                    if account.environment == environment
+                ),
+                default=0,
+            )
+            for update in updates:
+                within = incident.begun <= update.ended <= incident.caught_up
+                fate = self.fate(update)
+                if within and update.number > seen and fate in counts:
+                    counts[fate] += 1
+        return counts
 
     def ended(self, incident: Incident) -> list[Connection]:
         """The streams that ended during an incident."""
@@ -165,109 +99,113 @@ class Ledger:
             for moment in account.rejected
         )
 
-    def outage(self, incident: Incident) -> float:
-        """For how long publishes failed during an incident, or the worst of its steps:
-        from the first that did to the answer of the last."""
-        failed = [
-            update
+    def answers(self, incident: Incident | None = None) -> list[Answer]:
+        """All of them, or those to what was sent during an incident."""
+        return [
+            answer
             for updates in self.published.values()
             for update in updates
-            if incident.covers(update.sent)
-            and update.answered != inf
-            and not update.acknowledged
+            for answer in update.tries
+            if incident is None or incident.covers(answer.sent)
         ]
+
+    def outage(self, incident: Incident) -> float:
+        """For how long publishes were not stored at once during an incident, or the
+        worst of its steps: from the first to the answer of the last."""
+        failed = [answer for answer in self.answers(incident) if not answer.stored]
         worst = 0.0
         for since, until in pairwise([incident.begun, *incident.steps, incident.over]):
-            of_step = [update for update in failed if since <= update.sent <= until]
+            of_step = [answer for answer in failed if since <= answer.sent <= until]
             if of_step:
-                first = min(update.sent for update in of_step)
-                worst = max(worst, max(u.answered for u in of_step) - first)
+                first = min(answer.sent for answer in of_step)
+                worst = max(worst, max(a.answered for a in of_step) - first)
         return worst
 
-    def slowest_answer(self) -> float:
-        """The longest that a publish waited for its answer."""
-        return max(
-            update.answered - update.sent
-            for updates in self.published.values()
-            for update in updates
-            if update.status
-        )
+    def slowest(self, incident: Incident | None = None) -> Answer:
+        """The answer that took longest."""
+        return max(self.answers(incident), key=lambda answer: answer.seconds)
+
+    def lag_of(self, answer: Answer) -> float:
+        """For how much of its time this process did not get the processor."""
+        return self._lag(answer.sent, answer.answered)
 
     def behind(self) -> list[Account]:
-        """Who has not seen the last acknowledged update, nor one that may be later."""
-        return [account for account in self.accounts if self._is_behind(account)]
-
-    def _is_behind(self, account: Account) -> bool:
-        updates = self.published[account.environment]
-        at, seen = account.last_event
-        last = next((u for u in reversed(updates) if u.acknowledged), None)
-        if last is None or seen >= last.number:
-            return False
-        # What was not acknowledged may have been stored after what was, unless it was
-        # seen before that was sent.
-        unplaced = seen and not updates[seen - 1].acknowledged and at >= last.sent
-        return not unplaced and not any(
-            incident.excuses(last.answered) for incident in self.incidents
-        )
+        """Who has not seen the last update that is owed, nor a later one."""
+        due = {
+            environment: next(
+                (u for u in reversed(updates) if self.fate(u) in OWED), None
+            )
+            for environment, updates in self.published.items()
+        }
+        return [
+            account
+            for account in self.accounts
+            if (update := due[account.environment]) is not None
+            and account.last_seen < update.number
+            and not any(i.excuses(update.stored_at) for i in self.incidents)
+        ]
 
     @staticmethod
     def _invented(account: Account, updates: list[Published]) -> Iterator[Violation]:
         """Seen, but never published, or not yet."""
         for seen, number in account.events:
             if not 1 <= number <= len(updates) or updates[number - 1].sent > seen:
-                text = f"{name(account)}: saw {number}, which was never published"
+                text = f"{account}: saw {number}, which was never published"
                 yield Violation("invented", seen, text)
 
-    @staticmethod
-    def _backwards(account: Account, updates: list[Published]) -> Iterator[Violation]:
-        """Seen in another order than they were stored, or twice on one connection. The
-        latest is sent again on reconnection, and nothing else ever."""
+    def _backwards(
+        self, account: Account, updates: list[Published]
+    ) -> Iterator[Violation]:
+        """Seen after a later one, or twice on one connection. The latest is sent again
+        on reconnection, and where a try may have been stored late; nothing else."""
         reached = 0
         for connection in account.connections:
-            numbers: set[int] = set()
+            first = True
             for seen, number in connection.events:
-                again = number in numbers
-                numbers.add(number)
-                known = 1 <= number <= len(updates) and updates[number - 1].acknowledged
-                if again or (known and number < reached):
-                    text = f"{name(account)}: saw {number} after {reached}"
+                again = number == reached and not first
+                if number < reached or (again and self._settled(updates, number, seen)):
+                    text = f"{account}: saw {number} after {reached}"
                     yield Violation("order", seen, text)
-                if known:
-                    reached = max(reached, number)
+                reached, first = max(reached, number), False
 
-    def _lost(self, account: Account, updates: list[Published]) -> Iterator[Violation]:
-        """Acknowledged, but neither it nor a later one was seen in time."""
-        events = [(seen, n) for seen, n in account.events if 1 <= n <= len(updates)]
+    def _settled(self, updates: list[Published], number: int, seen: float) -> bool:
+        """Whether nothing up to `number` was on its way any more when it was `seen`."""
+        since = seen - SLACK
+        for incident in self.incidents:
+            if incident.covers(seen):
+                since = incident.begun - PROMPT
+        return not any(
+            update.ended >= since and not update.plain for update in updates[:number]
+        )
+
+    def _lost(self, account: Account, due: list[Published]) -> Iterator[Violation]:
+        """Owed, but neither it nor a later one was seen in time."""
+        events = account.events
         position = reached = 0
-        unplaced = -inf  # when one was seen that may have been stored any time
-        for update in updates:
-            if not update.acknowledged:
-                continue
-            deadline = self._deadline(account, update.answered)
+        for update in due:
+            deadline = self._deadline(account, update)
             if deadline is None:
                 continue
             while position < len(events) and events[position][0] <= deadline:
-                seen, number = events[position]
-                reached = max(reached, number)
-                if not updates[number - 1].acknowledged:
-                    unplaced = seen
+                reached = max(reached, events[position][1])
                 position += 1
-            if reached < update.number and unplaced < update.sent:
+            if reached < update.number:
                 waited = deadline - update.answered
+                statuses = [answer.status for answer in update.tries]
                 text = (
-                    f"{name(account)}: had not seen {update.number} {waited:.1f} s "
-                    f"after it was acknowledged, but {reached}"
+                    f"{account}: had not seen {update.number} {waited:.1f} s after its "
+                    f"answers {statuses}, but {reached}"
                 )
                 yield Violation("lost", update.answered, text)
 
-    def _deadline(self, account: Account, acknowledged: float) -> float | None:
+    def _deadline(self, account: Account, update: Published) -> float | None:
         """Until when the subscriber must have seen an update; None: never."""
-        if any(incident.excuses(acknowledged) for incident in self.incidents):
+        if any(incident.excuses(update.stored_at) for incident in self.incidents):
             return None
-        deadline = acknowledged + SLACK
+        deadline = update.answered + SLACK
         for incident in self.incidents:
-            if incident.begun <= deadline and acknowledged <= incident.caught_up:
-                excused = acknowledged > incident.begun - PROMPT
+            if incident.begun <= deadline and update.answered <= incident.caught_up:
+                excused = update.answered > incident.begun - PROMPT
                 # Not later: what is published from then on must not make up for it.
                 deadline = incident.caught_up if excused else incident.begun
                 break
@@ -281,35 +219,53 @@ class Ledger:
     def _silent(account: Account) -> Iterator[Violation]:
         for connection in account.connections:
             if connection.silent:
-                text = f"{name(account)}: not even keep-alives came"
+                text = f"{account}: not even keep-alives came"
                 yield Violation("silent", connection.closed, text)
 
     @staticmethod
     def _last(
-        account: Account, updates: list[Published], stored: int
+        account: Account, due: list[Published], stored: int
     ) -> Iterator[Violation]:
-        """At the end everybody knows the last update, and that is the last that was
-        acknowledged or one of unknown place."""
-        end = updates[-1].answered if updates else 0.0
+        """At the end everybody knows the last update in JetStream, and that is the last
+        that is owed, or a later one."""
+        last = due[-1] if due else Published(0, ended=0.0)
         if account.last_seen != stored:
-            text = f"{name(account)}: saw {account.last_seen} last, stored is {stored}"
-            yield Violation("last", end, text)
-        last = max((u.number for u in updates if u.acknowledged), default=0)
-        if stored < last and (not stored or updates[stored - 1].acknowledged):
-            text = f"{name(account)}: acknowledged was {last}, stored is {stored}"
-            yield Violation("last", end, text)
+            text = f"{account}: saw {account.last_seen} last, stored is {stored}"
+            yield Violation("last", last.answered, text)
+        if stored < last.number:
+            text = f"{account}: owed is {last.number}, stored is {stored}"
+            yield Violation("last", last.answered, text)
 
     def _unanswered(
         self, environment: str, updates: list[Published]
     ) -> Iterator[Violation]:
-        """Answered too late, or not at all though nothing was amiss."""
+        """No answer in time, though a process was there."""
         for update in updates:
-            waited = update.answered - update.sent
-            calm = not any(incident.covers(update.sent) for incident in self.incidents)
-            if waited > LATE_SECONDS or (calm and not update.status):
-                text = f"{environment}: {update.number} had no answer in {waited:.1f} s"
-                yield Violation("unanswered", update.sent, text)
+            for answer in update.tries:
+                if answer.status or death_at(answer, self.incidents) is not None:
+                    continue
+                late = answer.seconds >= TIMEOUT_SECONDS
+                if late and self.lag_of(answer) >= UNMEASURED:
+                    continue
+                text = (
+                    f"{environment}: {update.number} had no answer in "
+                    f"{answer.seconds:.1f} s by {answer.url}"
+                )
+                yield Violation("unanswered", answer.sent, text)
+
+    def _untold(
+        self, environment: str, updates: list[Published]
+    ) -> Iterator[Violation]:
+        """A project's change of which nobody was told for this environment."""
+        for update in updates:
+            if self.fate(update) == "untold" and update.blocked is not None:
+                text = (
+                    f"{environment}: {update.number} had no turn, because "
+                    f"{update.blocked.environment} was answered {update.blocked.status}"
+                )
+                yield Violation("untold", update.ended, text)
 
 
-def name(account: Account) -> str:
-    return f"{account.environment} on {account.instance}"
+def _reached_by(account: Account, moment: float) -> int:
+    """The last update that it had seen then."""
+    return max((number for seen, number in account.events if seen <= moment), default=0)

@@ -26,8 +26,9 @@ HELD: Final = (
     "on_the_wheel",
     "environments",
     "held",
+    "kept",
 )
-"""What the introspection tells of streams."""
+"""What the introspection tells of streams and of updates that wait to be stored."""
 
 
 @dataclass(frozen=True)

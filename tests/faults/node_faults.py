@@ -3,37 +3,43 @@
 import asyncio
 import signal
 from http import HTTPStatus
+from math import inf
 from random import Random
 
+from tests.faults.entries import Incident
 from tests.faults.fault import Fault
-from tests.faults.ledger import Incident
 from tests.faults.stand import Stand
 from tests.support.streams import Stream
 
 STOPPED_SECONDS = 20.0
 NOTICED_SECONDS = 10.0
+KEPT_SECONDS = 15.0
 LATE_SECONDS = 3.0
 """For a busy machine."""
 
 
-async def refused(stand: Stand) -> None:
-    """Wait until every instance says that it is not ready, refuses a publish with 503,
-    and a subscription, after a while."""
+async def kept(stand: Stand) -> None:
+    """Wait until every instance says that it is not ready, publishes are refused with
+    503 or kept, in the end all of them kept, and a subscription is refused after a
+    while."""
     for instance in stand.instances:
         await asyncio.to_thread(instance.service.await_ready, False)
     began = stand.now()
-    for publisher in stand.publishers.values():
-        publisher.hurry()
+    stand.hurry()
+    published = stand.ledger.published.values()
     await stand.until(
         lambda: all(
-            updates[-1].sent > began and updates[-1].status
-            for updates in stand.ledger.published.values()
+            update.ended != inf and update.sent > began and update.tries[-1].kept
+            for update in (updates[-1] for updates in published)
         ),
-        "the publishes to be refused",
+        "all publishes to be kept",
+        KEPT_SECONDS,
     )
-    for updates in stand.ledger.published.values():
-        assert updates[-1].status == HTTPStatus.SERVICE_UNAVAILABLE, updates[-1]
-        assert b"NATS" in updates[-1].body, updates[-1]
+    for updates in published:
+        for answer in updates[-1].tries:
+            if not answer.kept:
+                assert answer.status == HTTPStatus.SERVICE_UNAVAILABLE, answer
+                assert b"NATS" in answer.body, answer
     for instance in stand.instances:
         began = stand.now()
         async with Stream(instance.service.stream_url("rejected")) as stream:
@@ -44,8 +50,17 @@ async def refused(stand: Stand) -> None:
 async def kill(stand: Stand, incident: Incident, rng: Random) -> None:
     [node] = stand.nodes
     await asyncio.to_thread(node.kill)
-    await refused(stand)
+    await kept(stand)
     await asyncio.sleep(rng.uniform(0, 2))
+    await asyncio.to_thread(node.start)
+
+
+async def blink(stand: Stand, incident: Incident, rng: Random) -> None:
+    [node] = stand.nodes
+    stand.hurry()
+    await asyncio.sleep(rng.uniform(0, 0.3))
+    await asyncio.to_thread(node.kill)
+    await asyncio.sleep(rng.uniform(0.5, 1.5))
     await asyncio.to_thread(node.start)
 
 
@@ -86,8 +101,15 @@ NODE_FAULTS = (
         "kill",
         "`kill -9` of nats-server, restarted with its store",
         "open streams stay open, subscriptions meanwhile get the paced 503, publishes "
-        "503 within 2 s, all resumes by itself",
+        "503 or, soon, 202 as kept; all resumes by itself",
         kill,
+    ),
+    Fault(
+        "blink",
+        "NATS away for a second, in the middle of a project's change (`kill -9`, "
+        "started again)",
+        "every environment of the project is told",
+        blink,
     ),
     Fault(
         "empty-store",
@@ -105,7 +127,8 @@ NODE_FAULTS = (
     Fault(
         "cut",
         "connection cut between one instance and NATS, while others publish",
-        "all that is published meanwhile is delivered after reconnection",
+        "what reaches that instance is told by the others; all is delivered to its "
+        "subscribers after reconnection",
         cut,
     ),
 )

@@ -1,28 +1,35 @@
-"""Publishers: one for each environment, one update after the other, as Flagsmith's task
-processor sends them."""
+"""Publishers: one task after the other, as Flagsmith's task processor runs them."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from random import Random
-from urllib.parse import urlsplit
 
-from tests.faults.ledger import LATE_SECONDS, Ledger, Published
+from tests.faults.entries import Published
+from tests.faults.ledger import Ledger
 from tests.faults.numbers import updated_at
-from tests.support.service import TOKEN
-
-GIVE_UP_SECONDS = LATE_SECONDS + 2
+from tests.support.task_processor import Answer, TaskProcessor
 
 
 class Publisher:
-    """Publishes to `environment`, whose queue-change endpoint is `url`, every
-    `interval` seconds give or take half, and enters it into the ledger."""
+    """Publishes to `environments`, all of them in one task, every `interval` seconds
+    give or take half, and enters it into the ledger. `urls` has the address of the
+    service that the balancer takes next."""
 
     def __init__(
-        self, ledger: Ledger, environment: str, url: str, interval: float, rng: Random
+        self,
+        ledger: Ledger,
+        environments: Sequence[str],
+        urls: Iterator[str],
+        interval: float,
+        rng: Random,
     ) -> None:
-        self._environment = environment
-        self._updates = ledger.published.setdefault(environment, [])
-        self._url = urlsplit(url)
+        self.environments = environments
+        self._updates = {
+            environment: ledger.published.setdefault(environment, [])
+            for environment in environments
+        }
+        self._processor = TaskProcessor(urls, self._enter)
         self._interval = interval
         self._rng = rng
         self._allowed = asyncio.Event()
@@ -41,18 +48,20 @@ class Publisher:
             await self._allowed.wait()
             await self.publish()
 
-    async def publish(self) -> Published:
-        """One update and its answer."""
+    async def publish(self) -> None:
+        """One task."""
         async with self._busy:
-            loop = asyncio.get_running_loop()
-            update = Published(len(self._updates) + 1, loop.time())
-            self._updates.append(update)
-            # Without an answer its status stays 0.
-            with suppress(OSError, EOFError, TimeoutError):
-                async with asyncio.timeout(GIVE_UP_SECONDS):
-                    update.status, update.body = await self._post(update.number)
-            update.answered = loop.time()
-            return update
+            dates = {}
+            for environment, updates in self._updates.items():
+                updates.append(Published(len(updates) + 1))
+                dates[environment] = updated_at(environment, len(updates))
+            self._processor.answers.clear()
+            told = await self._processor.run_task(dates)
+            now = asyncio.get_running_loop().time()
+            for updates in self._updates.values():
+                updates[-1].ended = now
+                if not told:
+                    updates[-1].blocked = self._processor.answers[-1]
 
     def hurry(self) -> None:
         """Publish the next update now."""
@@ -67,19 +76,5 @@ class Publisher:
     def resume(self) -> None:
         self._allowed.set()
 
-    async def _post(self, number: int) -> tuple[int, bytes]:
-        reader, writer = await asyncio.open_connection(
-            self._url.hostname, self._url.port
-        )
-        try:
-            body = b'{"updated_at":%d}' % updated_at(self._environment, number)
-            writer.write(
-                f"POST {self._url.path} HTTP/1.1\r\nHost: {self._url.netloc}\r\n"
-                f"Authorization: Token {TOKEN}\r\nContent-Type: application/json\r\n"
-                f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
-                + body
-            )
-            head = await reader.readuntil(b"\r\n\r\n")
-            return int(head.split(b" ", 2)[1]), await reader.read()
-        finally:
-            writer.close()
+    def _enter(self, answer: Answer) -> None:
+        self._updates[answer.environment][-1].tries.append(answer)

@@ -31,7 +31,10 @@ def fault_rows(rounds: Sequence[Round]) -> dict[str, str]:
             *(fault.title, fault.expected, str(len(outcomes))),
             f"{max(outcome.recovery for outcome in outcomes):.1f} s",
             f"{max(outcome.outage for outcome in outcomes):.1f} s",
+            f"{max(outcome.slowest for outcome in outcomes):.2f} s",
             str(sum(outcome.lost for outcome in outcomes)),
+            str(sum(outcome.died for outcome in outcomes)),
+            str(sum(outcome.nobody for outcome in outcomes)),
             str(max(outcome.affected for outcome in outcomes)),
         )
         for name, fault in FAULTS.items()
@@ -54,14 +57,15 @@ def about(rounds: Sequence[Round], minutes: float) -> str:
     verdicts = [verdict for turn in rounds for verdict in turn.verdicts]
     updates = sum(verdict.updates for verdict in verdicts)
     deliveries = sum(verdict.deliveries for verdict in verdicts)
-    slowest = max(verdict.slowest_answer for verdict in verdicts)
+    slowest = max(verdicts, key=lambda verdict: verdict.slowest_answer)
     seeds = ", ".join(str(turn.seed) for turn in rounds)
     length = f"{minutes:g} minutes" if minutes else "each fault once"
     return (
         f"{datetime.now(UTC):%Y-%m-%d}. Rounds in a row that passed: {len(rounds)} "
         f"({length}); seeds: {seeds}. {updates:,} updates were published and "
         f"{deliveries:,} deliveries entered; the slowest answer to a publish took "
-        f"{slowest:.2f} s. {machine()}"
+        f"{slowest.slowest_answer:.2f} s (for {slowest.lag:.2f} s of that the "
+        f"publisher itself waited for the processor). {machine()}"
     )
 
 

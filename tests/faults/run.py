@@ -11,8 +11,9 @@ from random import Random
 from typing import Final
 
 from tests.faults.cluster import running_cluster
+from tests.faults.entries import Incident, Violation
 from tests.faults.fault import Fault
-from tests.faults.ledger import Incident
+from tests.faults.ledger import Ledger
 from tests.faults.schedule import Turn, schedule
 from tests.faults.stand import Stand, running_stand
 from tests.support.nats import NatsServer
@@ -27,26 +28,34 @@ STORE_LIMIT: Final = "jetstream: {max_file_store: 32MB}"
 @dataclass(frozen=True)
 class Outcome:
     """What one fault did: seconds until everybody was served again, seconds for which
-    publishes failed, acknowledged updates that a subscriber missed, streams that ended,
-    and whatever was not as expected."""
+    publishes were not stored at once, the slowest answer in seconds, updates that are
+    owed and that a subscriber missed, updates that `died` with all processes that had
+    them and others that reached `nobody`, streams that ended, and whatever was not as
+    expected."""
 
     fault: Fault
     recovery: float
     outage: float
+    slowest: float
     lost: int
+    died: int
+    nobody: int
     affected: int
     complaints: list[str]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of a whole run. `complaints` are those that belong to no single fault."""
+    """Of a whole run. `complaints` are those that belong to no single fault; `lag` is
+    for how much of the time of the slowest answer, in seconds, we ourselves did not get
+    the processor."""
 
     outcomes: list[Outcome]
     complaints: list[str]
     updates: int
     deliveries: int
     slowest_answer: float
+    lag: float
 
     @property
     def all_complaints(self) -> list[str]:
@@ -81,28 +90,44 @@ async def run(
             complaints.append(await suffer(stand, turn))
         violations, excess = await stand.finish()
         ledger = stand.ledger
-        lost = [violation.at for violation in violations if violation.rule == "lost"]
         outcomes = [
-            Outcome(
-                turn.fault,
-                incident.recovery,
-                ledger.outage(incident),
-                sum(map(incident.covers, lost)),
-                len(ledger.ended(incident)),
-                found,
-            )
+            _outcome(ledger, turn.fault, incident, violations, found)
             for turn, incident, found in zip(
                 turns, ledger.incidents, complaints, strict=True
             )
         ]
         texts = [f"{v.at:.2f} {v.rule}: {v.text}" for v in violations]
+        slowest = ledger.slowest()
         return Verdict(
             outcomes,
             [*texts, *excess],
             updates=sum(map(len, ledger.published.values())),
             deliveries=sum(len(account.events) for account in ledger.accounts),
-            slowest_answer=ledger.slowest_answer(),
+            slowest_answer=slowest.seconds,
+            lag=ledger.lag_of(slowest),
         )
+
+
+def _outcome(
+    ledger: Ledger,
+    fault: Fault,
+    incident: Incident,
+    violations: list[Violation],
+    complaints: list[str],
+) -> Outcome:
+    lost = [v.at for v in violations if v.rule in ("lost", "untold")]
+    gone = ledger.gone(incident)
+    return Outcome(
+        fault,
+        incident.recovery,
+        ledger.outage(incident),
+        ledger.slowest(incident).seconds,
+        lost=sum(map(incident.covers, lost)),
+        died=gone["died"],
+        nobody=gone["nobody"],
+        affected=len(ledger.ended(incident)),
+        complaints=complaints,
+    )
 
 
 async def suffer(stand: Stand, turn: Turn) -> list[str]:
@@ -113,23 +138,30 @@ async def suffer(stand: Stand, turn: Turn) -> list[str]:
     incident = Incident(fault.name, stand.now())
     stand.ledger.incidents.append(incident)
     found = []
+    rng = Random(turn.seed)
+    # What is changed in its first second has no later change that makes up for it.
+    changing = asyncio.get_running_loop().call_later(rng.uniform(0, 1), stand.hurry)
     try:
-        await fault.inject(stand, incident, Random(turn.seed))
+        await fault.inject(stand, incident, rng)
     except Exception as error:
         # At once: what comes next may fail for it.
         say(f"    NOT AS EXPECTED: {error!r}")
         found.append(repr(error))
+    changing.cancel()
     incident.healed = min(incident.healed, stand.now())
     await stand.caught_up()
     incident.caught_up = stand.now()
     await stand.served()
     incident.over = stand.now()
     ended = stand.ledger.ended(incident)
-    outage = stand.ledger.outage(incident)
+    ledger = stand.ledger
+    outage, slowest = ledger.outage(incident), ledger.slowest(incident)
     say(
         f"    {incident.begun:.2f} to {incident.over:.2f}: served again after "
-        f"{incident.recovery:.2f} s, publishes failed for {outage:.2f} s, "
-        f"{len(ended)} streams ended, {stand.ledger.rejected(incident)} were refused"
+        f"{incident.recovery:.2f} s, not stored at once for {outage:.2f} s, slowest "
+        f"answer {slowest.seconds:.2f} s ({ledger.lag_of(slowest):.2f} s ours), "
+        f"{len(ended)} streams ended, {ledger.rejected(incident)} were refused, gone: "
+        f"{ledger.gone(incident)}"
     )
     if incident.recovery > RECOVERY_SECONDS:
         found.append(f"not served again for {incident.recovery:.1f} s")
@@ -138,7 +170,7 @@ async def suffer(stand: Stand, turn: Turn) -> list[str]:
     if fault.clean and (cut := sum(not connection.clean for connection in ended)):
         found.append(f"{cut} streams ended without their last chunk")
     if outage > fault.outage:
-        found.append(f"publishes failed for {outage:.1f} s")
+        found.append(f"publishes were not stored at once for {outage:.1f} s")
     for complaint in found:
         say(f"    NOT AS EXPECTED: {complaint}")
     return found

@@ -5,6 +5,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from itertools import cycle
 from pathlib import Path
 from random import Random
 
@@ -14,8 +15,10 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from tests.faults.cluster import Cluster
+from tests.faults.entries import Account, Published, Violation
 from tests.faults.instances import Instance
-from tests.faults.ledger import Account, Ledger, Published, Violation
+from tests.faults.lag import Lag
+from tests.faults.ledger import Ledger
 from tests.faults.levels import Levels, measure, settle
 from tests.faults.numbers import number_of
 from tests.faults.publishers import Publisher
@@ -28,6 +31,13 @@ BUSY, QUIET = 0.2, 8.0
 there no later update makes up for."""
 
 ENVIRONMENTS = 18
+
+PROJECT, PROJECT_INTERVAL = 50, 3.0
+"""Environments of the project that is changed as a whole, and seconds between two
+changes."""
+
+ON_DISK = "workers"
+
 CATCH_UP_SECONDS = 15.0
 GIVE_UP_SECONDS = 60.0
 
@@ -49,21 +59,19 @@ class Stand:
         self.instances = instances
         self.proxy = proxy
         self.cluster = cluster
-        self.ledger = Ledger()
         self._loop = asyncio.get_running_loop()
-        self.publishers: dict[str, Publisher] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        lag = Lag()
+        self.ledger = Ledger(lag.within)
+        self._tasks = [self._loop.create_task(lag.watch())]
+        # A balancer that knows nothing of readiness.
+        self._urls = cycle([instance.service.url for instance in instances])
+        self.publishers: list[Publisher] = []
         for number in range(ENVIRONMENTS):
-            environment = f"environment-{number}"
-            # The first instance may be cut off: the others publish meanwhile.
-            home = instances[number % len(instances)]
-            self.publishers[environment] = Publisher(
-                self.ledger,
-                environment,
-                home.service.queue_change_url(environment),
-                BUSY if number % 5 == 0 else QUIET,
-                Random(rng.random()),
-            )
+            interval = BUSY if number % 5 == 0 else QUIET
+            self._publish([f"environment-{number}"], interval, rng)
+        project = [f"project-{number}" for number in range(PROJECT)]
+        self._publish(project, PROJECT_INTERVAL, rng)
+        for environment in self.ledger.published:
             for instance in instances:
                 account = Account(instance.server, environment)
                 self.ledger.accounts.append(account)
@@ -71,10 +79,15 @@ class Stand:
                 subscriber = SdkSubscriber(account, url, Random(rng.random()))
                 self._tasks.append(self._loop.create_task(subscriber.run()))
         self._publishing = [
-            self._loop.create_task(publisher.run())
-            for publisher in self.publishers.values()
+            self._loop.create_task(publisher.run()) for publisher in self.publishers
         ]
         self._before: dict[Instance, Levels] = {}
+
+    def _publish(self, environments: list[str], interval: float, rng: Random) -> None:
+        turn = Random(rng.random())
+        self.publishers.append(
+            Publisher(self.ledger, environments, self._urls, interval, turn)
+        )
 
     def now(self) -> float:
         return self._loop.time()
@@ -98,7 +111,7 @@ class Stand:
 
     async def caught_up(self) -> None:
         """Wait until everything is ready, every subscriber connected, and has seen the
-        last update that was acknowledged: while nothing is published, because a later
+        last update that is owed to it: while nothing is published, because a later
         update would hide that one was lost.
 
         What is lost is not waited for longer than a while: the ledger tells.
@@ -126,21 +139,20 @@ class Stand:
 
     async def served(self) -> None:
         """Wait until everything is ready, every subscriber connected, and an update of
-        every environment was acknowledged and seen by all of them."""
+        every environment was stored and seen by all of them."""
         await self.ready()
         began = self.now()
-        for publisher in self.publishers.values():
-            publisher.hurry()
-        waiting = set(self.publishers)
+        self.hurry()
+        waiting = set(self.ledger.published)
 
         def told() -> bool:
             for environment in list(waiting):
-                due = self.acknowledged_since(environment, began)
+                due = self.stored_since(environment, began)
                 if due is None:
                     # Refused: it must not wait for its turn.
                     updates = self.ledger.published[environment]
-                    if updates and updates[-1].answered < self.now() - BUSY:
-                        self.publishers[environment].hurry()
+                    if updates and updates[-1].ended < self.now() - BUSY:
+                        self.hurry(environment)
                 elif all(
                     account.last_seen >= due.number
                     for account in self.ledger.accounts
@@ -151,20 +163,27 @@ class Stand:
 
         await self.until(told, f"updates of {waiting}")
 
-    def acknowledged_since(self, environment: str, moment: float) -> Published | None:
+    def hurry(self, environment: str | None = None) -> None:
+        """Publish the next update now, of `environment` or of all."""
+        for publisher in self.publishers:
+            if environment in (None, *publisher.environments):
+                publisher.hurry()
+
+    def stored_since(self, environment: str, moment: float) -> Published | None:
+        """The last update of `environment` that was sent since then and stored."""
         for update in reversed(self.ledger.published[environment]):
-            if update.sent < moment:
+            if update.tries and update.sent < moment:
                 return None
-            if update.acknowledged:
+            if update.stored_at is not None:
                 return update
         return None
 
     async def quiet(self) -> None:
         """Stop publishing; returns when nothing is on its way."""
-        await asyncio.gather(*(p.pause() for p in self.publishers.values()))
+        await asyncio.gather(*(publisher.pause() for publisher in self.publishers))
 
     def resume(self) -> None:
-        for publisher in self.publishers.values():
+        for publisher in self.publishers:
             publisher.resume()
 
     async def in_step(self) -> None:
@@ -217,7 +236,9 @@ class Stand:
             client = await self.client()
             try:
                 js = client.jetstream()
-                return {name: await last_stored(js, name) for name in self.publishers}
+                return {
+                    name: await last_stored(js, name) for name in self.ledger.published
+                }
             except nats.errors.Error:  # there is no leader for a moment
                 if self.now() > deadline:
                     raise
@@ -252,7 +273,11 @@ async def running_stand(
 ) -> AsyncIterator[Stand]:
     """A stand with one instance for each of `urls` (server: the NATS URLs it has)."""
     async with AsyncExitStack() as stack:
-        instances = [Instance(server, url, folder) for server, url in urls.items()]
+        # One keeps on disk what it cannot store, the others in memory only.
+        instances = [
+            Instance(server, url, folder, on_disk=server == ON_DISK)
+            for server, url in urls.items()
+        ]
         for instance in instances:
             await asyncio.to_thread(instance.start)
             stack.push_async_callback(asyncio.to_thread, instance.stop)

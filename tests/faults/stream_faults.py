@@ -12,9 +12,9 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import APIError
 
 from realtime.stream_follower import FOLLOW_SECONDS
+from tests.faults.entries import Incident, Published
 from tests.faults.fault import Fault
 from tests.faults.instances import Instance
-from tests.faults.ledger import Incident
 from tests.faults.stand import Stand
 from tests.support.streams import Stream
 
@@ -181,17 +181,20 @@ async def _until_refused(stand: Stand, js: JetStreamContext) -> None:
         except APIError:
             size //= 2
     began = stand.now()
-    for publisher in stand.publishers.values():
-        publisher.hurry()
+    stand.hurry()
     await stand.until(
         lambda: all(
-            any(
-                update.sent > began and b"JetStream refused" in update.body
-                for update in updates
-            )
+            any(update.sent > began and refused(update) for update in updates)
             for updates in stand.ledger.published.values()
         ),
         "publishes to be refused",
+    )
+
+
+def refused(update: Published) -> bool:
+    """Whether it was, or kept because others had been."""
+    return any(
+        answer.kept or b"JetStream refused" in answer.body for answer in update.tries
     )
 
 
@@ -269,7 +272,7 @@ STREAM_FAULTS = (
     Fault(
         "out-of-storage",
         "JetStream out of storage",
-        "publishes 503 with the reason, recovers",
+        "publishes 503 with the reason or, soon, 202 as kept; recovers",
         out_of_storage,
     ),
     Fault(

@@ -4,7 +4,7 @@ import asyncio
 import json
 from random import Random
 
-from tests.faults.ledger import Account, Connection
+from tests.faults.entries import Account, Connection
 from tests.faults.numbers import number_of
 from tests.support.streams import Stream
 
@@ -56,11 +56,11 @@ class SdkSubscriber:
             connection.closed = _now()
 
 
-def updated_at_in(block: str) -> int:
+def updated_at_in(block: str) -> float:
     """What an event of the stream says."""
     data = block.split("\n")[1].removeprefix("data: ")
     updated_at = json.loads(data)["updated_at"]
-    assert isinstance(updated_at, int), block
+    assert isinstance(updated_at, float), block
     return updated_at
 
 

@@ -3,6 +3,7 @@ publisher was answered."""
 
 import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import pytest
 from realtime.jetstream.outbox_folder import TAKE_OVER_SECONDS
 from tests.faults.cluster import running_cluster
 from tests.support.nats import NatsServer
+from tests.support.nats_filter import MessageFilter
 from tests.support.proxy import running_proxy
 from tests.support.service import Service, running_service
 from tests.support.streams import Stream, event
@@ -203,6 +205,49 @@ async def test_publish__one_instance_cut_off_from_nats__told_by_the_others(
             assert await stream.next_event() == event(seconds_of(at(2)))
 
 
+async def test_publish__confirmations_come_again__stored_here_and_not_by_the_others(
+    nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given: a session that lasts, in which no confirmation of an update arrives
+    dropping = True
+    confirmation = re.compile(rb"_INBOX\.\w+\.\d{1,6}")
+
+    def drop() -> MessageFilter:
+        return MessageFilter(
+            lambda subject: dropping and bool(confirmation.fullmatch(subject))
+        )
+
+    relayed = 'flagsmith_sse_outbox_settled_total{outcome="relayed"}'
+    with (
+        running_proxy(nats.url, drop) as proxy,
+        running_service("serve", nats.url, tmp_path) as other,
+        running_service("serve", proxy.url, tmp_path) as service,
+    ):
+        other.await_ready()
+        service.await_ready()
+        await eventually_async(
+            lambda: (
+                service.publish(environment, at(1)).status_code == 202
+                and service.metric(relayed) >= 1
+            ),
+            seconds=20,
+            what="the other instance to store it",
+        )
+
+        # When
+        dropping = False
+
+        # Then
+        def stored_here() -> bool:
+            before = service.metric(relayed)
+            answer = service.publish(environment, at(2))
+            return answer.status_code == 202 and service.metric(relayed) == before
+
+        await eventually_async(stored_here, seconds=20, what="it to store by itself")
+        async with Stream(other.stream_url(environment)) as stream:
+            assert await stream.next_event() == event(seconds_of(at(2)))
+
+
 async def test_publish__tries_reach_several_instances__stored_once(
     nats: NatsServer, tmp_path: Path, environment: str
 ) -> None:
@@ -363,6 +408,29 @@ async def test_stop__nats_is_back__stored_before_the_process_leaves(
         assert not service.events("update.lost")
 
     # Then
+    with running_service(server, nats.url, tmp_path) as service:
+        service.await_ready()
+        assert await next_of(service, environment) == event("1")
+
+
+async def test_stop__nats_comes_back_while_the_process_stops__stored_before_it_leaves(
+    server: str, nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given: nobody to hand it over to, and nothing to drain
+    with running_service(server, nats.url, tmp_path, SSE_DRAIN_SECONDS="15") as service:
+        service.await_ready()
+        nats.kill()
+        service.await_ready(False)
+        assert service.publish(environment, 1).status_code in (202, 503)
+
+        # When
+        service.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(service.await_logged, "drain.finished")
+        nats.start()
+        assert service.stop() == 0
+
+        # Then
+        assert not service.events("update.lost")
     with running_service(server, nats.url, tmp_path) as service:
         service.await_ready()
         assert await next_of(service, environment) == event("1")

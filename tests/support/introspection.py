@@ -37,6 +37,7 @@ async def introspect(request: ASGIRequest) -> JsonResponse:
             ),
             "on_the_wheel": sum(map(len, service.hub._wheel.values())),
             "held": service.admission.held,
+            "kept": len(service.intake.outbox),
             "subscriber_objects": sum(
                 isinstance(thing, Subscriber) for thing in gc.get_objects()
             ),

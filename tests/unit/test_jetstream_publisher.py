@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from realtime.exceptions import PublishFailed
+from realtime.exceptions import Overtaken, PublishFailed
 from realtime.jetstream_publisher import SWEEP_SECONDS, Publisher
 from realtime.nats_client import FastClient
 
@@ -67,6 +67,16 @@ async def test_publish__anything_else_is_answered__failed(
 ) -> None:
     with pytest.raises(PublishFailed, match=reason):
         await answered(answer)
+
+
+@pytest.mark.parametrize("code", [10071, 10164])
+async def test_publish__another_came_first__overtaken(code: int) -> None:
+    # A cluster says the second of one that is still on its way to the replicas.
+    with pytest.raises(Overtaken):
+        await answered(
+            b'{"error":{"code":400,"err_code":%d,"description":"wrong last sequence"},'
+            b'"stream":"environments-stream","seq":0}' % code
+        )
 
 
 async def test_publish__deadline_before_that_of_an_earlier_one__given_up_in_time() -> (

@@ -1,22 +1,44 @@
 """The ledger of the fault tests finds what it is there to find."""
 
+from dataclasses import replace
+from datetime import datetime
 from math import inf
+from typing import Any
 
 import pytest
 
-from tests.faults.ledger import (
-    LATE_SECONDS,
+from tests.faults.entries import (
     Account,
     Connection,
+    Death,
     Incident,
-    Ledger,
     Published,
 )
+from tests.faults.ledger import Ledger
 from tests.faults.numbers import number_of, updated_at
+from tests.support.task_processor import TIMEOUT_SECONDS, Answer
+
+HERE, THERE = "http://here", "http://there"
 
 
-def update(number: int, at: float, status: int = 202) -> Published:
-    return Published(number, sent=at, answered=at + 0.01, status=status)
+def answer(
+    at: float,
+    status: int = 202,
+    *,
+    url: str = HERE,
+    kept: bool = False,
+    after: float = 0.01,
+) -> Answer:
+    return Answer("e", url, at, at + after, status, kept)
+
+
+def update(number: int, at: float, status: int = 202, **more: Any) -> Published:
+    """One that was tried once."""
+    return tried(number, answer(at, status, **more))
+
+
+def tried(number: int, *tries: Answer) -> Published:
+    return Published(number, list(tries), ended=tries[-1].answered)
 
 
 def ledger_of(
@@ -129,24 +151,122 @@ def test_violations__never_published__invented() -> None:
 def test_violations__another_environments__invented(other: str) -> None:
     ours = "environment-0"
     seen = Connection(0, [(10.1, 1), (20.1, 2), (30.1, 3)])
-    seen.events.insert(2, (20.2, number_of(ours, updated_at(other, 2))))
+    seen.events.insert(2, (20.2, number_of(ours, seconds_of(other, 2))))
     assert "invented" in rules(ledger_of(THREE, seen, incidents=[]), 3)
 
 
 def test_number_of__its_own__as_it_was_published() -> None:
-    assert number_of("environment-0", updated_at("environment-0", 7)) == 7
+    assert number_of("environment-0", seconds_of("environment-0", 7)) == 7
 
 
-def test_violations__refused_and_seen_all_the_same__none() -> None:
-    published = [update(1, 10), update(2, 20, status=503), update(3, 30)]
-    seen = Connection(0, [(10.1, 1), (30.1, 3), (31, 2)])
-    assert rules(ledger_of(published, seen, incidents=[]), 2) == []
+def seconds_of(environment: str, number: int) -> float:
+    return datetime.fromisoformat(updated_at(environment, number)).timestamp()
 
 
-def test_violations__refused_and_not_seen__none() -> None:
-    published = [update(1, 10), update(2, 20), update(3, 30, status=503)]
+OUTAGE = Incident("kill", 25, healed=35, caught_up=36, over=37)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "kept"), [((503, 503, 503), False), ((503, 202), True), ((0,), False)]
+)
+@pytest.mark.parametrize(("told", "found"), [(35.5, []), (36.5, ["lost"])])
+def test_violations__not_stored_at_once__owed_whatever_was_answered(
+    statuses: tuple[int, ...], kept: bool, told: float, found: list[str]
+) -> None:
+    # Given: an update in an outage
+    late = tried(
+        3, *(answer(30 + n, s, kept=kept and s == 202) for n, s in enumerate(statuses))
+    )
+    seen = Connection(0, [(10.1, 1), (20.1, 2), (told, 3)])
+    # When
+    ledger = ledger_of([*THREE[:2], late], seen, incidents=[OUTAGE])
+    # Then
+    assert [rule for rule in rules(ledger, 3) if rule != "unanswered"] == found
+
+
+def test_violations__refused_by_all_and_never_stored__lost_and_last() -> None:
+    late = update(3, 30, 503)
     seen = Connection(0, [(10.1, 1), (20.1, 2)])
-    assert rules(ledger_of(published, seen, incidents=[]), 2) == []
+    ledger = ledger_of([*THREE[:2], late], seen, incidents=[OUTAGE])
+    assert rules(ledger, 2) == ["lost", "last"]
+    assert ledger.behind() == ledger.accounts
+
+
+def killed(since: float, until: float, *, memory: bool) -> Incident:
+    incident = replace(OUTAGE, deaths=[Death(HERE, since, until, memory)])
+    return incident
+
+
+@pytest.mark.parametrize(
+    ("memory", "url", "died"),
+    [(True, HERE, True), (False, HERE, False), (True, THERE, False)],
+)
+def test_fate__whoever_answered_was_killed__died_if_it_was_in_memory_only(
+    memory: bool, url: str, died: bool
+) -> None:
+    # Given: kept by one process, which is killed or not
+    incident = killed(31, 34, memory=memory)
+    late = tried(3, answer(29, 503), answer(30, 202, url=url, kept=True))
+    seen = Connection(0, [(10.1, 1), (20.1, 2)])
+    # When
+    ledger = ledger_of([*THREE[:2], late], seen, incidents=[incident])
+    # Then
+    assert ledger.fate(late) == ("died" if died else "held")
+    assert ledger.gone(incident) == {"died": int(died), "nobody": 0}
+    assert rules(ledger, 2) == ([] if died else ["lost", "last"])
+
+
+@pytest.mark.parametrize(
+    ("status", "url", "fate"),
+    [(0, HERE, "nobody"), (0, THERE, "held"), (503, HERE, "held")],
+)
+def test_fate__nobody_answered__nobody_has_it_only_where_the_process_was_dead(
+    status: int, url: str, fate: str
+) -> None:
+    # Given
+    incident = killed(26, 34, memory=False)
+    late = update(3, 30, status, url=url)
+    # When
+    ledger = ledger_of([*THREE[:2], late], Connection(0), incidents=[incident])
+    # Then
+    assert ledger.fate(late) == fate
+    assert ledger.gone(incident)["nobody"] == (fate == "nobody")
+
+
+def test_gone__told_all_the_same__not_counted() -> None:
+    incident = killed(26, 34, memory=True)
+    late = update(3, 26, 503)
+    seen = Connection(0, [(10.1, 1), (20.1, 2), (35.5, 3)])
+    ledger = ledger_of([*THREE[:2], late], seen, incidents=[incident])
+    assert ledger.gone(incident) == {"died": 0, "nobody": 0}
+
+
+@pytest.mark.parametrize(
+    ("status", "url", "found"),
+    [(503, HERE, ["untold"]), (0, THERE, ["untold"]), (0, HERE, [])],
+)
+def test_violations__project_ended_before_its_turn__untold_unless_nobody_was_there(
+    status: int, url: str, found: list[str]
+) -> None:
+    # Given: the task failed for another environment
+    blocked = answer(30, status, url=url)
+    late = Published(3, ended=30.01, blocked=blocked)
+    seen = Connection(0, [(10.1, 1), (20.1, 2)])
+    incident = killed(26, 34, memory=False)
+    # When
+    ledger = ledger_of([*THREE[:2], late], seen, incidents=[incident])
+    # Then
+    assert rules(ledger, 2) == found
+
+
+@pytest.mark.parametrize(("at", "found"), [(30.5, []), (90.0, ["order"])])
+def test_violations__sent_again_after_an_uncertain_try__only_soon_after_it(
+    at: float, found: list[str]
+) -> None:
+    # Given: the first try timed out, and was stored late
+    twice = tried(3, answer(29, 503), answer(30))
+    seen = Connection(0, [(10.1, 1), (20.1, 2), (30.1, 3), (at, 3)])
+    assert rules(ledger_of([*THREE[:2], twice], seen, incidents=[]), 3) == found
 
 
 def test_violations__acknowledged_and_not_stored__last() -> None:
@@ -165,35 +285,26 @@ def test_violations__silent_stream__silent() -> None:
     assert "silent" in rules(ledger_of(THREE, seen, incidents=[]), 3)
 
 
-@pytest.mark.parametrize("in_fault", [True, False])
-def test_violations__no_answer__unanswered_unless_there_is_a_fault(
-    in_fault: bool,
+@pytest.mark.parametrize(("url", "found"), [(HERE, []), (THERE, ["unanswered"])])
+def test_violations__no_answer__unanswered_unless_the_process_was_dead(
+    url: str, found: list[str]
 ) -> None:
-    cut = Published(2, sent=20, answered=20.5)
-    seen = Connection(0, [(10.1, 1)])
-    incidents = (
-        [Incident("kill", 19, healed=21, caught_up=22, over=23)] if in_fault else []
-    )
-    found = rules(ledger_of([update(1, 10), cut], seen, incidents=incidents), 1)
-    assert found == ([] if in_fault else ["unanswered"])
+    cut = tried(3, answer(30, 0, url=url), answer(31, url=THERE))
+    seen = Connection(0, [(10.1, 1), (20.1, 2), (31.1, 3)])
+    incident = killed(26, 34, memory=True)
+    ledger = ledger_of([*THREE[:2], cut], seen, incidents=[incident])
+    assert rules(ledger, 3) == found
 
 
-def test_violations__answer_too_late__unanswered_whatever_there_is() -> None:
-    late = Published(2, sent=20, answered=20 + LATE_SECONDS + 1, status=503)
-    seen = Connection(0, [(10.1, 1)])
-    incidents = [Incident("kill", 19, healed=21, caught_up=22, over=23)]
-    found = rules(ledger_of([update(1, 10), late], seen, incidents=incidents), 1)
-    assert found == ["unanswered"]
-
-
-@pytest.mark.parametrize(("seen_at", "behind"), [(20.5, True), (30.005, False)])
-def test_behind__unacknowledged_seen_last__unless_it_may_have_been_stored_last(
-    seen_at: float, behind: bool
+@pytest.mark.parametrize(("lag", "found"), [(0.2, ["unanswered"]), (0.4, [])])
+def test_violations__answer_too_late__unanswered_unless_we_were_late_ourselves(
+    lag: float, found: list[str]
 ) -> None:
-    published = [update(1, 10), update(2, 20, status=503), update(3, 30)]
-    seen = Connection(0, [(10.1, 1), (seen_at, 2)])
-    ledger = ledger_of(published, seen, incidents=[])
-    assert ledger.behind() == (ledger.accounts if behind else [])
+    late = tried(3, answer(30, 0, after=TIMEOUT_SECONDS), answer(32.5))
+    seen = Connection(0, [(10.1, 1), (20.1, 2), (32.6, 3)])
+    ledger = ledger_of([*THREE[:2], late], seen, incidents=[])
+    ledger._lag = lambda since, until: lag
+    assert rules(ledger, 3) == found
 
 
 @pytest.mark.parametrize(("seen", "behind"), [([], True), ([1, 2], True), ([3], False)])

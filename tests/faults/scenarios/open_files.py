@@ -40,6 +40,7 @@ async def measure(folder: Path, rng: Random) -> Finding:
                 await asyncio.sleep(WATCH_SECONDS)
                 load = (cpu(service) - used) / (time.monotonic() - began)
                 outcomes = Counter(map(outcome, clients))
+                closed = outcomes["closed"] + outcomes["answered"]
                 answer = await asyncio.to_thread(early.get, url, timeout=5)
                 assert answer.status_code == 200
                 for client in clients:
@@ -50,10 +51,10 @@ async def measure(folder: Path, rng: Random) -> Finding:
                 assert service.publish("kept", 1).status_code == 202
                 await kept.next_event()
     return Finding(
-        f"of {CLIENTS} connections {outcomes['open']} taken, {outcomes['closed']} "
-        f"closed at once, {load:.0%} of a core; a new client served {recovered:.2f} s "
+        f"of {CLIENTS} connections {outcomes['open']} held, {closed} closed to make "
+        f"room, {load:.0%} of a core; a new client served {recovered:.2f} s "
         "after they left",
-        unless(outcomes["closed"] > CLIENTS - LIMIT, f"{outcomes}: no test of it")
+        unless(closed > CLIENTS - LIMIT, f"{outcomes}: no test of it")
         + unless(load < BUSY, f"{load:.0%} of a core")
         + unless(recovered < RECOVERY_SECONDS, f"recovered after {recovered:.1f} s"),
     )

@@ -5,11 +5,13 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from itertools import repeat
 from pathlib import Path
 from random import Random
 from statistics import quantiles
 
-from tests.faults.ledger import Account, Ledger
+from tests.faults.entries import Account
+from tests.faults.ledger import Ledger
 from tests.faults.publishers import Publisher
 from tests.faults.scenarios.scenario import unless
 from tests.faults.subscribers import SdkSubscriber
@@ -33,16 +35,18 @@ TICKS = os.sysconf("SC_CLK_TCK")
 def surroundings(
     folder: Path,
     *,
+    server: str = "serve",
     arguments: Sequence[str] = (),
     open_files: str = "",
     **environment: str,
 ) -> Iterator[tuple[Service, NatsServer]]:
-    """`serve` in one process that is ready, and its nats-server."""
+    """A service that is ready, and its nats-server; `serve` in one process unless
+    `server` says otherwise."""
     nats = NatsServer(folder / "nats")
     nats.start()
     try:
         with running_service(
-            "serve",
+            server,
             nats.url,
             folder,
             arguments=arguments,
@@ -61,12 +65,13 @@ async def p99_of_others(service: Service, seconds: float, rng: Random) -> float:
     environment: in the best of the windows of that time, as other work on the machine
     only adds to it."""
     ledger = Ledger()
-    url = service.queue_change_url("others")
-    publisher = Publisher(ledger, "others", url, INTERVAL, rng)
-    accounts = [Account("serve", "others") for _ in range(OTHERS)]
+    # One that was never published to: its updates are counted from 1 on.
+    others = f"others-{rng.getrandbits(32):x}"
+    publisher = Publisher(ledger, [others], repeat(service.url), INTERVAL, rng)
+    accounts = [Account("serve", others) for _ in range(OTHERS)]
     tasks = [
         asyncio.create_task(
-            SdkSubscriber(account, service.stream_url("others"), rng).run()
+            SdkSubscriber(account, service.stream_url(others), rng).run()
         )
         for account in accounts
     ]
@@ -76,7 +81,7 @@ async def p99_of_others(service: Service, seconds: float, rng: Random) -> float:
         what="the others to be connected",
     )
     loop = asyncio.get_running_loop()
-    first = len(ledger.published["others"])
+    first = len(ledger.published[others])
     tasks.append(asyncio.create_task(publisher.run()))
     windows = []
     for _ in range(int(seconds / WINDOW_SECONDS)):
@@ -86,7 +91,7 @@ async def p99_of_others(service: Service, seconds: float, rng: Random) -> float:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    updates = ledger.published["others"]
+    updates = ledger.published[others]
     return min(
         quantiles(
             [
@@ -110,11 +115,36 @@ def slowed(before: float, during: float) -> list[str]:
 
 
 @asynccontextmanager
-async def probed(service: Service) -> AsyncIterator[list[float]]:
-    """Ask for `/livez` all the time; how long each answer took is there at the end."""
+async def readers(
+    service: Service, count: int, environment: str, last: str
+) -> AsyncIterator[asyncio.StreamReader]:
+    """So many subscribers of an environment, in a process of their own; the line that
+    comes when each of them has been told `last` says how many events came to all."""
+    module = "tests.faults.scenarios.readers"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, str(service.port), str(count)),
+        *(environment, last),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"subscribed\n"
+        yield process.stdout
+        assert process.returncode is None, "they have ended"
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def probed(service: Service, path: str = "/livez") -> AsyncIterator[list[float]]:
+    """Ask for `path` all the time, which must be answered with 200; how long each
+    answer took is there at the end."""
     module = "tests.faults.scenarios.prober"
     prober = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, f"{service.url}/livez"),
+        *(sys.executable, "-m", module, service.url + path),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -127,7 +157,7 @@ async def probed(service: Service) -> AsyncIterator[list[float]]:
             prober.terminate()
         printed, _ = await prober.communicate()
         answers += map(float, printed.splitlines())
-        assert not crashed, "/livez was not answered"
+        assert not crashed, f"{path} was not answered with 200"
 
 
 def cpu(service: Service) -> float:

@@ -54,6 +54,33 @@ async def test_keep__several_of_one_environment__the_newest_by_date_or_arrival(
     assert [one.update for one in outbox.waiting] == [kept]
 
 
+@pytest.mark.parametrize("arrival", [None, 0])
+@pytest.mark.parametrize("second", [1, 3])
+async def test_keep__left_by_two_dead_processes__the_later_date(
+    arrival: int | None, second: int
+) -> None:
+    # Given: it came to this process, or one that is dead left it
+    outbox = Outbox(10)
+    outbox.keep("a", dated(2), None, reason="away", arrival=arrival)
+    # When: another dead process left another one
+    outbox.keep("a", dated(second), None, reason="died", arrival=0)
+    # Then
+    assert [one.update for one in outbox.waiting] == [dated(max(2, second))]
+
+
+@pytest.mark.parametrize(("second", "left"), [(1, 1), (2, 0), (3, 0)])
+async def test_supersede__older_one_stored_after_a_newer_was_kept__that_stays(
+    second: int, left: int
+) -> None:
+    # Given
+    outbox = Outbox(10)
+    outbox.keep("a", dated(2), None, reason="away")
+    # When: a late try
+    outbox.supersede("a", dated(second), outbox.arrive())
+    # Then
+    assert len(outbox) == left
+
+
 async def test_keep__the_same_once_more__what_was_known_of_it_stays() -> None:
     # Given: a try, before whatever was stored meanwhile was read
     outbox = Outbox(10)
@@ -109,7 +136,7 @@ async def test_supersede__stored_after_it_came__waits_no_longer() -> None:
     kept = outbox.keep("a", Update("1"), None, reason="away")
     stored = outbox.arrive()
     # When
-    outbox.supersede("a", stored)
+    outbox.supersede("a", Update("1"), stored)
     # Then
     assert kept.settled.result() == "superseded"
 
@@ -120,9 +147,32 @@ async def test_supersede__it_came_after_what_was_stored__still_waits() -> None:
     stored = outbox.arrive()
     outbox.keep("a", Update("2"), None, reason="away")
     # When
-    outbox.supersede("a", stored)
+    outbox.supersede("a", Update("1"), stored)
     # Then
     assert len(outbox) == 1
+
+
+async def test_supersede__stored_one_is_a_late_retry_of_an_older__still_waits() -> None:
+    # Given: whoever has been told of the older one hears nothing new in its retry
+    outbox = Outbox(10)
+    outbox.keep("a", dated(2), None, reason="away")
+    # When
+    outbox.supersede("a", dated(1), outbox.arrive())
+    # Then
+    assert [one.update for one in outbox.waiting] == [dated(2)]
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+async def test_keep__what_several_dead_processes_left__the_newest_by_date(
+    order: tuple[int, int],
+) -> None:
+    # Given
+    outbox = Outbox(10)
+    # When
+    for second in order:
+        outbox.keep("a", dated(second), None, reason="left", arrival=0)
+    # Then
+    assert [one.update for one in outbox.waiting] == [dated(2)]
 
 
 async def test_settled_by__settled_in_time_or_not__says_so() -> None:

@@ -173,6 +173,30 @@ def test_broadcaster__one_leaves_and_one_comes_meanwhile__neither_is_told() -> N
     assert frames_of(subscribers) == {(b":1",): 2 * A_TURN - 1, (): 1}
 
 
+def test_broadcaster__what_is_called_afterwards_raises__everybody_is_told() -> None:
+    # Given
+    loop = Loop()
+    subscribers, others = loop.subscribers(1), loop.subscribers(1)
+    told: list[int] = []
+
+    def raises(count: int) -> None:
+        raise RuntimeError
+
+    # When
+    on_told = loop.broadcaster.offer("a", subscribers, latest(1))
+    on_told.append(raises)
+    on_told.append(told.append)
+    loop.broadcaster.offer("b", others, latest(1))
+    loop.turn_until_idle()
+    loop.broadcaster.offer("a", subscribers, latest(2))
+    loop.turn_until_idle()
+
+    # Then
+    assert told == [1]
+    assert frames_of(subscribers) == {(b":1", b":2"): 1}
+    assert frames_of(others) == {(b":1",): 1}
+
+
 def test_hub__all_leave_and_one_comes_while_an_update_waits__told_the_next() -> None:
     # Given: a delivery of which nothing has been told yet
     soon: list[Callable[[], None]] = []
