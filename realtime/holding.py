@@ -1,10 +1,29 @@
 """Requests that are held for a while before they are refused."""
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any, TypeVar
 
 from realtime.asgi import Receive
 from realtime.service import RealtimeService
+
+Result = TypeVar("Result")
+
+
+async def to_its_end(
+    service: RealtimeService, work: Coroutine[Any, Any, Result]
+) -> Result:
+    """What `work` returns, also if Daphne cancels this request on SIGTERM: what has
+    begun is finished, and the client hears of it."""
+    task = asyncio.get_running_loop().create_task(work)
+    while True:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.done() or not outlived_cancellation(service):
+                task.cancel()
+                raise
 
 
 async def still_there(service: RealtimeService, receive: Receive) -> bool:

@@ -24,6 +24,7 @@ from realtime.routing import (
 from realtime.service import EXIT_CODE, RealtimeService
 from realtime.twisted_connections import (
     answer_for_the_last_time,
+    channels,
     close_idle_channel,
     idle_channels,
 )
@@ -126,7 +127,8 @@ def host_on_daphne(service: RealtimeService) -> None:
 
     async def shut_down() -> None:
         await service.drain()
-        await linger(idle)
+        # Also for what is still being answered.
+        await linger(partial(channels, reactor))
         await service.stop()
 
     def on_shutdown() -> Deferred[None]:

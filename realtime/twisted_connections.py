@@ -16,14 +16,18 @@ def answer_for_the_last_time(reactor: Any) -> None:
 
     # Asked of every request that comes. The process ends: nobody needs it again.
     HTTPChannel.checkPersistence = lambda *_: False  # type: ignore[method-assign]  # that is the purpose
-    for channel in _channels(reactor):
+    for channel in channels(reactor):
         if channel.requests:
             channel.persistent = False
+            request = channel.requests[0]
+            if not request.startedWriting:
+                # Told of it too late, the client would send its next request here.
+                request.responseHeaders.setRawHeaders(b"connection", [b"close"])
 
 
 def idle_channels(reactor: Any) -> set[Any]:
     """The HTTP channels of `reactor` that are answering no request."""
-    return {channel for channel in _channels(reactor) if not channel.requests}
+    return {channel for channel in channels(reactor) if not channel.requests}
 
 
 def close_idle_channel(channel: Any) -> None:
@@ -32,11 +36,12 @@ def close_idle_channel(channel: Any) -> None:
         channel.loseConnection()
 
 
-def _channels(reactor: Any) -> list[Any]:
+def channels(reactor: Any) -> list[Any]:
+    """The HTTP channels of `reactor`: one for each connection."""
     from twisted.web.http import HTTPChannel
 
     # The protocol of a connection wraps its channel; TLS wraps that once more.
     protocols = (getattr(reader, "protocol", None) for reader in reactor.getReaders())
     inner = (getattr(p, "wrappedProtocol", p) for p in protocols)
-    channels = (getattr(p, "_channel", None) for p in inner)
-    return [channel for channel in channels if isinstance(channel, HTTPChannel)]
+    inner_channels = (getattr(p, "_channel", None) for p in inner)
+    return [channel for channel in inner_channels if isinstance(channel, HTTPChannel)]

@@ -12,6 +12,7 @@ from realtime import metrics
 from realtime.asgi import Receive, Scope, environment_in, service_in
 from realtime.environments import is_environment_key
 from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
+from realtime.holding import to_its_end
 from realtime.http import (
     HttpError,
     Response,
@@ -70,7 +71,8 @@ class QueueChangeView(View):
         except InvalidUpdate as error:
             raise HttpError(HTTPStatus.BAD_REQUEST, error.errors) from None
         try:
-            stored = await service.intake.take(environment, update, deadline)
+            taking = service.intake.take(environment, update, deadline)
+            stored = await to_its_end(service, taking)
         except (NatsUnavailable, PublishFailed) as error:
             raise unavailable(str(error), retry_after=1) from None
         if not stored:

@@ -87,14 +87,16 @@ class WorkerLifeline:
     async def scrape(self) -> bytes:
         """The metrics of all workers, in the classic text format. Raises
         `MetricsUnavailable`."""
-        if self._scraping is None:
-            self._scraping = asyncio.get_running_loop().create_future()
+        scraping = self._scraping
+        if scraping is None:
+            scraping = self._scraping = asyncio.get_running_loop().create_future()
             self._send(messages.Scrape())
         try:
             async with asyncio.timeout(SCRAPE_SECONDS):
-                return await asyncio.shield(self._scraping)
+                return await asyncio.shield(scraping)
         except TimeoutError:
-            self._scraping = None
+            if self._scraping is scraping:  # and not a later one
+                self._scraping = None
             raise MetricsUnavailable("The supervisor does not answer.") from None
 
     async def close(self) -> None:

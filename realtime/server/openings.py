@@ -23,11 +23,14 @@ class Openings:
             asyncio.get_running_loop().call_soon(self._open)
 
     def _open(self) -> None:
-        for _ in range(min(len(self._waiting), STREAMS_PER_TURN)):
-            # It stays in the queue while it starts, so that `add` need not look twice.
-            try:
-                self._waiting[0]()
-            finally:
-                self._waiting.popleft()
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._open)
+        try:
+            for _ in range(min(len(self._waiting), STREAMS_PER_TURN)):
+                # It stays in the queue while it starts: `add` need not look twice.
+                try:
+                    self._waiting[0]()
+                finally:
+                    self._waiting.popleft()
+        finally:
+            # Also if one could not be started: nobody else would go on.
+            if self._waiting:
+                asyncio.get_running_loop().call_soon(self._open)

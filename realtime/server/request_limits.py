@@ -8,17 +8,25 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from realtime import metrics
+from realtime.asgi import asks_for_stream
 from realtime.rate_limit import RateLimit
 from realtime.server.connections import Connections
 from realtime.server.http1 import Http1Protocol, Refused
 
 HEAD_BYTES: Final = 32 * 1024
+FIELDS: Final = 128
+"""Of a head. An empty one takes 130 bytes of memory, and a browser sends some 30."""
+
 REQUEST_BYTES: Final = 1024 * 1024
 """Head and body together; queue-change itself takes much less."""
 
 PIPELINED: Final = 16
 """Requests that may wait behind the one that is being answered. Hardly any client sends
 a second one; each of those that wait holds some 3 kB."""
+
+PIPELINED_BEHIND_STREAM: Final = 1
+HEAD_BYTES_BEHIND_STREAM: Final = 4096
+"""The same behind an open stream, as long as which it would be kept."""
 
 logger = structlog.get_logger("sse")
 
@@ -77,7 +85,7 @@ class LimitedProtocol(Http1Protocol):
         # Some of a request, or bytes of none: they have ended uvicorn's keep-alive
         # time.
         self._others.unfinished.setdefault(self, self.loop.time())
-        if self._in_head and self._received > HEAD_BYTES:
+        if self._in_head and self._received > self._most_head_bytes:
             self.refuse(_HEAD_TOO_LARGE)
         elif self._received > REQUEST_BYTES:
             self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -95,13 +103,24 @@ class LimitedProtocol(Http1Protocol):
         self._in_head = True
         super().on_message_begin()
 
-    def on_head(self) -> None:
-        self._in_head = False
-        if self._received > HEAD_BYTES and self._head_size() > HEAD_BYTES:
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # after a body: nobody asks for it, and an open stream would keep it
+        if len(self.headers) >= FIELDS:
             self._refusal = _HEAD_TOO_LARGE
             raise Refused
+        super().on_header(name, value)
+
+    def on_head(self) -> None:
+        self._in_head = False
+        most = self._most_head_bytes
+        if self._received > most and self._head_size() > most:
+            self._refusal = _HEAD_TOO_LARGE
+            raise Refused
+        behind_stream = self._behind_stream
         super().on_head()
-        if len(self.pipeline) > PIPELINED:
+        most = PIPELINED_BEHIND_STREAM if behind_stream else PIPELINED
+        if len(self.pipeline) > most:
             raise Refused
 
     def send_400_response(self, msg: str) -> None:
@@ -139,6 +158,20 @@ class LimitedProtocol(Http1Protocol):
             answering and answering.response_started and not answering.response_complete
         ):
             self.refuse(HTTPStatus.REQUEST_TIMEOUT)
+
+    @property
+    def _behind_stream(self) -> bool:
+        """Whether a request that comes now waits for the end of a stream."""
+        answering = self._answering
+        return (
+            answering is not None
+            and not answering.response_complete
+            and asks_for_stream(answering.scope)
+        )
+
+    @property
+    def _most_head_bytes(self) -> int:
+        return HEAD_BYTES_BEHIND_STREAM if self._behind_stream else HEAD_BYTES
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(v) + 4 for name, v in self.headers)

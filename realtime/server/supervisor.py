@@ -127,6 +127,7 @@ class Supervisor:
         logger.info("worker.started", worker=slot, pid=worker.pid)
         if self.stopping.is_set():
             worker.send(signal.SIGTERM)
+            listener.close()
         return worker
 
     async def _keep(self, slot: int) -> None:
@@ -242,6 +243,10 @@ class Supervisor:
             return
         self.stopping.set()
         self._signal_all(signal.SIGTERM)
+        for worker in self._alive:
+            # Each worker has its own, and closes it last. What would still connect to
+            # ours is to be refused, and not to wait for an answer that never comes.
+            worker.listener.close()
         loop = asyncio.get_running_loop()
         loop.call_later(self.stop_within, self._signal_all, signal.SIGKILL)
 

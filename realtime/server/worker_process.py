@@ -167,7 +167,9 @@ class WorkerProcess:
 def reason_of(code: int) -> str:
     """How a process ended, in words."""
     if code < 0:
-        return f"killed by {signal.Signals(-code).name}"
+        names = {number.value: number.name for number in signal.Signals}
+        # The real-time signals have none in Python.
+        return f"killed by {names.get(-code, f'signal {-code}')}"
     return f"exit code {code}"
 
 

@@ -8,6 +8,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import requests
+
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.support.crowd import crowd
 from tests.support.pooling import pooling
@@ -186,3 +188,31 @@ async def test_sighup__pooled_and_new_connections__nobody_is_turned_away(
     assert clients.subscribed["200"] > 60
     assert set(clients.subscribed) == {"200"}, clients.subscribed
     assert set(clients.published) == {"202"}, clients.published
+
+
+def test_leave__answer_under_way__says_that_it_is_the_last(
+    single_server: str, tmp_path: Path, environment: str
+) -> None:
+    # Given: NATS is away, so that a publish waits for it
+    target = f"/sse/environments/{environment}/queue-change"
+    with (
+        running_service(single_server, "nats://127.0.0.1:1", tmp_path) as service,
+        Connection(service.url) as publisher,
+    ):
+        service.expected_errors = {"update.lost"}
+        eventually(
+            lambda: requests.get(f"{service.url}/livez", timeout=10).status_code == 200,
+            what="the start",
+        )
+        publisher.send("POST", target, PUBLISHER, b'{"updated_at":1}')
+        # What was sent before these has been read.
+        assert requests.get(f"{service.url}/livez", timeout=10).status_code == 200
+        assert requests.get(f"{service.url}/livez", timeout=10).status_code == 200
+
+        # When
+        service.process.send_signal(signal.SIGTERM)
+
+        # Then
+        said = publisher.receive("POST").headers["connection"]
+        # A 503 says so itself, and Daphne once more.
+        assert set(said.split(", ")) == {"close"}

@@ -12,6 +12,7 @@ import pytest
 from realtime.server.connections import REQUEST_SECONDS
 from realtime.server.embedded_nats import EmbeddedNats
 from realtime.server.request_limits import (
+    FIELDS,
     HEAD_BYTES,
     PIPELINED,
     REQUEST_BYTES,
@@ -75,8 +76,9 @@ def test_request__malformed__400_and_closed(limited: Service, request_: bytes) -
         b"GET /livez HTTP/1.1\r\nA: " + b"a" * 1_000_000,
         b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\n\r\n",
         b"GET /livez HTTP/1.1\r\n" + b"A: b\r\n" * HEAD_BYTES + b"\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * FIELDS + b"\r\n",
     ],
-    ids=["header", "header without end", "target", "many headers"],
+    ids=["header", "header without end", "target", "many headers", "one too many"],
 )
 def test_head__too_large__431_and_closed(limited: Service, head: bytes) -> None:
     assert answer(limited, head).startswith(b"HTTP/1.1 431 ")

@@ -1,9 +1,11 @@
 """An open stream costs what it is said to, whatever its request was like."""
 
-from contextlib import ExitStack
+import socket
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+import requests
 
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.support.raw_http import Connection
@@ -57,3 +59,47 @@ def test_stream__large_request__kept_no_longer_than_its_answer_needs_it(
         # Then
         each = (resident_kilobytes(service) - before) / STREAMS
         assert each < MOST_KILOBYTES[single_server]
+
+
+SMALL_FIELDS = b"a: b\r\n" * 4_000
+FURTHER = {
+    "trailers": (b"Transfer-Encoding: chunked\r\n\r\n0\r\n", SMALL_FIELDS * 8),
+    "half a request": (b"\r\n", b"GET /livez HTTP/1.1\r\n" + SMALL_FIELDS),
+    "half a large one": (b"\r\n", b"GET /livez HTTP/1.1\r\nCookie: " + b"a" * 30_000),
+    "requests": (
+        b"\r\n",
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nCookie: " + b"a" * 16_000 + b"\r\n\r\n")
+        * 8,
+    ),
+}
+"""The rest of the request for a stream, and what is sent on when that is open."""
+
+
+@pytest.mark.parametrize("kind", FURTHER)
+def test_stream__client_sends_on__nothing_of_it_is_kept(
+    shared_nats: EmbeddedNats, tmp_path: Path, kind: str
+) -> None:
+    # Given: Twisted has limits of its own
+    rest, further = FURTHER[kind]
+    request = b"GET /sse/environments/memory/stream HTTP/1.1\r\nHost: x\r\n" + rest
+    with (
+        running_service("serve", shared_nats.url, tmp_path) as service,
+        ExitStack() as streams,
+    ):
+        service.await_ready()
+        before = resident_kilobytes(service)
+
+        # When
+        for _ in range(100):
+            client = socket.create_connection(("127.0.0.1", service.port))
+            streams.enter_context(client)
+            client.sendall(request)
+            received = b""
+            while b"retry: " not in received:
+                received += client.recv(65536)
+            with suppress(ConnectionError):
+                client.sendall(further)
+        assert requests.get(f"{service.url}/livez", timeout=10).status_code == 200
+
+        # Then
+        assert (resident_kilobytes(service) - before) / 100 < 100

@@ -188,6 +188,33 @@ async def test_scrape__supervisor_silent__unavailable_and_asked_anew_next_time(
         assert await scraping == b"metrics"
 
 
+async def test_scrape__an_earlier_one_gives_up__a_later_one_gets_its_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with both_ends() as both:
+        # Given: two that wait for the same answer, the second for longer
+        await both.lifeline.attach(both.server)
+        loop = asyncio.get_running_loop()
+        scrapes = []
+        for seconds in (0.01, 0.05, 60.0):
+            monkeypatch.setattr("realtime.server.lifeline.SCRAPE_SECONDS", seconds)
+            scrapes.append(loop.create_task(both.lifeline.scrape()))
+            await asyncio.sleep(0)
+            if len(scrapes) == 2:
+                # The first has given up; the third asks anew.
+                await asyncio.wait(scrapes[:1])
+        # When
+        await asyncio.wait(scrapes[:2])
+        both.worker.tell(messages.Exposition(b"metrics"))
+
+        # Then
+        async with asyncio.timeout(5):
+            assert await scrapes[2] == b"metrics"
+        assert [type(scrape.exception()) for scrape in scrapes[:2]] == [
+            MetricsUnavailable
+        ] * 2
+
+
 async def test_beats__never_answered__hangs_after_its_start_should_be_over() -> None:
     async with both_ends() as both:
         # Given: asked, and not counted as silent yet

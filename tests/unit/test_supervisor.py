@@ -147,3 +147,37 @@ async def test_start__never_answers__killed(
     assert ("worker.hung", None) in told
     assert ("worker.died", "killed by SIGKILL") in told
     assert first.process.returncode == -signal.SIGKILL
+
+
+async def test_worker__killed_by_a_signal_without_a_name__started_again(
+    processes: Processes,
+) -> None:
+    # Given
+    with capture_logs() as logs:
+        async with supervising() as supervisor:
+            [first] = supervisor._alive
+
+            # When
+            first.send(signal.SIGRTMIN + 1)
+            await eventually_async(
+                lambda: len(processes.numbers) == 2, what="another one"
+            )
+
+    # Then
+    [died] = [event for event in logs if event["event"] == "worker.died"]
+    assert died["reason"] == f"killed by signal {signal.SIGRTMIN + 1}"
+
+
+async def test_stop__worker_still_ends__nothing_connects_to_the_supervisors_socket(
+    processes: Processes,
+) -> None:
+    # Given
+    async with supervising() as supervisor:
+        [worker] = supervisor._alive
+
+        # When
+        supervisor._stop(signal.SIGTERM)
+
+        # Then
+        assert worker.process.returncode is None
+        assert worker.listener.fileno() == -1
