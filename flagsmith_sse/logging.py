@@ -1,12 +1,15 @@
 """Structured logging with Flagsmith's own switches, `LOG_FORMAT` and `LOG_LEVEL`.
 
-Everything is written by the standard library's handlers, so that lines of Django,
-uvicorn, Daphne and nats-py have the same shape as ours.
+Everything goes through one handler of the standard library's kind, so that lines of
+Django, uvicorn, Daphne and nats-py have the same shape as ours, and none blocks.
 """
 
 from typing import Any
 
 import structlog
+
+from flagsmith_sse.background_log import BackgroundHandler
+from flagsmith_sse.repeated_log import RepeatedFilter
 
 _SHARED: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -67,8 +70,13 @@ def logging_config(*, level: str, log_format: str) -> dict[str, Any]:
                 ],
             }
         },
+        "filters": {"repeated": {"()": RepeatedFilter}},
         "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "structured"}
+            "stderr": {
+                "()": BackgroundHandler,
+                "formatter": "structured",
+                "filters": ["repeated"],
+            }
         },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {

@@ -114,6 +114,8 @@ class NatsBridge:
         self.consumer_name = f"sse-{host}-{os.getpid()}-{secrets.token_hex(3)}"
         self._session: _Session | None = None
         self._trouble_since: float | None = time.monotonic()
+        # When the stream was last known to take updates (`time.monotonic`).
+        self._worked_at = time.monotonic()
         # The last message read: its sequence and its time (ns), which identify it.
         self._reached: tuple[int, int] | None = None
         self._read = BatchedCounter(metrics.updates_total)
@@ -145,8 +147,8 @@ class NatsBridge:
 
     @property
     def out_since(self) -> float | None:
-        """Since when nothing can be stored (`time.monotonic`); None: it can, for all
-        that is known."""
+        """Since when nothing can be stored (`time.monotonic`), at the earliest; None:
+        it can, for all that is known."""
         working = self._session is not None and not self._session.failing
         return None if working else self._trouble_since
 
@@ -193,6 +195,7 @@ class NatsBridge:
             await self._responder.join(client)
             asked_at = asyncio.get_running_loop().time()
             state = await self.stream.ensure(client)
+            self._worked_at = time.monotonic()
             start = await self._start(client)
             publisher = Publisher(client)
             await publisher.start()
@@ -285,12 +288,14 @@ class NatsBridge:
         except (NatsUnavailable, PublishFailed) as error:
             if session is not None:
                 session.failing = True
-            self._begin_trouble(asked_at)
+            # Where little is published this may be the first that is heard of it.
+            self._begin_trouble(self._worked_at)
             metrics.nats_errors["publish"].inc()
             self.note_error(error)
             raise
         session.failing = False
         self._trouble_since = None
+        self._worked_at = asked_at
 
     def _begin_trouble(self, since: float) -> None:
         if self._trouble_since is None:
@@ -378,6 +383,7 @@ class NatsBridge:
 
     def _follow(self, session: _Session, state: StreamState) -> None:
         """Replay no more what was purged, and for as long as the stream keeps it."""
+        self._worked_at = time.monotonic()
         reconfigured = state.max_age != session.state.max_age
         session.state, session.asked_at = state, asyncio.get_running_loop().time()
         if reconfigured:

@@ -93,6 +93,9 @@ async def _connect(
                 closed_cb=on_closed,
                 **options,
             )
+    except asyncio.CancelledError:
+        await close(client)
+        raise
     except Exception as error:
         # Of credentials that are half written, whatever nkeys makes of them.
         if client.is_connecting or client.is_connected:

@@ -3,6 +3,7 @@ reactor under Daphne, which has not."""
 
 import asyncio
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Awaitable
@@ -138,6 +139,7 @@ def host_on_daphne(service: RealtimeService) -> None:
         if service.died:
             # Daphne's command line would exit with 0.
             sys.stdout.flush()
+            logging.shutdown()
             os._exit(EXIT_CODE)
 
     reactor.callLater(0, service.start)

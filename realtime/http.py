@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from realtime import metrics
 from realtime.asgi import Receive, Scope, Send
 from realtime.cors import cors_headers, is_preflight
 
@@ -139,6 +140,7 @@ class NotFound(View):
     """Answers whatever no other route takes below a prefix."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        metrics.bad_requests["404"].inc()
         await not_found().response(scope, send)
 
 

@@ -26,7 +26,9 @@ PATIENCE_SECONDS: Final = 3.0
 alone: its next try may reach an instance that has NATS. So it is answered with an
 error. An older one would use the tries up, and with them end a task that has further
 environments to tell of. The third try comes 4.4 s after the first where each waits for
-its whole time, so that whenever an outage begins the third is taken."""
+its whole time, so that whenever an outage begins the third is taken. An outage counts
+from when the stream was last known to take updates: an instance that nothing was
+published to learns of it by the third try only."""
 
 SAVE_SECONDS: Final = 0.2
 """For the disk, beyond the deadline of an answer."""

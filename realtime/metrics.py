@@ -193,8 +193,22 @@ bridge_restarts_total = Counter(
     "Sessions of the NATS bridge that ended in an unexpected exception",
 )
 
+bad_requests = _counters(
+    "flagsmith_sse_bad_requests_total",
+    "Requests that no endpoint took, by the status of their answer",
+    "status",
+    ("400", "404", "408", "413", "431"),
+)
+
 # The process
 
+log_lines_dropped = _counters(
+    "flagsmith_sse_log_lines_dropped_total",
+    "Log lines that were not written; full: whoever reads them was too slow, repeated: "
+    "the same was logged within the second",
+    "reason",
+    ("full", "repeated"),
+)
 connections = _gauge(
     "flagsmith_sse_connections", "Open connections, streams included, as of a second"
 )

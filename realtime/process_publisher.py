@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 from concurrent.futures import Future
-from typing import Final
+from typing import Any, Final
 
 from realtime.conf import RealtimeSettings, jittered
 from realtime.connection import close, connect
@@ -22,13 +22,21 @@ RETRY_SECONDS: Final = 0.1
 CLOSE_SECONDS: Final = 1.0
 """A process that ends waits no longer for its connection to close."""
 
+_ENDS: Final = "This process ends, and publishes nothing any more."
+
 
 class ProcessPublisher:
     """Publishes on one connection, on an event loop in a thread of its own. Connects
-    when it is first needed, and again whenever the connection was lost."""
+    when it is first needed, and again whenever the connection was lost.
+
+    Raises `NatsUnavailable` if there is no thread to be had: the interpreter ends.
+    """
 
     def __init__(self, settings: RealtimeSettings) -> None:
         self._settings = settings
+        self._lock = threading.Lock()
+        self._closed = False
+        self._publishing: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
         self._connection: asyncio.Task[tuple[FastClient, Publisher]] | None = None
@@ -37,18 +45,33 @@ class ProcessPublisher:
         self._thread = threading.Thread(
             target=self._run, name="realtime-publisher", daemon=True
         )
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._loop.close()
+            raise NatsUnavailable(_ENDS) from error
 
     def publish(
         self, environment: str, update: Update, seconds: float
     ) -> "Future[None]":
         """Done once JetStream has stored `update`, within `seconds`; fails with
-        `NatsUnavailable` or `PublishFailed`. From any thread."""
-        coroutine = self._publish(environment, update, seconds)
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        `NatsUnavailable` or `PublishFailed`. From any thread.
+
+        Raises `NatsUnavailable` once it has been closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise NatsUnavailable(_ENDS)
+            coroutine = self._publish_unless_closed(environment, update, seconds)
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def close(self) -> None:
-        """Leave NATS and end the thread; nothing can be published afterwards."""
+        """Leave NATS and end the thread; nothing can be published afterwards, and what
+        waits for its confirmation fails."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
         self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join(CLOSE_SECONDS)
 
@@ -58,9 +81,33 @@ class ProcessPublisher:
 
     async def _until_closed(self) -> None:
         await self._closing.wait()
-        if self._connection is not None and _stands(self._connection):
+        waiting = list(self._publishing)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        if self._connection is None:
+            return
+        if not self._connection.done():
+            self._connection.cancel()
+            await asyncio.wait([self._connection], timeout=CLOSE_SECONDS)
+        if _stands(self._connection):
             client, _ = self._connection.result()
             await close(client)
+
+    async def _publish_unless_closed(
+        self, environment: str, update: Update, seconds: float
+    ) -> None:
+        publishing = self._loop.create_task(self._publish(environment, update, seconds))
+        self._publishing.add(publishing)
+        try:
+            await publishing
+        except asyncio.CancelledError:
+            if self._closing.is_set():
+                raise PublishFailed(_ENDS) from None
+            raise
+        finally:
+            self._publishing.discard(publishing)
+            publishing.cancel()
 
     async def _publish(self, environment: str, update: Update, seconds: float) -> None:
         deadline = self._loop.time() + seconds
@@ -72,7 +119,10 @@ class ProcessPublisher:
                         publisher = await self._connected()
                         error = PublishFailed("The update was not confirmed in time.")
                         await publisher.publish(
-                            subject_of(environment), update.payload(), deadline
+                            subject_of(environment),
+                            update.payload(),
+                            deadline,
+                            dated=update.dated,
                         )
                         return
                     except NatsUnavailable as unavailable:
@@ -111,7 +161,7 @@ class ProcessPublisher:
         publisher = Publisher(client)
         try:
             await publisher.start()
-        except NatsUnavailable:
+        except BaseException:  # a cancellation, too
             await close(client)
             raise
         return client, publisher
@@ -131,7 +181,8 @@ _inherited: list[ProcessPublisher] = []
 
 
 def process_publisher() -> ProcessPublisher:
-    """This process's publisher, as Django's settings configure it."""
+    """This process's publisher, as Django's settings configure it. Raises
+    `NatsUnavailable` if the interpreter ends."""
     global _publisher
     with _lock:
         if _publisher is None:

@@ -20,6 +20,9 @@ from realtime.updates import Update, parse_update
 PUBLISH_SECONDS: Final = 2.0
 """As long as the task processor waits for the HTTP request."""
 
+MOST_SECONDS: Final = 1e9
+"""Thirty years, for who wants to wait for ever: no clock goes on without end."""
+
 GRACE_SECONDS: Final = 1.0
 """After the deadline, for a thread that gets no processor."""
 
@@ -35,14 +38,16 @@ def publish_environment_update(
 
     `updated_at` is a date and time (UTC if it has no time zone), the same as an ISO
     8601 string, or a number of Unix seconds: it is read as the HTTP endpoint reads it.
-    `timeout` is in seconds. May be called from any thread, but not on an event loop,
-    which would stand still meanwhile: see `apublish_environment_update`.
+    `timeout` is in seconds, and may be infinite. May be called from any thread, but not
+    on an event loop, which would stand still meanwhile: see
+    `apublish_environment_update`.
 
     Raises `InvalidUpdate` for a bad key or time, `NatsUnavailable` if NATS could not be
     used, and `PublishFailed` if the update was refused or not confirmed in time; in
-    both cases it may be tried again.
+    both cases it may be tried again, unless the interpreter ends.
     """
     update = _checked(environment_key, updated_at)
+    timeout = _bounded(timeout)
     publishing = process_publisher().publish(environment_key, update, timeout)
     try:
         publishing.result(timeout + GRACE_SECONDS)
@@ -59,8 +64,13 @@ async def apublish_environment_update(
 ) -> None:
     """`publish_environment_update` for a coroutine, on any event loop."""
     update = _checked(environment_key, updated_at)
-    publishing = process_publisher().publish(environment_key, update, timeout)
+    publishing = process_publisher().publish(environment_key, update, _bounded(timeout))
     await asyncio.wrap_future(publishing)
+
+
+def _bounded(seconds: float) -> float:
+    # In this order, not a number is none.
+    return min(max(0.0, seconds), MOST_SECONDS)
 
 
 def _checked(environment_key: str, updated_at: object) -> Update:

@@ -56,7 +56,8 @@ async def _resolve(url: str, seconds: float) -> list[Server] | str:
             addresses = await _addresses(host, port)
     except TimeoutError:
         return f"nobody says what address {host} has"
-    except (OSError, UnicodeError) as error:
+    except (OSError, UnicodeError, RuntimeError) as error:
+        # The interpreter ends, and no thread looks it up any more: a RuntimeError.
         return f"{host} has no address: {error}"
     if len(addresses) == 1:
         return [Server(scheme, host, port, addresses[0], label)]

@@ -4,8 +4,11 @@ import asyncio
 from http import HTTPStatus
 from typing import Any, Final
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from realtime import metrics
+from realtime.rate_limit import RateLimit
 from realtime.server.connections import Connections
 from realtime.server.http1 import Http1Protocol, Refused
 
@@ -17,8 +20,13 @@ PIPELINED: Final = 16
 """Requests that may wait behind the one that is being answered. Hardly any client sends
 a second one; each of those that wait holds some 3 kB."""
 
+logger = structlog.get_logger("sse")
+
 _BAD_REQUEST: Final = HTTPStatus.BAD_REQUEST
 _HEAD_TOO_LARGE: Final = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+
+_logged = RateLimit(1)
 
 
 class LimitedProtocol(Http1Protocol):
@@ -103,6 +111,10 @@ class LimitedProtocol(Http1Protocol):
         """Close the connection, with an answer if one is owed."""
         answering = self._answering
         owed = self._received > 0
+        if owed:
+            metrics.bad_requests[str(int(status))].inc()
+            if times := _logged.count(status):
+                logger.warning("request.refused", status=int(status), times=times)
         if answering is not None and not answering.response_complete:
             owed = not answering.response_started
             answering.disconnected = True

@@ -125,16 +125,20 @@ def idle_streams(ssebench: str, target: Target, count: int) -> Iterator[None]:
 
 
 def publishes_per_second(
-    port: int, *, seconds: int = 5, cores: str | None = CLIENT_CORE
+    port: int,
+    *,
+    seconds: int = 5,
+    connections: int = 64,
+    cores: str | None = CLIENT_CORE,
 ) -> float:
-    """queue-change requests answered a second, over 64 connections and 1,000
-    environments. Exits if any was not answered with success."""
+    """queue-change requests answered a second, over so many connections that are kept
+    and 1,000 environments. Exits if any was not answered with success."""
     pinned = ["taskset", "-c", cores] if cores else []
     script = str(NATIVE / "publish.lua")
     done = subprocess.run(
         [
             *pinned,
-            *("wrk", "-t1", "-c64", f"-d{seconds}s", "-s", script),
+            *("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script),
             f"http://127.0.0.1:{port}",
         ],
         capture_output=True,

@@ -12,7 +12,7 @@ from statistics import median
 
 import nats
 
-from tests.bench import load
+from tests.bench import load, probing
 from tests.bench.processes import (
     SERVER_CORE,
     Target,
@@ -327,6 +327,42 @@ def daphne(bench: Bench) -> list[Result]:
     return [Result(scenario, ratio, "×", 9, 6)]
 
 
+def new_connections(bench: Bench) -> list[Result]:
+    """Who comes anew, beside clients that publish as fast as they are answered."""
+
+    def measure() -> tuple[float, ...]:
+        with bench.serving() as target:
+            waits = probing.while_running(
+                target.port,
+                lambda: load.publishes_per_second(
+                    target.port, seconds=10, connections=900
+                ),
+            )
+        return (probing.p99_ms(waits),)
+
+    [p99] = bench.rounds_of(measure)
+    return [Result("new connection beside 900 busy ones: p99", p99, "ms", 1000, 250)]
+
+
+def storm(bench: Bench) -> list[Result]:
+    """Probes, while updates come faster than everybody can be told of each."""
+    count = 5_000
+
+    def measure() -> tuple[float, ...]:
+        with bench.serving() as target:
+            waits = probing.while_running(
+                target.port,
+                lambda: load.fan_out(
+                    bench.ssebench, target, count, updates=2_000, interval=0.005
+                ),
+            )
+        return (probing.p99_ms(waits),)
+
+    [p99] = bench.rounds_of(measure)
+    scenario = "`/livez` during 200 updates/s to 5,000 subscribers: p99"
+    return [Result(scenario, p99, "ms", 1000, 100)]
+
+
 ROWS: dict[str, Callable[[Bench], list[Result]]] = {
     "fan-out": one_environment,
     "nchan": against_nchan,
@@ -337,4 +373,6 @@ ROWS: dict[str, Callable[[Bench], list[Result]]] = {
     "100000": a_hundred_thousand,
     "spread": spread,
     "daphne": daphne,
+    "new-connections": new_connections,
+    "storm": storm,
 }

@@ -1,6 +1,7 @@
 """What somebody else does to the stream, its consumers and its subjects."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -82,6 +83,19 @@ async def consumers_deleted(stand: Stand, incident: Incident, rng: Random) -> No
     async with jetstream(stand) as js:
         for consumer in await js.consumers_info(STREAM):
             await js.delete_consumer(STREAM, consumer.name)
+    incident.healed = stand.now()
+    await consumers_lost(stand, *before)
+
+
+async def consumers_paused(stand: Stand, incident: Incident, rng: Random) -> None:
+    before = logged(stand, "bridge.interrupted"), await errors(stand, "pull")
+    until = json.dumps({"pause_until": "2099-01-01T00:00:00Z"}).encode()
+    client = await stand.client()
+    for consumer in await client.jetstream().consumers_info(STREAM):
+        subject = f"$JS.API.CONSUMER.PAUSE.{STREAM}.{consumer.name}"
+        answer = await client.request(subject, until, timeout=5)
+        assert b'"error"' not in answer.data, answer.data
+    await client.close()
     incident.healed = stand.now()
     await consumers_lost(stand, *before)
 
@@ -227,6 +241,12 @@ STREAM_FAULTS = (
         "every consumer deleted",
         "made again, logged and counted",
         consumers_deleted,
+    ),
+    Fault(
+        "consumer-paused",
+        "every consumer paused: alive, and delivers nothing",
+        "noticed within 10 s, made anew, logged and counted",
+        consumers_paused,
     ),
     Fault(
         "stream-purged",

@@ -4,6 +4,7 @@ to a real nats-server."""
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
 from realtime.process_publisher import ProcessPublisher
 from realtime.publisher import apublish_environment_update, publish_environment_update
 from realtime.server.embedded_nats import EmbeddedNats
+from realtime.updates import Update
 from tests.support.environments import INVALID_KEYS
 from tests.support.fresh import fresh_variables
 from tests.support.nats import NatsServer
@@ -285,23 +287,129 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def test_publish__forked__parent_and_child_each_with_a_connection(
+AT_THE_END = """
+import atexit, sys, threading, time
+
+def late():
+    try:
+        publish_environment_update(sys.argv[1], 2)
+        print("late: published")
+    except Exception as error:
+        print("late:", type(error).__module__, type(error).__name__)
+
+atexit.register(late)  # runs last, after what the library has registered
+import django
+django.setup()
+from realtime.publisher import publish_environment_update
+
+def for_ever():
+    try:
+        while True:
+            publish_environment_update(sys.argv[1], 1, timeout=float("inf"))
+            published.set()
+    except BaseException as error:
+        print("thread:", type(error).__module__, type(error).__name__, flush=True)
+
+published = threading.Event()
+threading.Thread(target=for_ever, daemon=True).start()
+published.wait()
+"""
+
+
+def test_publish__interpreter_ends__nothing_but_what_is_documented(
     with_stream: NatsServer, environment: str
 ) -> None:
     # When
-    done = subprocess.run(
-        [sys.executable, "-c", FORKING, environment],
+    done = run_fresh(AT_THE_END, with_stream, environment)
+
+    # Then
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = set(done.stdout.splitlines())
+    assert "late: realtime.exceptions NatsUnavailable" in lines
+    # The thread may not live to say so.
+    assert lines - {"late: realtime.exceptions NatsUnavailable"} <= {
+        "thread: realtime.exceptions NatsUnavailable",
+        "thread: realtime.exceptions PublishFailed",
+    }
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), 1e30])
+def test_publish__endless_time_out__published(
+    publish: Publish,
+    publish_to: Callable[[str], None],
+    with_stream: NatsServer,
+    environment: str,
+    seconds: float,
+) -> None:
+    # Given
+    publish_to(with_stream.url)
+
+    # When
+    publish(environment, 1, timeout=seconds)
+
+    # Then
+    assert with_stream.stream()["state"]["last_seq"] == 1
+
+
+@pytest.mark.parametrize("seconds", [0, -1, -5, float("-inf"), float("nan")])
+def test_publish__no_time__unavailable(
+    publish: Publish,
+    publish_to: Callable[[str], None],
+    with_stream: NatsServer,
+    environment: str,
+    seconds: float,
+) -> None:
+    # Given
+    publish_to(with_stream.url)
+
+    # When / Then
+    with pytest.raises(NatsUnavailable, match="not reached in time"):
+        publish(environment, 1, timeout=seconds)
+
+
+def test_publish__closed_while_it_waits__failed(environment: str) -> None:
+    # Given: nobody who would answer
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"nats://127.0.0.1:{server.getsockname()[1]}"
+        publisher = ProcessPublisher(RealtimeSettings(nats_servers=(url,)))
+        waiting = publisher.publish(environment, Update("1"), 60)
+        hung, _ = server.accept()
+
+        # When
+        publisher.close()
+        hung.close()
+
+        # Then
+        with pytest.raises(PublishFailed, match="process ends"):
+            waiting.result(LATE_SECONDS)
+        with pytest.raises(NatsUnavailable, match="process ends"):
+            publisher.publish(environment, Update("2"), 60)
+
+
+def run_fresh(
+    script: str, nats: NatsServer, environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run `script` in a new process of the other project."""
+    return subprocess.run(
+        [sys.executable, "-c", script, environment],
         cwd=ROOT,
         env=fresh_variables(
             DJANGO_SETTINGS_MODULE="tests.flagsmith_like.settings",
             PYTHONPATH=os.fspath(ROOT),
-            NATS_URL=with_stream.url,
+            NATS_URL=nats.url,
         ),
         capture_output=True,
         text=True,
         timeout=40,
         check=False,
     )
+
+
+def test_publish__forked__parent_and_child_each_with_a_connection(
+    with_stream: NatsServer, environment: str
+) -> None:
+    # When
+    done = run_fresh(FORKING, with_stream, environment)
 
     # Then: orderly, to the end
     assert (done.returncode, done.stderr) == (0, "")

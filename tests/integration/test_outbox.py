@@ -5,12 +5,15 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
 from realtime.jetstream.outbox_folder import TAKE_OVER_SECONDS
+from tests.faults.cluster import running_cluster
 from tests.support.nats import NatsServer
 from tests.support.proxy import running_proxy
 from tests.support.service import Service, running_service
@@ -44,9 +47,9 @@ async def test_publish__nats_away_for_all_tries__told_once_it_is_back(
     # Given
     with running_service(server, nats.url, tmp_path) as service:
         service.await_ready()
-        processor = TaskProcessor([service])
+        processor = TaskProcessor(cycle([service.url]))
         async with Stream(service.stream_url(environment)) as stream:
-            assert await asyncio.to_thread(processor.run_task, [environment], at(1))
+            assert await processor.run_task({environment: at(1)})
             assert await stream.next_event() == event(seconds_of(at(1)))
 
             # When
@@ -54,7 +57,7 @@ async def test_publish__nats_away_for_all_tries__told_once_it_is_back(
                 nats.kill()
             else:
                 nats.signal(signal.SIGSTOP)
-            accepted = await asyncio.to_thread(processor.run_task, [environment], at(2))
+            accepted = await processor.run_task({environment: at(2)})
             if how == "killed":
                 nats.start()
             else:
@@ -80,7 +83,7 @@ async def test_project__nats_away_for_everybody__every_environment_told(
         ]
         for service in three:
             service.await_ready()
-        processor = TaskProcessor(three)
+        processor = TaskProcessor(cycle(service.url for service in three))
         async with AsyncExitStack() as streams:
             opened = [
                 await streams.enter_async_context(Stream(three[0].stream_url(key)))
@@ -90,7 +93,7 @@ async def test_project__nats_away_for_everybody__every_environment_told(
             # When: the task begins at some moment of the outage
             nats.kill()
             await asyncio.sleep(begins_after)
-            accepted = await asyncio.to_thread(processor.run_task, environments, at(1))
+            accepted = await processor.run_task(dict.fromkeys(environments, at(1)))
             nats.start()
 
             # Then
@@ -98,6 +101,74 @@ async def test_project__nats_away_for_everybody__every_environment_told(
             assert processor.slowest < 2
             for stream in opened:
                 assert await stream.next_event() == event(seconds_of(at(1)))
+
+
+async def test_project__nats_hangs_and_nobody_knows_yet__every_environment_told(
+    nats: NatsServer, tmp_path: Path, environment: str
+) -> None:
+    # Given: three instances that nothing was published to for a while
+    with ExitStack() as services:
+        three = [
+            services.enter_context(running_service("serve", nats.url, tmp_path))
+            for _ in range(3)
+        ]
+        for service in three:
+            service.await_ready()
+
+        # When: each try reaches one that learns by it that NATS is away
+        nats.signal(signal.SIGSTOP)
+        changed = await change_project(three, environment)
+        nats.signal(signal.SIGCONT)
+
+        # Then
+        await all_told(three, changed)
+
+
+async def test_project__cluster_without_a_leader__every_environment_told(
+    tmp_path: Path, environment: str
+) -> None:
+    # Given: nobody is connected to the node that leads the stream
+    with running_cluster(tmp_path) as cluster, ExitStack() as services:
+        every = ",".join(node.url for node in cluster.nodes)
+        replicas = {"NATS_STREAM_REPLICAS": str(len(cluster.nodes))}
+        with running_service("serve", every, tmp_path, **replicas) as first:
+            first.await_ready(seconds=60)
+            name = cluster.nodes[0].stream()["cluster"]["leader"]
+            leader = cluster.nodes[int(name.removeprefix("node-"))]
+        others = ",".join(node.url for node in cluster.nodes if node is not leader)
+        three = [
+            services.enter_context(
+                running_service("serve", others, tmp_path, **replicas)
+            )
+            for _ in range(3)
+        ]
+        for service in three:
+            service.await_ready()
+
+        # When
+        leader.kill()
+        changed = await change_project(three, environment)
+
+        # Then
+        await all_told(three, changed)
+
+
+async def change_project(services: Sequence[Service], environment: str) -> list[str]:
+    """Changes a project, which must be accepted; its environments."""
+    environments = [f"{environment}-{number}" for number in range(10)]
+    processor = TaskProcessor(cycle(service.url for service in services))
+    accepted = await processor.run_task(dict.fromkeys(environments, at(1)))
+    assert accepted, processor.answers
+    return environments
+
+
+async def all_told(services: Sequence[Service], environments: Sequence[str]) -> None:
+    """Waits until each of the environments is told what `change_project` published."""
+    for service in services:
+        service.await_ready(seconds=60)
+        service.await_logged("outbox.emptied")
+    for key in environments:
+        assert await next_of(services[0], key) == event(seconds_of(at(1)))
 
 
 @pytest.mark.parametrize("cut_for", [0.0, 5.0])
@@ -118,8 +189,8 @@ async def test_publish__one_instance_cut_off_from_nats__told_by_the_others(
             proxy.cut()
             cut_off.await_ready(False)
             await asyncio.sleep(cut_for)
-            processor = TaskProcessor([cut_off, *others])
-            accepted = await asyncio.to_thread(processor.run_task, [environment], at(1))
+            processor = TaskProcessor(cycle(s.url for s in (cut_off, *others)))
+            accepted = await processor.run_task({environment: at(1)})
 
             # Then: it is told while the cut lasts, and once
             assert accepted
@@ -321,7 +392,7 @@ async def test_stop__nats_away__what_is_left_behind_is_named(
         }
 
 
-async def test_replacement__nats_away__what_waits_is_handed_over(
+async def test_replacement__nats_away__the_workers_stay_until_what_waits_is_stored(
     nats: NatsServer, tmp_path: Path, environment: str
 ) -> None:
     # Given: an update waits in one of two workers
@@ -334,12 +405,13 @@ async def test_replacement__nats_away__what_waits_is_handed_over(
 
         # When
         service.process.send_signal(signal.SIGHUP)
-        service.await_logged("workers.replaced")
-        assert not set(before) & set(service.workers())
+        service.await_logged("worker.started", 3)
+        assert not service.events("drain.started")
         nats.start()
-        service.await_ready()
+        service.await_logged("workers.replaced")
 
         # Then
+        assert not set(before) & set(service.workers())
         assert await next_of(service, environment) == event("1")
         assert not service.events("update.lost")
 

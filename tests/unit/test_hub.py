@@ -245,6 +245,26 @@ def test_subscribe__after_updates__returns_the_newest(hub: Hub) -> None:
     assert hub.subscribe("b", Recorder()) is None
 
 
+def test_reschedule_expiry__store_keeps_it_longer__replayed_for_longer(
+    hub: Hub, clock: Clock
+) -> None:
+    # Given
+    broadcast(hub, "a", latest(ONE, expires_at=clock.now + 10))
+
+    # When
+    hub.reschedule_expiry(lambda one: one.expires_at + 10)
+    clock.now += 15
+
+    # Then
+    assert hub.subscribe("a", Recorder()) == FIRST
+
+    # When: and for a shorter time again
+    hub.reschedule_expiry(lambda one: one.expires_at - 10)
+
+    # Then
+    assert hub.subscribe("a", Recorder()) is None
+
+
 def test_subscribe__latest_has_expired__returns_nothing(hub: Hub, clock: Clock) -> None:
     # Given
     broadcast(hub, "a", latest(ONE, expires_at=clock.now + 10))
