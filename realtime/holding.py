@@ -16,6 +16,8 @@ async def to_its_end(
 ) -> Result:
     """What `work` returns, also if Daphne cancels this request on SIGTERM: what has
     begun is finished, and the client hears of it."""
+    if not service.requests_are_cancelled:
+        return await work
     task = asyncio.get_running_loop().create_task(work)
     while True:
         try:

@@ -119,6 +119,7 @@ def host_on_daphne(service: RealtimeService) -> None:
     To be called while the application is imported. Daphne's own trigger, which cancels
     every application, is registered later and so fires after ours.
     """
+    service.requests_are_cancelled = True
     # Zope interfaces look like classes to mypy, and their methods lack `self`.
     reactor: Any = importlib.import_module("twisted.internet.reactor")
     from twisted.internet.defer import Deferred

@@ -76,6 +76,9 @@ class RealtimeService:
             report=self.reporter.report,
             drain=self._on_drain,
         )
+        self.requests_are_cancelled = False
+        """Whether the server cancels the requests under way when it stops: Daphne
+        does."""
         self.leave: Callable[[], None] = terminate
         """Begins to drain and to end this process, as SIGTERM does."""
         self.expose: Callable[[], Awaitable[bytes]] | None = None

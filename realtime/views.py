@@ -57,15 +57,7 @@ class QueueChangeView(View):
         # uvloop's clock counts in milliseconds: not fine enough to measure with.
         asked_at = time.monotonic()
         deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
-        try:
-            # It has nearly always come by now.
-            body = await by_deadline(deadline, read_body(receive, MAX_BODY_BYTES))
-        except TimeoutError:
-            raise HttpError(
-                HTTPStatus.REQUEST_TIMEOUT,
-                f"The body did not arrive within {ANSWER_SECONDS} s.",
-                close=True,
-            ) from None
+        body = await read_in_time(receive, deadline)
         try:
             update = parse_update(body)
         except InvalidUpdate as error:
@@ -93,7 +85,8 @@ class RelayView(View):
         environment = environment_in(scope)
         if not is_environment_key(environment):
             raise not_found()
-        body = await read_body(receive, MAX_BODY_BYTES)
+        deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        body = await read_in_time(receive, deadline)
         signature = header(scope, SIGNATURE_HEADER) or b""
         if not is_signed(
             service.settings.authentication_tokens, environment, body, signature
@@ -116,6 +109,20 @@ class RelayView(View):
         if not taken:
             raise unavailable("NATS is not connected here either.", retry_after=1)
         return Response(HTTPStatus.ACCEPTED)
+
+
+async def read_in_time(receive: Receive, deadline: float) -> bytes:
+    """The whole body of a request. Raises `HttpError` as `read_body` does, and 408
+    after `deadline` (event loop's time)."""
+    try:
+        # It has nearly always come by now.
+        return await by_deadline(deadline, read_body(receive, MAX_BODY_BYTES))
+    except TimeoutError:
+        raise HttpError(
+            HTTPStatus.REQUEST_TIMEOUT,
+            f"The body did not arrive within {ANSWER_SECONDS} s.",
+            close=True,
+        ) from None
 
 
 def check_headers(scope: Scope) -> None:
