@@ -501,12 +501,18 @@ async def test_kill__with_a_folder__the_next_process_takes_over(
 
         # When: everything dies, and NATS comes back with the next process
         service.kill_all()
+    left = set(folder.glob("*.sqlite3"))
     nats.start()
     with running_service(
         server, nats.url, tmp_path, SSE_OUTBOX_FOLDER=str(folder)
     ) as service:
         service.await_ready()
         service.await_logged("outbox.emptied")
+        eventually(
+            lambda: not left & set(folder.glob("*.sqlite3")),
+            seconds=4 * TAKE_OVER_SECONDS,
+            what="what was taken over to be gone",
+        )
 
         # Then
         for number in range(5):
