@@ -57,6 +57,9 @@ async def draw(fleet: Fleet) -> None:
         os.kill(victim, signal.SIGKILL)
         await draw_all(browser, fleet, login, "degraded", ".verdict.degraded")
         await asyncio.to_thread(fleet.nats.kill)
+        await asyncio.to_thread(fleet.daphne.await_ready, False)
+        for environment in ENVIRONMENTS:
+            await asyncio.to_thread(fleet.daphne.publish, environment, 41)
         await draw_all(browser, fleet, login, "down", ".verdict.down")
 
 
@@ -98,7 +101,8 @@ def main() -> None:
         database = create_database(Path(folder) / "admin.sqlite3")
         with running_fleet(Path(folder), database) as fleet:
             asyncio.run(draw(fleet))
-            fleet.workers.expected_errors |= {"task.died"}
+            for service in fleet.services:
+                service.expected_errors |= {"task.died", "update.lost"}
 
 
 if __name__ == "__main__":
