@@ -39,6 +39,7 @@ class Cluster:
     def cut_off(self) -> None:
         """Part the first node from the others."""
         for link in self.links:
+            link.refuse()
             link.freeze()
 
 

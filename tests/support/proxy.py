@@ -86,6 +86,11 @@ class Proxy:
         except OSError:
             writer.close()
             return
+        if self._cut:
+            # It was cut while the far end was being reached.
+            writer.close()
+            far_writer.close()
+            return
         both = {writer, far_writer}
         self._writers |= both
         await asyncio.gather(
