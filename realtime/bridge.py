@@ -27,6 +27,7 @@ from realtime.exceptions import (
     Overtaken,
     PublishFailed,
 )
+from realtime.fleet.agent import Agent
 from realtime.hub import Hub, Latest
 from realtime.jetstream.delivery_watch import Backlog, DeliveryWatch
 from realtime.jetstream.late_publisher import Store
@@ -34,7 +35,6 @@ from realtime.jetstream.stream_config import NANOSECONDS
 from realtime.jetstream.stream_keeper import StreamKeeper
 from realtime.jetstream_publisher import Publisher, is_dated, published_at
 from realtime.pull_consumer import PullConsumer
-from realtime.responder import Responder
 from realtime.sse.broadcaster import OnTold
 from realtime.stream import StreamState, holds_message
 from realtime.stream_follower import follow_stream
@@ -81,7 +81,7 @@ class NatsBridge:
 
     `run` is one session on one connection; `realtime.worker` runs one after the other.
     What has been read outlives the session: the next one resumes from the sequence that
-    was reached. `responder` answers on each session's connection, `on_session` is
+    was reached. `agent` answers on each session's connection, `on_session` is
     called when updates can be stored again, `on_ready` when streams can be served
     again, `on_turned_back` with an environment and what is told of it when the stream
     holds an earlier time than that, and `on_update`, if given, with the environment,
@@ -93,7 +93,7 @@ class NatsBridge:
         self,
         settings: RealtimeSettings,
         hub: Hub,
-        responder: Responder,
+        agent: Agent,
         *,
         on_ready: Callable[[], None],
         on_session: Callable[[], None],
@@ -104,7 +104,7 @@ class NatsBridge:
     ) -> None:
         self._settings = settings
         self._hub = hub
-        self._responder = responder
+        self._agent = agent
         self._on_ready = on_ready
         self._on_session = on_session
         self._on_turned_back = on_turned_back
@@ -198,7 +198,7 @@ class NatsBridge:
             raise
         try:
             self.server = self._left = client.server
-            await self._responder.join(client)
+            await self._agent.join(client)
             asked_at = asyncio.get_running_loop().time()
             state = await self.stream.ensure(client)
             self._worked_at = time.monotonic()
@@ -247,7 +247,7 @@ class NatsBridge:
             self._session = self.server = None
             self._begin_trouble(time.monotonic())
             metrics.nats_connected.set(0)
-            self._responder.leave()
+            self._agent.leave()
             await _leave(client, consumer)
 
     @property
@@ -366,7 +366,7 @@ class NatsBridge:
             self._on_turned_back(environment, latest)
         on_told = self._hub.broadcast(environment, latest)
         if on_told is None:
-            self._responder.delivered(environment, update, 0)
+            self._agent.delivered(environment, update, 0)
         else:
             published = published_at(headers, stored)
             on_told.append(partial(self._on_told, environment, update, published))
@@ -378,7 +378,7 @@ class NatsBridge:
         self, environment: str, update: Update, published: float, subscribers: int
     ) -> None:
         """So many `subscribers` have been told of `update`, or of a later one."""
-        self._responder.delivered(environment, update, subscribers)
+        self._agent.delivered(environment, update, subscribers)
         if subscribers:
             # The clocks of two machines may differ by more than this took.
             took = max(0.0, time.time() - published)

@@ -17,12 +17,12 @@ from realtime.authentication import TokenAuthentication
 from realtime.bridge import NatsBridge
 from realtime.client_address import TrustedProxies
 from realtime.conf import RealtimeSettings, file_limit
+from realtime.fleet.agent import Agent
+from realtime.fleet.reporter import Reporter
 from realtime.groups import GroupSender
 from realtime.hub import Hub
 from realtime.intake import Intake
 from realtime.relay import Relay
-from realtime.reporter import Reporter
-from realtime.responder import Responder
 from realtime.vitals import Vitals
 from realtime.worker import BridgeWorker
 
@@ -71,7 +71,7 @@ class RealtimeService:
         self.reporter = Reporter(self)
         self.local_address: tuple[str, int] | None = None
         """Where this process was reached last, as the server says."""
-        self.responder = Responder(
+        self.agent = Agent(
             me=self.reporter.me,
             report=self.reporter.report,
             drain=self._on_drain,
@@ -86,7 +86,7 @@ class RealtimeService:
         self.bridge = NatsBridge(
             settings,
             self.hub,
-            self.responder,
+            self.agent,
             on_ready=self._on_ready,
             on_session=lambda: self.intake.outbox.news.set(),
             on_turned_back=lambda *what: self.intake.put_right(*what),
@@ -121,7 +121,7 @@ class RealtimeService:
         """Where the other instances reach this process: by the address with which it
         reaches NATS, or, where the server does not listen on that version of IP, the
         one at which it was reached; None while these are not known."""
-        client = self.responder.client
+        client = self.agent.client
         host = client.local_host if client is not None else None
         if host is None or self.local_address is None:
             return None
@@ -133,7 +133,7 @@ class RealtimeService:
         host, port = scope.get("server") or (None, None)
         if host and port:
             self.local_address = host, port
-            self.responder.announce()
+            self.agent.announce()
 
     @property
     def not_ready(self) -> Refusal | None:
@@ -235,7 +235,7 @@ class RealtimeService:
     def _siblings(self) -> list[str]:
         """Where other processes can be reached: the other instances, and the workers
         that share this one's port."""
-        addresses = self.responder.addresses
+        addresses = self.agent.addresses
         if self.local_address is not None:
             own = _joined(*self.local_address)
             return [*addresses, own] if own not in addresses else addresses

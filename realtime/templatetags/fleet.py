@@ -4,15 +4,15 @@ from datetime import UTC, datetime
 
 from django import template
 
-from realtime import presentation
+from realtime.fleet import units
+from realtime.fleet.verdict import state_of
 from realtime.jetstream.stream_config import Setting
-from realtime.verdict import state_of
 
 register = template.Library()
 
-register.filter("duration", presentation.duration)
-register.filter("latency", presentation.latency)
-register.filter("size", presentation.size)
+register.filter("duration", units.duration)
+register.filter("latency", units.latency)
+register.filter("size", units.size)
 register.filter("state", state_of)
 
 
@@ -25,7 +25,7 @@ def number(value: int) -> str:
 @register.filter
 def since(now: float, then: float) -> str:
     """How long before `now` something was, both in Unix seconds."""
-    return presentation.duration(now - then)
+    return units.duration(now - then)
 
 
 @register.filter
@@ -40,5 +40,5 @@ def words(setting: Setting, which: str) -> str:
     words."""
     value = setting.actual if which == "actual" else setting.expected
     if setting.name in ("max_age", "duplicate_window") and value.isdecimal():
-        return presentation.duration(int(value) / 1e9)
+        return units.duration(int(value) / 1e9)
     return value.strip('"')

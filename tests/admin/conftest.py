@@ -9,7 +9,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from realtime.conf import RealtimeSettings
-from realtime.roll import Roll
+from realtime.fleet.roll import Roll
 from realtime.server.embedded_nats import embedded_nats
 from tests.admin.fleet import PASSWORD, USERS, Fleet, create_database, running_fleet
 from tests.support.nats import NatsServer

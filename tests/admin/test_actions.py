@@ -10,9 +10,9 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from realtime.drain import drain_instance
-from realtime.fleet import FleetReport, find_instance, gather
-from realtime.management.fleet_text import fleet_text
+from realtime.fleet.overview import FleetReport, gather
+from realtime.fleet.survey import drain_instance, find_instance
+from realtime.fleet.text import fleet_text
 from tests.admin.fleet import Fleet
 from tests.support.crowd import crowd
 from tests.support.waiting import eventually

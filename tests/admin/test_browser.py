@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
-from realtime.report import Quantiles
+from realtime.fleet.messages import Quantiles
 from tests.admin.fleet import Fleet, admin_url, log_in
 from tests.support.browser import chromium, note_errors
 from tests.support.simulated_fleet import made_up, simulated_fleet

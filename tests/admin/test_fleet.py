@@ -18,11 +18,11 @@ from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
-from realtime.fleet import gather
-from realtime.inquiry import CONNECT_SECONDS, nats_client
+from realtime.fleet.messages import EXPECT, REPORT, encode
+from realtime.fleet.overview import gather
+from realtime.fleet.roundtrip import send_test_update
+from realtime.fleet.survey import CONNECT_SECONDS, nats_client
 from realtime.jetstream.stream_config import StreamSettings
-from realtime.probe import send_test_update
-from realtime.report import EXPECT, REPORT, encode
 from tests.admin.fleet import Fleet
 from tests.integration.test_commands import ctrl_c, manage, running
 from tests.support.crowd import crowd

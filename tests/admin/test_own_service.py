@@ -8,10 +8,10 @@ import nats as nats_py
 from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
-from realtime.drain import drain_instance
-from realtime.fleet import find_instance, gather
-from realtime.probe import send_test_update
-from realtime.report import ALIVE, REPORT, Sighting, encode
+from realtime.fleet.messages import ALIVE, REPORT, Sighting, encode
+from realtime.fleet.overview import gather
+from realtime.fleet.roundtrip import send_test_update
+from realtime.fleet.survey import drain_instance, find_instance
 from realtime.service import RealtimeService
 from tests.support.nats import NatsServer
 from tests.support.waiting import eventually
@@ -36,8 +36,8 @@ async def hosted(nats_url: str) -> AsyncIterator[RealtimeService]:
 
 async def subscriptions(service: RealtimeService, nats: NatsServer) -> int:
     """How many the only connection to `nats` has."""
-    assert service.responder.client is not None
-    await service.responder.client.flush()
+    assert service.agent.client is not None
+    await service.agent.client.flush()
     [connection] = await asyncio.to_thread(nats.connections)
     found: int = connection["subscriptions"]
     return found
@@ -94,7 +94,7 @@ async def test_gather__instance_that_starts_after_the_question__not_missing(
 
         await client.subscribe(REPORT, cb=start)
         await client.flush()
-        roll = service.responder.roll
+        roll = service.agent.roll
         await asyncio.to_thread(eventually, lambda: roll.alive() == 2, what="both")
 
         # When

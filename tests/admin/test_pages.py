@@ -13,8 +13,8 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from realtime.conf import RealtimeSettings
+from realtime.fleet.messages import Busy, LatestUpdate
 from realtime.jetstream.stream_config import StreamSettings
-from realtime.report import Busy, LatestUpdate
 from tests.support.nats import NatsServer
 from tests.support.simulated_fleet import made_up, simulated_fleet
 

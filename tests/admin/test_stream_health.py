@@ -17,8 +17,8 @@ from nats.js.api import ConsumerConfig
 from realtime import metrics
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import RealtimeError
-from realtime.fleet import gather
-from realtime.inquiry import nats_client
+from realtime.fleet.overview import gather
+from realtime.fleet.survey import nats_client
 from realtime.jetstream.stream_config import StreamSettings
 from realtime.jetstream.stream_keeper import StreamKeeper
 from realtime.server.embedded_nats import embedded_nats

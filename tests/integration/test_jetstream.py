@@ -8,7 +8,7 @@ import nats as nats_py
 import pytest
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet import gather
+from realtime.fleet.overview import gather
 from tests.support.nats import NatsServer
 from tests.support.service import running_service
 from tests.support.streams import Stream, event

@@ -10,7 +10,7 @@ import nats as nats_py
 import requests
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet import gather
+from realtime.fleet.overview import gather
 from tests.support.nats import NatsServer
 from tests.support.nats_filter import MessageFilter
 from tests.support.proxy import running_proxy

@@ -10,7 +10,7 @@ import pytest
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import PublishFailed
-from realtime.fleet import gather
+from realtime.fleet.overview import gather
 from realtime.process_publisher import ProcessPublisher
 from realtime.updates import Update
 from tests.support.nats import NatsServer

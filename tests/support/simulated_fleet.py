@@ -1,4 +1,4 @@
-"""Instances that are no more than their answers: real responders on connections of
+"""Instances that are no more than their answers: real agents on connections of
 their own, with made-up reports."""
 
 import asyncio
@@ -10,9 +10,9 @@ from typing import Any
 
 from realtime.conf import RealtimeSettings
 from realtime.connection import close, connect
+from realtime.fleet.agent import Agent
+from realtime.fleet.messages import Busy, InstanceReport, LatestUpdate
 from realtime.nats_client import FastClient
-from realtime.report import Busy, InstanceReport, LatestUpdate
-from realtime.responder import Responder
 from tests.support.waiting import eventually
 
 START_SECONDS = 20
@@ -71,23 +71,23 @@ def simulated_fleet(
 
 async def _start(
     settings: RealtimeSettings, reports: tuple[InstanceReport, ...]
-) -> list[tuple[Responder, FastClient]]:
+) -> list[tuple[Agent, FastClient]]:
     started = []
     for report in reports:
         client = await connect(settings, on_closed=_on_closed)
-        responder = Responder(
+        agent = Agent(
             me=lambda report=report: report.sighting,  # type: ignore[misc]
             report=lambda report=report: report,  # type: ignore[misc]
             drain=lambda: None,
         )
-        await responder.join(client)
-        started.append((responder, client))
+        await agent.join(client)
+        started.append((agent, client))
     return started
 
 
-async def _stop(started: list[tuple[Responder, FastClient]]) -> None:
-    for responder, client in started:
-        responder.leave()
+async def _stop(started: list[tuple[Agent, FastClient]]) -> None:
+    for agent, client in started:
+        agent.leave()
         await close(client)
 
 

@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
 
-from realtime.presentation import duration, latency, size
-from realtime.quantiles import SAMPLES, RecentQuantiles
-from realtime.report import (
+from realtime.fleet.messages import (
     MAX_BYTES,
     Answer,
     InstanceReport,
@@ -17,6 +15,8 @@ from realtime.report import (
     encode,
     shortened,
 )
+from realtime.fleet.quantiles import SAMPLES, RecentQuantiles
+from realtime.fleet.units import duration, latency, size
 from tests.support.simulated_fleet import made_up
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from realtime.report import Sighting
-from realtime.roll import MAX_INSTANCES, OVERDUE_SECONDS, REMEMBER_SECONDS, Roll
+from realtime.fleet.messages import Sighting
+from realtime.fleet.roll import MAX_INSTANCES, OVERDUE_SECONDS, REMEMBER_SECONDS, Roll
 
 
 class Clock:

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from realtime.fleet.messages import OutboxReport, Sighting
+from realtime.fleet.stream_health import Consumer, Replica, StreamHealth
+from realtime.fleet.verdict import BEHIND, judge, state_of
 from realtime.jetstream.stream_config import Setting, StreamSettings
-from realtime.report import OutboxReport, Sighting
-from realtime.stream_health import Consumer, Replica, StreamHealth
-from realtime.verdict import BEHIND, judge, state_of
 from tests.support.simulated_fleet import made_up
 
 ONE, TWO = made_up(1), made_up(2)

@@ -24,9 +24,9 @@ class ScriptedBridge(NatsBridge):
     def __init__(self, *endings: Exception) -> None:
         settings = RealtimeSettings(authentication_tokens=("t",))
         hub = Hub(keepalive=15, max_stream_age=0, clock=lambda: 0.0)
-        responder = RealtimeService(settings).responder
+        agent = RealtimeService(settings).agent
         super().__init__(
-            settings, hub, responder, on_ready=lambda: None, on_session=lambda: None
+            settings, hub, agent, on_ready=lambda: None, on_session=lambda: None
         )
         self._endings = list(endings)
         self.sessions: list[float] = []

@@ -9,8 +9,8 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet import FleetReport, as_json, gather
-from realtime.management.fleet_text import fleet_text
+from realtime.fleet.overview import FleetReport, as_json, gather
+from realtime.fleet.text import fleet_text
 
 WATCH_SECONDS: Final = 2.0
 _CLEAR: Final = "\x1b[H\x1b[2J"

@@ -4,17 +4,16 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from realtime import report as messages
 from realtime.exceptions import NatsUnavailable, PermissionDenied
-from realtime.nats_client import FastClient
-from realtime.nats_parser import Handler
-from realtime.report import (
+from realtime.fleet import messages
+from realtime.fleet.messages import (
     Answer,
     Delivered,
     Expectation,
@@ -24,7 +23,9 @@ from realtime.report import (
     decode,
     encode,
 )
-from realtime.roll import BEACON_SECONDS, Roll
+from realtime.fleet.roll import BEACON_SECONDS, Roll
+from realtime.nats_client import FastClient
+from realtime.nats_parser import Handler
 from realtime.updates import Update
 
 logger = structlog.get_logger("sse")
@@ -36,10 +37,13 @@ visits every environment."""
 EXPECT_SECONDS: Final = 5.0
 MAX_EXPECTATIONS: Final = 100
 
+Question = Callable[[bytes], Struct | None]
+"""Makes the answer to a question from its payload, on the event loop; None: none."""
+
 _INBOX: Final = b"_INBOX."
 
 
-class Responder:
+class Agent:
     """Tells the fleet of this instance, on one connection after the other.
 
     `me` says who it is, `report` makes its report, and `drain` begins to end this
@@ -57,6 +61,8 @@ class Responder:
         self._report = report
         self._drain = drain
         self.roll = Roll()
+        self.questions: dict[str, Question] = {}
+        """What else is answered, by its subject: add to it before `join`."""
         self.client: FastClient | None = None
         """The connection on which it answers now."""
         self._addresses: list[str] = []
@@ -68,12 +74,16 @@ class Responder:
     async def join(self, client: FastClient) -> None:
         """Answer on `client` from now on. Raises `NatsUnavailable`."""
         me = self._me().instance
-        handlers = {
+        handlers: dict[str, Handler] = {
             messages.REPORT: self._on_report,
             f"{messages.REPORT}.{me}": self._on_report,
             messages.ALIVE: self._on_alive,
             messages.EXPECT: self._on_expect,
             f"{messages.DRAIN}.{me}": self._on_drain,
+            **{
+                subject: partial(self._on_question, question)
+                for subject, question in self.questions.items()
+            },
         }
         await asyncio.gather(*(_listen(client, *item) for item in handlers.items()))
         self.client = client
@@ -152,6 +162,12 @@ class Responder:
         self._expected[expectation] = reply, now + EXPECT_SECONDS
         me, alive = self._me(), self.roll.alive()
         self._reply(reply, Expecting(expecting=me.instance, name=me.name, alive=alive))
+
+    def _on_question(
+        self, question: Question, subject: bytes, reply: bytes, data: bytes, _: bytes
+    ) -> None:
+        if (answer := question(data)) is not None:
+            self._reply(reply, answer)
 
     def _on_drain(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
         logger.info("drain.requested")

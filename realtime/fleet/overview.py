@@ -11,8 +11,7 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
-from realtime.inquiry import ANSWER_SECONDS, inquiry, nats_client
-from realtime.report import (
+from realtime.fleet.messages import (
     REPORT,
     Answer,
     Busy,
@@ -20,19 +19,16 @@ from realtime.report import (
     LatestUpdate,
     Sighting,
 )
-from realtime.roll import Roll
+from realtime.fleet.stream_health import StreamHealth, look_at_stream
+from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
+from realtime.fleet.verdict import Verdict, judge
 from realtime.service import RealtimeService
-from realtime.stream_health import StreamHealth, look_at_stream
-from realtime.verdict import Verdict, judge
 
 SHOWN: Final = 10
 """The latest updates and the busiest environments."""
 
 LOOK_SECONDS: Final = 1.9
 """For all that NATS is asked: it must be known within 2 s that it is down."""
-
-_roll = Roll()
-"""Who has answered lately, where no service remembers it."""
 
 
 class Totals(Struct, frozen=True):
@@ -74,7 +70,7 @@ async def gather(
     """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
     at most, and raises nothing for what NATS does."""
     began = time.monotonic()
-    roll = service.responder.roll if service else _roll
+    roll = roll_of(service)
     me = service.reporter.me().instance if service else None
     answers: list[Answer] = []
     stream: StreamHealth | None = None
@@ -85,7 +81,8 @@ async def gather(
             nats_client(settings, service) as client,
         ):
             answers, (stream, stream_error, stream_unseen) = await asyncio.gather(
-                ask_everybody(client, roll, me), _look(client, settings)
+                ask_everybody(client, service, REPORT, Answer),
+                _look(client, settings),
             )
     except NatsUnavailable as error:
         nats_error = str(error)
@@ -99,7 +96,7 @@ async def gather(
         own = service.reporter.report()
         instances[own.instance] = own
         # It is connected, and does not even hear itself.
-        unheard = service.responder.client is not None
+        unheard = service.agent.client is not None
         if unheard and stream_error and not answers:
             nats_error = nats_error or "NATS does not answer."
     for answer in answers:
@@ -142,32 +139,6 @@ def as_json(report: FleetReport) -> bytes:
     for character in b"<>&":
         encoded = encoded.replace(b"%c" % character, b"\\u%04x" % character)
     return encoded
-
-
-async def ask_everybody(client: Client, roll: Roll, me: str | None) -> list[Answer]:
-    """Every instance's answer. Waits until as many have answered as `roll` or any of
-    them knows to be alive, and `me` if given, and no longer than `ANSWER_SECONDS`.
-    Raises `NatsUnavailable`."""
-
-    def enough(answers: list[Answer]) -> bool:
-        alive = max(roll.alive(), *(answer.alive for answer in answers))
-        heard = me is None or any(answer.report.instance == me for answer in answers)
-        return heard and len(answers) >= alive
-
-    async with inquiry(client) as question:
-        await question.ask(REPORT)
-        return await question.collect(Answer, enough, ANSWER_SECONDS)
-
-
-async def find_instance(
-    settings: RealtimeSettings, instance: str, service: RealtimeService | None = None
-) -> InstanceReport | None:
-    """The report of `instance`; None if it does not answer. `service` is this process's
-    own, if it runs one. Raises `NatsUnavailable`."""
-    async with nats_client(settings, service) as client, inquiry(client) as question:
-        await question.ask(f"{REPORT}.{instance}")
-        answers = await question.collect(Answer, bool, ANSWER_SECONDS)
-    return answers[0].report if answers else None
 
 
 async def _look(

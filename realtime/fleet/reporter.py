@@ -7,10 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime import __version__, metrics
-from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
-from realtime.process import worker_number
-from realtime.quantiles import RecentQuantiles
-from realtime.report import (
+from realtime.fleet.messages import (
     LONGEST_TEXT,
     Busy,
     InstanceReport,
@@ -19,6 +16,9 @@ from realtime.report import (
     Sighting,
     shortened,
 )
+from realtime.fleet.quantiles import RecentQuantiles
+from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
+from realtime.process import worker_number
 
 if TYPE_CHECKING:
     from realtime.service import RealtimeService

@@ -18,16 +18,16 @@ from django.templatetags.static import static
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from realtime.admin_log import log_action, log_outcome
+from realtime.admin.log import log_action, log_outcome
 from realtime.asgi import SERVICE
 from realtime.conf import RealtimeSettings
-from realtime.drain import drain_instance
 from realtime.environments import is_environment_key
 from realtime.exceptions import NatsUnavailable, PublishFailed
-from realtime.fleet import FleetReport, as_json, find_instance, gather
+from realtime.fleet.overview import FleetReport, as_json, gather
+from realtime.fleet.roundtrip import Probe, send_test_update
+from realtime.fleet.survey import drain_instance, find_instance
+from realtime.fleet.units import latency
 from realtime.models import Fleet
-from realtime.presentation import latency
-from realtime.probe import Probe, send_test_update
 from realtime.service import RealtimeService
 
 VIEW: Final = "realtime.view_fleet"

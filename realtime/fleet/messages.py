@@ -167,6 +167,10 @@ class Answer(Struct, frozen=True, kw_only=True):
     alive: Count
     overdue: tuple[Sighting, ...] = ()
 
+    @property
+    def instance(self) -> str:
+        return self.report.instance
+
 
 class Expectation(Struct, frozen=True):
     """The update whose delivery is to be told of, by its environment and time."""

@@ -6,9 +6,9 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from realtime.fleet.messages import InstanceReport, Sighting
+from realtime.fleet.stream_health import StreamHealth
 from realtime.jetstream.stream_config import VARIABLES, Setting
-from realtime.report import InstanceReport, Sighting
-from realtime.stream_health import StreamHealth
 
 Level = Literal["well", "degraded", "down"]
 

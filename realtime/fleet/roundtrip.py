@@ -13,10 +13,10 @@ from realtime.conf import RealtimeSettings
 from realtime.connection import describe
 from realtime.environments import subject_of
 from realtime.exceptions import NatsUnavailable, PublishFailed
-from realtime.inquiry import ANSWER_SECONDS, Inquiry, inquiry, nats_client
+from realtime.fleet.messages import EXPECT, Delivered, Expectation, Expecting, encode
+from realtime.fleet.survey import ANSWER_SECONDS, Inquiry, inquiry, nats_client
 from realtime.jetstream_publisher import Publisher
 from realtime.nats_client import FastClient
-from realtime.report import EXPECT, Delivered, Expectation, Expecting, encode
 from realtime.service import RealtimeService
 from realtime.updates import Update
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from realtime.report import Sighting
+from realtime.fleet.messages import Sighting
 
 REMEMBER_SECONDS: Final = 60.0
 """For how long an instance that is not heard of any more is missed."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from realtime.fleet import FleetReport
-from realtime.presentation import duration, latency, size
-from realtime.report import InstanceReport, Quantiles
-from realtime.verdict import state_of
+from realtime.fleet.messages import InstanceReport, Quantiles
+from realtime.fleet.overview import FleetReport
+from realtime.fleet.units import duration, latency, size
+from realtime.fleet.verdict import state_of
 
 _HEADINGS = (
     *("INSTANCE", "STATE", "UP", "SUBSCRIBERS", "LAGGING", "READ", "DELIVERIES"),

@@ -5,7 +5,7 @@ from typing import Final
 
 from prometheus_client import Histogram
 
-from realtime.report import Quantiles
+from realtime.fleet.messages import Quantiles
 
 SAMPLES: Final = 6
 """Every 10 s one: the quantiles are those of the last minute."""
