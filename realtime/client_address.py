@@ -24,8 +24,8 @@ class TrustedProxies:
         return peer is not None and any(peer in item for item in self._networks)
 
     def client(self, scope: Mapping[str, Any]) -> str:
-        """The address that the request in `scope`, an ASGI scope, came from; empty if
-        that is a Unix socket.
+        """The address that the request in `scope`, an ASGI scope, came from, as it is
+        written most shortly, so that one host has one; empty if that is a Unix socket.
 
         Each proxy adds the address that it saw to the end of `X-Forwarded-For`, so that
         whatever stands before the first one that is not trusted may be made up.
@@ -36,7 +36,7 @@ class TrustedProxies:
             if not self.trusts(address) or _parsed(hop) is None:
                 break
             address = hop
-        return address
+        return _normalised(address)
 
 
 def _forwarded_for(scope: Mapping[str, Any]) -> list[str]:
@@ -51,3 +51,11 @@ def _parsed(address: str) -> IPv4Address | IPv6Address | None:
         return None
     # A dual-stack socket sees IPv4 peers as ::ffff:192.0.2.1.
     return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def _normalised(address: str) -> str:
+    parsed = _parsed(address)
+    if isinstance(parsed, IPv6Address) and parsed.scope_id is not None:
+        # Whoever forwards may put anything of any length there.
+        parsed = IPv6Address(int(parsed))
+    return address if parsed is None else str(parsed)
