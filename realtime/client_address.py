@@ -1,10 +1,18 @@
 """Where a request came from, through the proxies in front."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any
+from typing import Any, Final
 
 EVERYONE = "*"
+
+LONGEST: Final = 64
+"""Characters: an IPv6 address has 39 at most, and may name an interface."""
+
+REMEMBERED: Final = 1024
+"""Addresses: to read one takes some microseconds, and whoever floods us comes from
+few."""
 
 
 class TrustedProxies:
@@ -45,17 +53,23 @@ def _forwarded_for(scope: Mapping[str, Any]) -> list[str]:
 
 
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+    # A client may make it up, of any length.
+    return _read(address) if len(address) <= LONGEST else None
+
+
+@lru_cache(REMEMBERED)
+def _read(address: str) -> IPv4Address | IPv6Address | None:
     try:
         parsed = ip_address(address)
     except ValueError:
         return None
-    # A dual-stack socket sees IPv4 peers as ::ffff:192.0.2.1.
-    return getattr(parsed, "ipv4_mapped", None) or parsed
+    if isinstance(parsed, IPv4Address):
+        return parsed
+    # A dual-stack socket sees IPv4 peers as ::ffff:192.0.2.1. The name of an interface
+    # after the address says nothing elsewhere, and may be made up.
+    return parsed.ipv4_mapped or IPv6Address(int(parsed))
 
 
 def _normalised(address: str) -> str:
     parsed = _parsed(address)
-    if isinstance(parsed, IPv6Address) and parsed.scope_id is not None:
-        # Whoever forwards may put anything of any length there.
-        parsed = IPv6Address(int(parsed))
     return address if parsed is None else str(parsed)
