@@ -2,12 +2,17 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from msgspec import Struct
 
 from realtime.fleet.messages import InstanceReport
 from realtime.fleet.publish_report import CAUSES, SOURCES, RefusalReport, Slot
-from realtime.fleet.recent_times import RECENT_SECONDS
+from realtime.fleet.recent_times import RECENT_SECONDS, SLOT_SECONDS
+
+MOST_PARTS: Final = 2000
+"""Causes of refusals that are looked at, of all instances: whoever may publish on NATS
+may make instances up, and no update is to wait for them."""
 
 
 class FleetRefusal(Struct, frozen=True, kw_only=True):
@@ -53,19 +58,20 @@ def fleet_publishes(
     them tells anything. Times are brought to this clock, and none lies ahead of it."""
     accepted: list[float] = []
     statuses: Counter[int] = Counter()
-    parts: defaultdict[tuple[int, bool], list[_Part]] = defaultdict(list)
+    told: list[tuple[RefusalReport, float]] = []
     telling = [(one.publishes, at - one.now) for one in instances if one.publishes]
     for report, ahead in telling:
         if report.accepted_at is not None:
             accepted.append(max(0.0, min(at, report.accepted_at + ahead)))
         for answered in report.statuses:
             statuses[answered.status] += answered.count
-        for refusal in report.refusals:
-            if refusal.slots:
-                key = refusal.status, refusal.publisher
-                parts[key].append(_Part(refusal, ahead, at))
+        told += [(one, ahead) for one in report.refusals if one.slots]
     if not telling:
         return None
+    parts: defaultdict[tuple[int, bool], list[_Part]] = defaultdict(list)
+    for refusal, ahead in told[:MOST_PARTS]:
+        key = refusal.status, refusal.publisher
+        parts[key].append(_Part(refusal, ahead, at))
     accepted_at = max(accepted, default=None)
     merged = [_merged(group, accepted_at, at) for group in parts.values()]
     merged.sort(key=lambda refusal: refusal.newest_at, reverse=True)
@@ -100,8 +106,12 @@ def _merged(
     slots = [slot for part in parts for slot in part.slots]
     row = [slot for slot in slots if accepted_at is None or slot.at > accepted_at]
     since = min((slot.at for slot in row), default=None)
-    # What an address did before does not belong to what is told.
-    oldest = min(slot.at for slot in slots) if since is None else since
+    # What an address did before does not belong to what is told. A slot is as old as
+    # the last in it.
+    oldest = min(s.at for s in slots) if since is None else since
+    oldest -= SLOT_SECONDS
+    if since is not None and accepted_at is not None:
+        oldest = max(oldest, accepted_at)
     seen = _latest(parts, oldest)
     addresses = sorted(seen, key=lambda address: seen[address], reverse=True)
     return FleetRefusal(
