@@ -1,25 +1,33 @@
-"""Publishes that are refused: by whom, and why, in words."""
+"""What is remembered of an answer to a publisher: whose it was, and why it was no."""
 
 from http import HTTPStatus
 from typing import Final
 
 from realtime.asgi import Scope
-from realtime.client_address import TrustedProxies
-from realtime.fleet.publishes import Publishes
 from realtime.http import Response, header
+from realtime.service import RealtimeService
 
 UNIX_SOCKET: Final = "a Unix socket"
 _NO_KEY: Final = "The path holds nothing that can be an environment key."
 
 
-def note_refusal(
-    publishes: Publishes, proxies: TrustedProxies, scope: Scope, response: Response
+def note_answer(service: RealtimeService, scope: Scope, response: Response) -> None:
+    """Remember that `response` answers the request to publish in `scope`."""
+    if response.status == HTTPStatus.ACCEPTED:
+        service.publishes.accepted.note()
+    elif response.status >= HTTPStatus.BAD_REQUEST:
+        note_refused(service, scope, response.status, _reason(response))
+
+
+def note_refused(
+    service: RealtimeService, scope: Scope, status: int, reason: str
 ) -> None:
-    """Remember in `publishes` that `response` refuses the request in `scope`."""
-    publishes.refused(
-        int(response.status),
-        _reason(response),
-        proxies.client(scope) or UNIX_SOCKET,
+    """Remember that the request to publish in `scope` is answered with `status` for
+    `reason`."""
+    service.publishes.refused(
+        int(status),
+        reason,
+        service.proxies.client(scope) or UNIX_SOCKET,
         publisher=looks_like_publisher(scope),
     )
 

@@ -15,6 +15,7 @@ LEAST_SECONDS: Final = 60.0
 """From the first of them to the newest: longer than one update's three tries, and than
 a restart of NATS."""
 
+UNAUTHORISED: Final = 401
 UNAVAILABLE: Final = 503
 
 _NOTHING_TOLD: Final = "No application is told of flag changes meanwhile."
@@ -25,7 +26,6 @@ _TOLD_LATE: Final = (
 _CAUSES: Final[dict[int, str]] = {
     400: "What is sent is no update: Flagsmith may be of a version that sends "
     "something else, or a proxy changes the requests.",
-    401: "Flagsmith's task processor probably has another SSE_AUTHENTICATION_TOKEN.",
     404: "Flagsmith's SSE_SERVER_BASE_URL is probably wrong, or a proxy changes the "
     "path.",
     408: "The bodies do not arrive: a proxy may hold them back.",
@@ -34,13 +34,16 @@ _CAUSES: Final[dict[int, str]] = {
     415: "What is sent is not declared as JSON: Flagsmith may be of another version, "
     "or a proxy changes the requests.",
 }
+_ANOTHER: Final = (
+    "Flagsmith's task processor probably has another SSE_AUTHENTICATION_TOKEN."
+)
 _WITHOUT: Final = (
     "They bring no token: a proxy may take the Authorization header away, or Flagsmith "
     "has no SSE_AUTHENTICATION_TOKEN."
 )
 _RUNBOOK: Final[dict[int, str]] = {
-    401: "flagsmithssepublishunauthorised",
-    503: "flagsmithssepublishfailing",
+    UNAUTHORISED: "flagsmithssepublishunauthorised",
+    UNAVAILABLE: "flagsmithssepublishfailing",
 }
 
 
@@ -97,6 +100,7 @@ def _reason(
 
 
 def _cause(refusal: FleetRefusal) -> str:
-    if refusal.status == 401 and "not provided" in refusal.reason:
-        return _WITHOUT
-    return _CAUSES.get(refusal.status, f"The newest for this reason: {refusal.reason}")
+    if refusal.status == UNAUTHORISED:
+        return _WITHOUT if "not provided" in refusal.reason else _ANOTHER
+    cause = _CAUSES.get(refusal.status, "")
+    return f"{cause} The newest was told: {refusal.reason}".strip()

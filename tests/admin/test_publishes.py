@@ -22,7 +22,7 @@ from realtime.fleet.text import fleet_text
 from realtime.relay import SIGNATURE_HEADER, Relayed, sign
 from tests.integration.test_commands import manage
 from tests.support.nats import NatsServer
-from tests.support.raw_http import ask, queue_change
+from tests.support.raw_http import PUBLISHER, ask, queue_change
 from tests.support.service import TOKEN, Service, running_service
 from tests.support.simulated_fleet import made_up, simulated_fleet
 
@@ -147,6 +147,30 @@ async def test_publishes__browsers_and_scanners__no_publishers(
         reasons = {one.status: one.reason for one in publishes.refusals}
         assert reasons[400].startswith("updated_at: Not an ISO 8601 date and time")
         assert reasons[404] == "The path holds nothing that can be an environment key."
+
+
+@pytest.mark.parametrize("base", ["/prefix", "/sse/prefix", "/prefix/../x"])
+async def test_publishes__wrong_base_url__told_as_refused(
+    single_server: str, nats: NatsServer, tmp_path: Path, environment: str, base: str
+) -> None:
+    # Given
+    path = f"{base}/sse/environments/{environment}/queue-change"
+    with running_service(single_server, nats.url, tmp_path) as service:
+        service.await_ready()
+
+        # When
+        answer = ask(service, "POST", path, PUBLISHER, b'{"updated_at":1}')
+        assert ask(service, "GET", path).status == 404
+        publishes = await publishes_of(RealtimeSettings(nats_servers=(nats.url,)))
+
+        # Then
+        assert answer.status == 404
+        [refusal] = publishes.refusals
+        assert (refusal.status, refusal.count, refusal.publisher) == (404, 1, True)
+        assert refusal.reason == (
+            f"Nothing can be published to {base}/sse/environments/…/queue-change."
+        )
+        assert environment not in refusal.reason
 
 
 async def test_publishes__nats_away__reason_told_and_kept_ones_accepted(

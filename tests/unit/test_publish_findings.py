@@ -219,7 +219,7 @@ CASES: dict[str, tuple[list[InstanceReport], list[str]]] = {
     ),
     "NATS takes nothing": (
         [telling(1, refused(200, 100, 5, status=503, reason="NATS is away."))],
-        ["The newest for this reason: NATS is away."],
+        ["The newest was told: NATS is away."],
     ),
     "NATS took nothing some time ago": (
         [telling(1, refused(2000, 1000, 400, status=503, reason="NATS is away."))],
