@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
+from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
 from realtime.fleet.messages import (
     REPORT,
     Answer,
@@ -19,6 +20,7 @@ from realtime.fleet.messages import (
     LatestUpdate,
     Sighting,
 )
+from realtime.fleet.publish_findings import publish_findings
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
 from realtime.fleet.verdict import Verdict, judge
@@ -57,6 +59,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream: StreamHealth | None
     nats_error: str | None
     stream_error: str | None
+    publishes: FleetPublishes | None = None
 
     @property
     def missed(self) -> int:
@@ -109,6 +112,8 @@ async def gather(
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
     if stream is not None:
         stream = _as_wanted(stream, present)
+    at = time.time()
+    publishes = fleet_publishes(present, at)
     verdict = judge(
         nats_error=nats_error,
         stream_error=stream_error,
@@ -117,10 +122,11 @@ async def gather(
         instances=present,
         missing=missing,
         unheard=unheard,
+        publish_findings=publish_findings(publishes, at),
     )
     return FleetReport(
         verdict=verdict,
-        at=time.time(),
+        at=at,
         took=took,
         totals=_totals(present),
         instances=tuple(present),
@@ -130,6 +136,7 @@ async def gather(
         stream=stream,
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
+        publishes=publishes,
     )
 
 
