@@ -18,7 +18,7 @@ from tests.support.nats import NatsServer
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process remembers no instance of another test's fleet."""
-    monkeypatch.setattr("realtime.fleet._roll", Roll())
+    monkeypatch.setattr("realtime.fleet.survey._roll", Roll())
 
 
 @pytest.fixture(scope="session")
