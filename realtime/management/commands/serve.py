@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
+from realtime import __version__
 from realtime.conf import RealtimeSettings, tokens_in
 from realtime.development_login import prepare_login
 from realtime.exceptions import RealtimeError
@@ -55,6 +56,9 @@ class Command(BaseCommand):
     # Checked in handle(), because --with-nats fills in what is missing.
     requires_system_checks = ()
 
+    def get_version(self) -> str:
+        return f"flagsmith-sse {__version__}"
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--workers",
@@ -92,14 +96,14 @@ class Command(BaseCommand):
                 "serve is for the project flagsmith_sse alone: here Daphne runs what "
                 "realtime.hosting.host composes (docs/deployment.md)."
             )
+        from flagsmith_sse.installing import missing_module
+
         try:
             # Here, because the app does not need them otherwise.
             import uvicorn  # noqa: F401
             import uvloop  # noqa: F401
         except ImportError as error:
-            raise CommandError(
-                f"{error.name} is not installed: pip install -r requirements/serve.txt"
-            ) from None
+            raise CommandError(missing_module(error.name)) from None
         if options["max_subscribers"]:
             settings.SSE_MAX_SUBSCRIBERS = options["max_subscribers"]
         raise_file_limit()
