@@ -19,6 +19,7 @@ from realtime.client_address import TrustedProxies
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
 from realtime.fleet.minutes import HISTORY, History
+from realtime.fleet.publishes import Publishes
 from realtime.fleet.recorder import Recorder
 from realtime.fleet.reporter import Reporter
 from realtime.groups import GroupSender
@@ -52,9 +53,9 @@ class RealtimeService:
 
     def __init__(self, settings: RealtimeSettings) -> None:
         self.settings = settings
-        self.authentication = TokenAuthentication(
-            settings.authentication_tokens, TrustedProxies(settings.trusted_proxies)
-        )
+        self.authentication = TokenAuthentication(settings.authentication_tokens)
+        self.proxies = TrustedProxies(settings.trusted_proxies)
+        self.publishes = Publishes()
         self.draining = False
         self.others_listen = False
         """Whether other processes take this one's new connections while it drains: a
@@ -139,10 +140,15 @@ class RealtimeService:
             self.local_address = host, port
             self.agent.announce()
 
+    @property
+    def instance(self) -> str:
+        """Its name among the instances of the fleet."""
+        return self.bridge.consumer_name
+
     def history(self) -> History:
         """What this process tells of the last hour."""
         return History(
-            instance=self.bridge.consumer_name,
+            instance=self.instance,
             alive=self.agent.roll.alive(),
             hour=self.recorder.hour(),
             past=self.recorder.past,

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
+from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
 from realtime.fleet.history import FleetHistory, asked_beside, merge
 from realtime.fleet.messages import (
     REPORT,
@@ -21,6 +22,7 @@ from realtime.fleet.messages import (
     Sighting,
 )
 from realtime.fleet.minutes import History
+from realtime.fleet.publish_findings import publish_findings
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
 from realtime.fleet.verdict import Verdict, judge
@@ -61,6 +63,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     nats_error: str | None
     stream_error: str | None
     history: FleetHistory
+    publishes: FleetPublishes | None = None
 
     @property
     def missed(self) -> int:
@@ -115,6 +118,8 @@ async def gather(
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
     if stream is not None:
         stream = _as_wanted(stream, present)
+    at = time.time()
+    publishes = fleet_publishes(present, at)
     verdict = judge(
         nats_error=nats_error,
         stream_error=stream_error,
@@ -123,10 +128,11 @@ async def gather(
         instances=present,
         missing=missing,
         unheard=unheard,
+        publish_findings=publish_findings(publishes, at),
     )
     return FleetReport(
         verdict=verdict,
-        at=time.time(),
+        at=at,
         took=took,
         totals=_totals(present),
         instances=tuple(present),
@@ -141,6 +147,7 @@ async def gather(
             nats_error is None and not any(one.missed for one in missing),
             instances,
         ),
+        publishes=publishes,
     )
 
 

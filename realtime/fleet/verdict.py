@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from realtime.fleet.finding import Finding
 from realtime.fleet.messages import InstanceReport, Sighting
 from realtime.fleet.stream_health import StreamHealth
 from realtime.jetstream.stream_config import VARIABLES, Setting
@@ -39,6 +40,7 @@ def judge(
     instances: Sequence[InstanceReport],
     missing: Sequence[Sighting],
     unheard: bool,
+    publish_findings: Iterable[Finding] = (),
 ) -> Verdict:
     """The verdict on what was found; `stream_unseen` says why we may not look at the
     stream, `unheard` if this process is an instance and its own answer is lacking.
@@ -48,7 +50,11 @@ def judge(
     if nats_error:
         return Verdict("down", (nats_error, *waiting))
     down = list(_down(stream_error, instances))
-    degraded = [*_degraded(stream, instances, missing), *waiting]
+    degraded = [
+        *(f"{one.reason} {one.consequence}".strip() for one in publish_findings),
+        *_degraded(stream, instances, missing),
+        *waiting,
+    ]
     if stream_unseen:
         degraded.append(f"The stream is not watched: {stream_unseen}")
     if unheard:
