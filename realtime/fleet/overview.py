@@ -143,9 +143,9 @@ async def gather(
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
         history=await _history(
-            _with_own(histories, service),
-            nats_error is None and not any(one.missed for one in missing),
-            instances,
+            histories,
+            service,
+            [*instances, *(one.instance for one in missing if one.missed)],
         ),
         publishes=publishes,
     )
@@ -160,21 +160,17 @@ def as_json(report: FleetReport) -> bytes:
 
 
 async def _history(
-    histories: Sequence[History], complete: bool, instances: Iterable[str]
+    heard: Sequence[History], service: RealtimeService | None, expected: Iterable[str]
 ) -> FleetHistory:
-    """The sums of what was told, which is `complete` if all `instances` have."""
-    told = {history.instance for history in histories}
-    complete = complete and bool(told) and told.issuperset(instances)
-    return await merge(histories, time.time(), complete=complete)
-
-
-def _with_own(
-    histories: list[History], service: RealtimeService | None
-) -> list[History]:
-    """What was told, and this process's own if its answer was not heard."""
+    """The sums of what was `heard`, which is complete if all `expected` instances are
+    among it, and of this process's own hour in any case."""
+    told = {history.instance for history in heard}
     own = [service.history()] if service is not None else []
-    told = {history.instance for history in histories}
-    return [*histories, *(one for one in own if one.instance not in told)]
+    return await merge(
+        [*heard, *(one for one in own if one.instance not in told)],
+        time.time(),
+        complete=bool(told) and told.issuperset(expected),
+    )
 
 
 async def _look(
