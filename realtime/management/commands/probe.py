@@ -40,8 +40,8 @@ class Command(ClientCommand):
         parser.add_argument(
             "--token",
             metavar="SECRET",
-            help="what to publish with (default: SSE_AUTHENTICATION_TOKEN, which does not "
-            "show in the list of processes)",
+            help="what to publish with (default: SSE_AUTHENTICATION_TOKEN, which does "
+            "not show in the list of processes)",
         )
         parser.add_argument(
             "--timeout",
