@@ -27,6 +27,7 @@ from realtime.twisted_connections import (
     channels,
     close_idle_channel,
     idle_channels,
+    listening_address,
 )
 
 
@@ -124,6 +125,7 @@ def host_on_daphne(service: RealtimeService) -> None:
     reactor: Any = importlib.import_module("twisted.internet.reactor")
     from twisted.internet.defer import Deferred
 
+    service.listens_at = partial(listening_address, reactor)
     idle = partial(idle_channels, reactor)
 
     async def shut_down() -> None:

@@ -23,6 +23,7 @@ from realtime.fleet.reporter import Reporter
 from realtime.groups import GroupSender
 from realtime.hub import Hub
 from realtime.intake import Intake
+from realtime.probing.canary import Canary
 from realtime.relay import Relay
 from realtime.vitals import Vitals
 from realtime.worker import BridgeWorker
@@ -105,6 +106,17 @@ class RealtimeService:
             room=min(2 * settings.max_subscribers, file_limit(reserve=0.5)),
             delay=settings.reject_delay,
         )
+        self.listens_at: Callable[[], tuple[str, int] | None] = lambda: (
+            self.local_address
+        )
+        """Where this process listens, as far as the server tells; no Unix socket, and
+        no TLS."""
+        self._canary = Canary(
+            seconds=settings.canary,
+            token=secret,
+            where=lambda: self.listens_at(),
+            refusal=self.admission.refused,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._draining: asyncio.Task[None] | None = None
         self._served = asyncio.Event()
@@ -183,6 +195,8 @@ class RealtimeService:
             self.keep_running("outbox-folder", self.intake.folder.take_over())
         if self._groups is not None:
             self.keep_running("group-sender", self._groups.run())
+        if self.settings.canary:
+            self.keep_running("canary", self._canary.run())
 
     def keep_running(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run `work`, which does not end by itself, until `stop`. If it does end, so
@@ -196,6 +210,7 @@ class RealtimeService:
         if not self.draining:
             self.draining = self.intake.draining = True
             self._drain_began = time.monotonic()
+            self._canary.stop()
             self._owed = self.admission.held
             self.note_readiness()
             logger.info("drain.started", streams=self.hub.subscribers)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime import __version__, metrics
+from realtime.environments import is_probe_environment
 from realtime.fleet.messages import (
     LONGEST_TEXT,
     Busy,
@@ -87,6 +88,8 @@ class Reporter:
             busiest=tuple(
                 Busy(shortened(environment), count)
                 for environment, count in hub.busiest(BUSIEST)
+                # More than a probe's own stream, whoever it is, is shown.
+                if count > 1 or not is_probe_environment(environment)
             ),
             latest=tuple(self._latest()),
             updates_read=_total(metrics.updates_total),
@@ -108,7 +111,9 @@ class Reporter:
         )
 
     def _latest(self) -> Iterable[LatestUpdate]:
-        for environment, latest in self._service.hub.latest(LATEST):
+        for environment, latest in self._service.hub.latest(
+            LATEST, unless=is_probe_environment
+        ):
             sequence, nanoseconds = latest.identity
             yield LatestUpdate(
                 environment=shortened(environment),
