@@ -131,11 +131,17 @@ class Hub:
         self._tick = max(keepalive / TICKS_PER_KEEPALIVE, MIN_TICK)
         self._wheel: dict[int, set[Subscriber]] = {}
         self._count = 0
+        self._by_client = dict.fromkeys(metrics.CLIENTS, 0)
 
     @property
     def subscribers(self) -> int:
         """How many streams are open."""
         return self._count
+
+    @property
+    def by_client(self) -> dict[str, int]:
+        """How many streams are open to each kind of client that there is now."""
+        return {kind: count for kind, count in self._by_client.items() if count}
 
     @property
     def environments(self) -> int:
@@ -166,7 +172,7 @@ class Hub:
         """
         now = self._clock()
         subscriber.environment = environment
-        subscriber.quiet_since = now
+        subscriber.subscribed_at = subscriber.quiet_since = now
         subscriber.ends_at = (
             now + jittered(self._max_stream_age)
             if self._max_stream_age
@@ -176,8 +182,7 @@ class Hub:
         if entry is None:
             entry = self._environments[environment] = _Environment()
         entry.subscribers[subscriber] = None
-        self._count += 1
-        self._note_counts()
+        self._note_counts(subscriber, 1)
         metrics.subscribers_total.inc()
         self._schedule(subscriber, now + self._keepalive)
         latest = self._latest.get(environment)
@@ -203,15 +208,19 @@ class Hub:
         slot = self._wheel.get(subscriber.due)
         if slot is not None:
             slot.discard(subscriber)
-        self._count -= 1
-        self._note_counts()
+        self._note_counts(subscriber, -1)
         metrics.disconnects[reason].inc()
         if reason in _BROKEN:
             updated = entry.last_broadcast > subscriber.commented_at
             last = "data" if updated else "keepalive"
             metrics.http_errors[last].inc()
 
-    def _note_counts(self) -> None:
+    def _note_counts(self, subscriber: Subscriber, change: int) -> None:
+        """One stream more or less."""
+        kind = subscriber.client
+        self._count += change
+        self._by_client[kind] += change
+        metrics.subscribers_by_client[kind].set(self._by_client[kind])
         metrics.subscribers.set(self._count)
         metrics.environments.set(len(self._environments))
 

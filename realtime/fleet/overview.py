@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
+from realtime.fleet.clients import ClientCount, summed
 from realtime.fleet.messages import (
     REPORT,
     Answer,
@@ -50,6 +51,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     at: float
     took: float
     totals: Totals
+    clients: tuple[ClientCount, ...]
     instances: tuple[InstanceReport, ...]
     missing: tuple[Sighting, ...]
     latest: tuple[LatestUpdate, ...]
@@ -123,6 +125,7 @@ async def gather(
         at=time.time(),
         took=took,
         totals=_totals(present),
+        clients=summed(one.clients for one in present),
         instances=tuple(present),
         missing=tuple(missing),
         latest=_latest(present),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from realtime.fleet.clients import ClientCount
 from realtime.fleet.messages import InstanceReport, Quantiles
 from realtime.fleet.overview import FleetReport
 from realtime.fleet.units import duration, latency, size
@@ -24,6 +25,8 @@ def fleet_text(report: FleetReport) -> str:
         seen = f"{reason}, last seen {duration(one.ago)} ago"
         rows.append((one.name, state, *[""] * 9, seen))
     lines += _table(rows)
+    if report.clients:
+        lines += ["", f"Clients: {clients_text(report.clients)}"]
     if stream := report.stream:
         consumers = (
             "consumers: no answer"
@@ -46,6 +49,11 @@ def fleet_text(report: FleetReport) -> str:
         age = duration(report.at - update.stored_at)
         lines.append(f"  {update.environment}  {update.sequence}  {age} ago")
     return "\n".join(map(_printable, lines))
+
+
+def clients_text(clients: Iterable[ClientCount]) -> str:
+    """How many of each kind, as `12 Go, 3 Python`."""
+    return ", ".join(f"{one.subscribers:,} {one.title}" for one in clients)
 
 
 def _row(one: InstanceReport) -> Sequence[str]:
