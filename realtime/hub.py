@@ -17,7 +17,9 @@ import structlog
 
 from realtime import metrics
 from realtime.conf import jittered
+from realtime.sse.activity import Activity
 from realtime.sse.broadcaster import Broadcaster, OnTold
+from realtime.sse.crowd import Crowd, look_at
 from realtime.subscriber import Subscriber
 from realtime.updates import Frame, Update
 
@@ -121,6 +123,8 @@ class Hub:
         call_soon: Callable[[Callable[[], None]], object] = _call_soon,
     ) -> None:
         self._broadcaster = Broadcaster(self._give_up, call_soon)
+        self.activity = Activity()
+        """The updates of the last hour."""
         self._keepalive = keepalive
         self._stall = stall
         self._max_stream_age = max_stream_age
@@ -155,6 +159,11 @@ class Hub:
             ((e, len(entry.subscribers)) for e, entry in self._environments.items()),
             key=itemgetter(1),
         )
+
+    def crowd_of(self, environment: str) -> Crowd:
+        """The subscribers of `environment`: how many, of what kind, since when."""
+        entry = self._environments.get(environment)
+        return look_at(entry.subscribers if entry else {}, self._clock())
 
     def latest_of(self, environment: str) -> Latest | None:
         """The latest update of `environment`, if there is one."""
@@ -238,11 +247,15 @@ class Hub:
             return None
         self._latest.pop(environment, None)
         self._latest[environment] = latest
+        seen = self.activity.note(environment, latest)
         entry = self._environments.get(environment)
         if entry is None:
+            seen.written_at = seen.read_at
             return None
         entry.last_broadcast = self._clock()
-        return self._broadcaster.offer(environment, entry.subscribers, latest)
+        on_told = self._broadcaster.offer(environment, entry.subscribers, latest)
+        on_told.append(seen.told)
+        return on_told
 
     def forget(self, gone: Callable[[str, Latest], bool]) -> None:
         """Drop every environment's latest update that is `gone`."""
