@@ -18,6 +18,7 @@ from django.templatetags.static import static
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
+from realtime.admin.environment import environment_page
 from realtime.admin.log import log_action, log_outcome
 from realtime.asgi import SERVICE
 from realtime.conf import RealtimeSettings
@@ -54,6 +55,7 @@ def fleet_urls(site: AdminSite) -> list[URLPattern]:
         page("", health, "changelist"),
         page("live/", live, "live"),
         page("report.json", report_json, "report"),
+        page("environment/", environment, "environment"),
         page("playground/", playground, "playground"),
         page("test-update/", test_update, "test_update", OPERATE),
         page("drain/<slug:instance>/", drain, "drain", OPERATE),
@@ -78,6 +80,18 @@ def live(request: HttpRequest, site: AdminSite) -> HttpResponse:
 def report_json(request: HttpRequest, site: AdminSite) -> HttpResponse:
     """The same for machines."""
     return HttpResponse(as_json(_gather(request)), "application/json")
+
+
+@require_safe
+def environment(request: HttpRequest, site: AdminSite) -> HttpResponse:
+    """One environment on all instances. It asks them, and changes nothing."""
+    status, context = environment_page(
+        request.GET.get("key", "").strip(),
+        _settings(),
+        _service(request),
+        whole_keys=request.user.has_perm(OPERATE),
+    )
+    return _render(request, site, "environment", status=status, **context)
 
 
 @require_safe

@@ -20,7 +20,7 @@ from tests.support.simulated_fleet import made_up, simulated_fleet
 
 FLEET = "/admin/realtime/fleet/"
 HOSTILE = """"><script>alert('x')</script>&amp;{{7*7}}"""
-PAGES = ["", "live/", "report.json", "playground/"]
+PAGES = ["", "live/", "report.json", "playground/", "environment/"]
 ACTIONS = ["test-update/", "drain/sse-simulated-0-abcdef/"]
 BY_SCRIPT = {"Accept": "application/json"}
 QUERIES = 4
