@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, json
 from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
+from realtime.fleet.memory import memory_of
 from realtime.fleet.messages import (
     REPORT,
     Answer,
@@ -22,7 +23,9 @@ from realtime.fleet.messages import (
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
 from realtime.fleet.verdict import Verdict, judge
-from realtime.service import RealtimeService
+
+if TYPE_CHECKING:
+    from realtime.service import RealtimeService
 
 SHOWN: Final = 10
 """The latest updates and the busiest environments."""
@@ -43,8 +46,9 @@ class Totals(Struct, frozen=True):
 class FleetReport(Struct, frozen=True, kw_only=True):
     """`at` is when it was made (Unix seconds) and `took` how long that took. `missing`
     were seen in the last minute and do not answer. If NATS cannot be used `nats_error`
-    says why, and `instances` is at most this process; if the stream cannot be looked
-    at, `stream_error` says why."""
+    says why, and `instances` is at most this process: `last_known` is the last report
+    that this process had of all of them before, None if it had none. If the stream
+    cannot be looked at, `stream_error` says why."""
 
     verdict: Verdict
     at: float
@@ -57,6 +61,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream: StreamHealth | None
     nats_error: str | None
     stream_error: str | None
+    last_known: "FleetReport | None" = None
 
     @property
     def missed(self) -> int:
@@ -65,7 +70,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
 
 
 async def gather(
-    settings: RealtimeSettings, service: RealtimeService | None = None
+    settings: RealtimeSettings, service: "RealtimeService | None" = None
 ) -> FleetReport:
     """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
     at most, and raises nothing for what NATS does."""
@@ -109,7 +114,9 @@ async def gather(
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
     if stream is not None:
         stream = _as_wanted(stream, present)
+    at = time.time()
     verdict = judge(
+        now=at,
         nats_error=nats_error,
         stream_error=stream_error,
         stream_unseen=stream_unseen,
@@ -118,9 +125,9 @@ async def gather(
         missing=missing,
         unheard=unheard,
     )
-    return FleetReport(
+    report = FleetReport(
         verdict=verdict,
-        at=time.time(),
+        at=at,
         took=took,
         totals=_totals(present),
         instances=tuple(present),
@@ -131,6 +138,7 @@ async def gather(
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
     )
+    return memory_of(service).note(report)
 
 
 def as_json(report: FleetReport) -> bytes:

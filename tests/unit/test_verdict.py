@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from realtime.fleet.messages import OutboxReport, Sighting
+from realtime.fleet.stream_findings import BEHIND
 from realtime.fleet.stream_health import Consumer, Replica, StreamHealth
-from realtime.fleet.verdict import BEHIND, judge, state_of
+from realtime.fleet.verdict import judge, state_of
 from realtime.jetstream.stream_config import Setting, StreamSettings
 from tests.support.simulated_fleet import made_up
 
@@ -30,7 +31,9 @@ def stream(**fields: object) -> StreamHealth:
     return msgspec.structs.replace(STREAM, **fields)
 
 
+NOW = 1_800_000_000.0
 WELL = {
+    "now": NOW,
     "nats_error": None,
     "stream_error": None,
     "stream": STREAM,
