@@ -1,6 +1,6 @@
 """Whether real-time updates work: one word, and why."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -61,6 +61,7 @@ def judge(
     instances: Sequence[InstanceReport],
     missing: Sequence[Sighting],
     unheard: bool,
+    publish_findings: Iterable[Finding] = (),
 ) -> Verdict:
     """The verdict on what was found at `now` (Unix seconds); `stream_unseen` says why
     we may not look at the stream, `unheard` if this process is an instance and its own
@@ -72,7 +73,7 @@ def judge(
         away = findings.nats_away(nats_error, instances, now)
         return Verdict.on("down", (away, *waiting))
     down = tuple(findings.outages(stream_error, instances, now))
-    degraded = [*findings.of_instances(instances, missing, now)]
+    degraded = [*publish_findings, *findings.of_instances(instances, missing, now)]
     if stream is not None:
         degraded += of_stream(stream, instances)
     degraded += waiting
