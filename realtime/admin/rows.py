@@ -63,7 +63,7 @@ def rows(report: FleetReport, *, may_drain: bool) -> list[Row]:
                 one.instance,
                 *_named(one),
                 state,
-                (one.not_ready or "") if fresh else "cannot be asked",
+                (one.not_ready or "") if fresh else "",
                 report=one,
                 share=100 * one.subscribers / most if most else 0,
                 outdated=one.version != newest,

@@ -35,9 +35,8 @@ def tiles(shown: FleetReport) -> list[Tile]:
         Tile("deliveries", "Deliveries", f"{shown.totals.updates_delivered:,}"),
         Tile(
             "p99",
-            "Delivery p99",
+            "Delivery p99, last minute",
             "\N{EN DASH}" if slowest is None else latency(slowest),
-            "in the last minute",
         ),
         Tile("rejections", "Rejections", f"{shown.totals.rejections:,}"),
         _instances(shown),

@@ -15,7 +15,7 @@ _HEADINGS = (
 
 def fleet_text(report: FleetReport) -> str:
     """The verdict, a table of the instances, the stream, and the latest updates."""
-    lines = [report.verdict.title, *(f"  {r}" for r in report.verdict.reasons), ""]
+    lines = [*_verdict(report), ""]
     rows = [_HEADINGS, *(_row(instance) for instance in report.instances)]
     for one in report.missing:
         state, reason = (
@@ -46,6 +46,21 @@ def fleet_text(report: FleetReport) -> str:
         age = duration(report.at - update.stored_at)
         lines.append(f"  {update.environment}  {update.sequence}  {age} ago")
     return "\n".join(map(_printable, lines))
+
+
+def _verdict(report: FleetReport) -> Iterable[str]:
+    verdict = report.verdict
+    yield f"{verdict.title}{_lasting(verdict.since, report.at)}"
+    several = len(verdict.findings) > 1
+    for finding in verdict.findings:
+        lasting = _lasting(finding.since, report.at) if several else ""
+        yield f"  {finding.reason}{lasting and f' ({lasting.strip()})'}"
+        if finding.consequence:
+            yield f"    {finding.consequence}"
+
+
+def _lasting(since: float | None, now: float) -> str:
+    return "" if since is None else f" for {duration(now - since)}"
 
 
 def _row(one: InstanceReport) -> Sequence[str]:
