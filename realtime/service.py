@@ -20,6 +20,7 @@ from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
 from realtime.fleet.lookout import look_out
 from realtime.fleet.memory import Memory
+from realtime.fleet.publishes import Publishes
 from realtime.fleet.reporter import Reporter
 from realtime.groups import GroupSender
 from realtime.hub import Hub
@@ -52,9 +53,9 @@ class RealtimeService:
 
     def __init__(self, settings: RealtimeSettings) -> None:
         self.settings = settings
-        self.authentication = TokenAuthentication(
-            settings.authentication_tokens, TrustedProxies(settings.trusted_proxies)
-        )
+        self.authentication = TokenAuthentication(settings.authentication_tokens)
+        self.proxies = TrustedProxies(settings.trusted_proxies)
+        self.publishes = Publishes()
         self.draining = False
         self.others_listen = False
         """Whether other processes take this one's new connections while it drains: a

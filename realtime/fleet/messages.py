@@ -8,6 +8,7 @@ from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct, json
 
+from realtime.fleet.publish_report import PublishesReport
 from realtime.jetstream.stream_config import Setting, StreamSettings
 
 REPORT: Final = "flagsmith.fleet.report"
@@ -78,7 +79,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     no update from it; None: it does. `waiting` updates at most have not been delivered
     to it, and nothing else either, since `waiting_since`. `stream` is what it wants of
     the stream, None in a report of an older version, and `differences` are what it
-    found otherwise.
+    found otherwise, `publishes` None in a report of an older version.
     """
 
     instance: InstanceName
@@ -114,6 +115,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     outbox: OutboxReport = OutboxReport()
     publish_seconds: Quantiles | None = None
     delivery_seconds: Quantiles | None = None
+    publishes: PublishesReport | None = None
 
     @property
     def uptime(self) -> float:

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
+from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
 from realtime.fleet.memory import memory_of
 from realtime.fleet.messages import (
     REPORT,
@@ -20,6 +21,7 @@ from realtime.fleet.messages import (
     LatestUpdate,
     Sighting,
 )
+from realtime.fleet.publish_findings import publish_findings
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
 from realtime.fleet.verdict import Verdict, judge
@@ -61,6 +63,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream: StreamHealth | None
     nats_error: str | None
     stream_error: str | None
+    publishes: FleetPublishes | None = None
     last_known: "FleetReport | None" = None
 
     @property
@@ -115,6 +118,7 @@ async def gather(
     if stream is not None:
         stream = _as_wanted(stream, present)
     at = time.time()
+    publishes = fleet_publishes(present, at)
     verdict = judge(
         now=at,
         nats_error=nats_error,
@@ -124,6 +128,7 @@ async def gather(
         instances=present,
         missing=missing,
         unheard=unheard,
+        publish_findings=publish_findings(publishes, at),
     )
     report = FleetReport(
         verdict=verdict,
@@ -137,6 +142,7 @@ async def gather(
         stream=stream,
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
+        publishes=publishes,
     )
     return memory_of(service).note(report)
 
