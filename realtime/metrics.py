@@ -104,20 +104,20 @@ skipped_total = Counter(
 # Latency. From a millisecond on an idle machine to the seconds after which something
 # is very wrong.
 
-_BUCKETS: Final = (
+LATENCY_BOUNDS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
 publish_duration_seconds = Histogram(
     "flagsmith_sse_publish_duration_seconds",
     "From a publisher's request to JetStream's confirmation",
-    buckets=_BUCKETS,
+    buckets=LATENCY_BOUNDS,
 )
 delivery_duration_seconds = Histogram(
     "flagsmith_sse_delivery_duration_seconds",
     "From publishing an update, on whatever instance, to its being written to the last "
     "subscriber here",
-    buckets=_BUCKETS,
+    buckets=LATENCY_BOUNDS,
 )
 event_loop_lag_seconds = _gauge(
     "flagsmith_sse_event_loop_lag_seconds",

@@ -20,7 +20,9 @@ from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
 from realtime.fleet.lookout import look_out
 from realtime.fleet.memory import Memory
+from realtime.fleet.minutes import HISTORY, History
 from realtime.fleet.publishes import Publishes
+from realtime.fleet.recorder import Recorder
 from realtime.fleet.reporter import Reporter
 from realtime.groups import GroupSender
 from realtime.hub import Hub
@@ -104,6 +106,8 @@ class RealtimeService:
         )
         # One secret or none: where the app only publishes there is nothing to relay.
         secret = next(iter(settings.authentication_tokens), "")
+        self.recorder = Recorder(self.hub, secret)
+        self.agent.questions[HISTORY] = lambda _: self.history()
         self.relay = Relay(secret, self.bridge.consumer_name, self._siblings)
         self.intake = Intake(settings, self.hub, self.bridge, self.relay)
         self.admission = Admission(
@@ -144,6 +148,20 @@ class RealtimeService:
         if host and port:
             self.local_address = host, port
             self.agent.announce()
+
+    @property
+    def instance(self) -> str:
+        """Its name among the instances of the fleet."""
+        return self.bridge.consumer_name
+
+    def history(self) -> History:
+        """What this process tells of the last hour."""
+        return History(
+            instance=self.instance,
+            alive=self.agent.roll.alive(),
+            hour=self.recorder.hour(),
+            past=self.recorder.past,
+        )
 
     @property
     def not_ready(self) -> Refusal | None:
@@ -193,6 +211,7 @@ class RealtimeService:
         self.keep_running("nats-bridge", BridgeWorker(self.bridge).handle())
         self.keep_running("keep-alive", self.hub.keep_alive())
         self.keep_running("vitals", Vitals(self).watch())
+        self.keep_running("history", self.recorder.run())
         self.keep_running("late-publisher", self.intake.late_publisher.run())
         if self.intake.folder is not None:
             self.keep_running("outbox-folder", self.intake.folder.take_over())

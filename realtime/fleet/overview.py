@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
+from realtime.fleet.history import FleetHistory, asked_beside, merge
 from realtime.fleet.memory import memory_of
 from realtime.fleet.messages import (
     REPORT,
@@ -21,6 +22,7 @@ from realtime.fleet.messages import (
     LatestUpdate,
     Sighting,
 )
+from realtime.fleet.minutes import History
 from realtime.fleet.publish_findings import publish_findings
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
@@ -50,7 +52,8 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     were seen in the last minute and do not answer. If NATS cannot be used `nats_error`
     says why, and `instances` is at most this process: `last_known` is the last report
     that this process had of all of them before, None if it had none. If the stream
-    cannot be looked at, `stream_error` says why."""
+    cannot be looked at, `stream_error` says why. The `history` is complete if all
+    `instances` have told theirs and none is missing."""
 
     verdict: Verdict
     at: float
@@ -63,6 +66,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream: StreamHealth | None
     nats_error: str | None
     stream_error: str | None
+    history: FleetHistory
     publishes: FleetPublishes | None = None
     last_known: "FleetReport | None" = None
 
@@ -81,12 +85,14 @@ async def gather(
     roll = roll_of(service)
     me = service.reporter.me().instance if service else None
     answers: list[Answer] = []
+    histories: list[History] = []
     stream: StreamHealth | None = None
     nats_error = stream_error = stream_unseen = None
     try:
         async with (
             asyncio.timeout(LOOK_SECONDS),
             nats_client(settings, service) as client,
+            asked_beside(client, service) as histories,
         ):
             answers, (stream, stream_error, stream_unseen) = await asyncio.gather(
                 ask_everybody(client, service, REPORT, Answer),
@@ -142,6 +148,11 @@ async def gather(
         stream=stream,
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
+        history=await _history(
+            _with_own(histories, service),
+            nats_error is None and not any(one.missed for one in missing),
+            instances,
+        ),
         publishes=publishes,
     )
     return memory_of(service).note(report)
@@ -153,6 +164,24 @@ def as_json(report: FleetReport) -> bytes:
     for character in b"<>&":
         encoded = encoded.replace(b"%c" % character, b"\\u%04x" % character)
     return encoded
+
+
+async def _history(
+    histories: Sequence[History], complete: bool, instances: Iterable[str]
+) -> FleetHistory:
+    """The sums of what was told, which is `complete` if all `instances` have."""
+    told = {history.instance for history in histories}
+    complete = complete and bool(told) and told.issuperset(instances)
+    return await merge(histories, time.time(), complete=complete)
+
+
+def _with_own(
+    histories: list[History], service: "RealtimeService | None"
+) -> list[History]:
+    """What was told, and this process's own if its answer was not heard."""
+    own = [service.history()] if service is not None else []
+    told = {history.instance for history in histories}
+    return [*histories, *(one for one in own if one.instance not in told)]
 
 
 async def _look(

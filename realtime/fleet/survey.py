@@ -89,11 +89,15 @@ class Inquiry:
             raise NatsUnavailable(f"Cannot ask: {describe(error)}") from error
 
     async def collect(
-        self, kind: type[T], enough: Callable[[list[T]], bool], seconds: float
+        self,
+        kind: type[T],
+        enough: Callable[[list[T]], bool],
+        seconds: float,
+        into: list[T] | None = None,
     ) -> list[T]:
         """The answers of `kind` that come within `seconds`, or until they are `enough`
-        or there is nobody to answer."""
-        answers: list[T] = []
+        or there is nobody to answer. They are added to `into`, if it is given."""
+        answers: list[T] = [] if into is None else into
         with suppress(TimeoutError, nats.errors.Error):
             async with asyncio.timeout(seconds):
                 while len(answers) < MAX_ANSWERS and not (answers and enough(answers)):
@@ -125,9 +129,11 @@ async def ask_everybody(
     subject: str,
     kind: type[A],
     payload: bytes = b"",
+    into: list[A] | None = None,
 ) -> list[A]:
     """Every instance's answer, of `kind`, to what is asked on `subject`. `service` is
-    this process's own, if it runs one.
+    this process's own, if it runs one. The answers are added to `into`, if it is given:
+    whoever stops waiting has those that came.
 
     Waits until as many have answered as any of them, or this process, knows to be
     alive, and no longer than `ANSWER_SECONDS`. Raises `NatsUnavailable`.
@@ -142,7 +148,7 @@ async def ask_everybody(
 
     async with inquiry(client) as question:
         await question.ask(subject, payload)
-        return await question.collect(kind, enough, ANSWER_SECONDS)
+        return await question.collect(kind, enough, ANSWER_SECONDS, into)
 
 
 async def find_instance(

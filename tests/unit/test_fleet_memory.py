@@ -1,11 +1,13 @@
 """What a process remembers of its looks: ages of findings, and the last figures."""
 
+import asyncio
 import time
 
 import pytest
 from msgspec.structs import replace
 
 from realtime.fleet.finding import Finding
+from realtime.fleet.history import merge
 from realtime.fleet.memory import GAP_SECONDS, LOOK_SECONDS, Memory, key_of
 from realtime.fleet.overview import FleetReport, Totals
 from realtime.fleet.verdict import Verdict
@@ -41,6 +43,7 @@ def report(
         stream=None,
         nats_error=nats_error,
         stream_error=None,
+        history=asyncio.run(merge((), at, complete=False)),
     )
 
 
