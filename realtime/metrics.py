@@ -58,6 +58,18 @@ subscribers_limit = _gauge(
 environments = _gauge(
     "flagsmith_sse_environments", "Environments with at least one subscriber"
 )
+CLIENTS: Final = (
+    *("browser", "android", "ios", "flutter", "python", "go", "ruby"),
+    *("flagsmith-sdk", "curl", "other", "none"),
+)
+"""The kinds of clients that `realtime.sse.client_kind` tells apart."""
+
+_by_client = _gauge(
+    "flagsmith_sse_subscribers_by_client",
+    "Active subscribers, by the kind of client that their User-Agent tells",
+    labels=["client"],
+)
+subscribers_by_client = {kind: _by_client.labels(kind) for kind in CLIENTS}
 lagging_subscribers = _gauge(
     "flagsmith_sse_lagging_subscribers", "Subscribers whose connection is backed up"
 )

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -18,6 +19,8 @@ from realtime.bridge import NatsBridge
 from realtime.client_address import TrustedProxies
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
+from realtime.fleet.environment_answer import environment_answer
+from realtime.fleet.environment_messages import ENVIRONMENT
 from realtime.fleet.lookout import look_out
 from realtime.fleet.memory import Memory
 from realtime.fleet.minutes import HISTORY, History
@@ -88,6 +91,7 @@ class RealtimeService:
         self.watches_fleet = False
         """Whether it looks at the whole fleet although nobody asks: set where this
         process shows the page."""
+        self.agent.questions[ENVIRONMENT] = partial(environment_answer, self)
         self.requests_are_cancelled = False
         """Whether the server cancels the requests under way when it stops: Daphne
         does."""

@@ -35,6 +35,7 @@ def fleet_urls(site: AdminSite) -> list[URLPattern]:
         page("", views.health, "changelist"),
         page("live/", views.live, "live"),
         page("report.json", views.report_json, "report"),
+        page("environment/", views.environment, "environment"),
         page("playground/", views.playground, "playground"),
         page("runbook/", views.runbook, "runbook"),
         page("log/", log.log_page, "log"),

@@ -4,7 +4,15 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from realtime.admin.answering import look, may_operate, render, streams_base
+from realtime.admin.answering import (
+    look,
+    may_operate,
+    realtime_settings,
+    render,
+    service_of,
+    streams_base,
+)
+from realtime.admin.environment import environment_page
 from realtime.admin.page import overview
 from realtime.fleet.overview import as_json
 
@@ -37,6 +45,18 @@ def _overview(request: HttpRequest, site: AdminSite, template: str) -> HttpRespo
 def report_json(request: HttpRequest, site: AdminSite) -> HttpResponse:
     """The same for machines."""
     return HttpResponse(as_json(look(request)), "application/json")
+
+
+@require_safe
+def environment(request: HttpRequest, site: AdminSite) -> HttpResponse:
+    """One environment on all instances. It asks them, and changes nothing."""
+    status, context = environment_page(
+        request.GET.get("key", "").strip(),
+        realtime_settings(),
+        service_of(request),
+        whole_keys=may_operate(request),
+    )
+    return render(request, site, "environment", status=status, **context)
 
 
 @require_safe

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, json
@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
+from realtime.fleet.clients import ClientCount, summed
 from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
 from realtime.fleet.history import FleetHistory, asked_beside, merge
 from realtime.fleet.memory import memory_of
@@ -24,6 +25,7 @@ from realtime.fleet.messages import (
 )
 from realtime.fleet.minutes import History
 from realtime.fleet.publish_findings import publish_findings
+from realtime.fleet.roll import not_present
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
 from realtime.fleet.verdict import Verdict, judge
@@ -59,6 +61,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     at: float
     took: float
     totals: Totals
+    clients: tuple[ClientCount, ...]
     instances: tuple[InstanceReport, ...]
     missing: tuple[Sighting, ...]
     latest: tuple[LatestUpdate, ...]
@@ -119,7 +122,7 @@ async def gather(
     took = time.monotonic() - began
     seen = [sighting for sighting in roll.seen() if sighting.ago >= took]
     overdue = [sighting for answer in answers for sighting in answer.overdue]
-    missing = _missing([*seen, *overdue], instances)
+    missing = not_present([*seen, *overdue], instances)
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
     if stream is not None:
         stream = _as_wanted(stream, present)
@@ -141,6 +144,7 @@ async def gather(
         at=at,
         took=took,
         totals=_totals(present),
+        clients=summed(one.clients for one in present),
         instances=tuple(present),
         missing=tuple(missing),
         latest=_latest(present),
@@ -158,7 +162,7 @@ async def gather(
     return memory_of(service).note(report)
 
 
-def as_json(report: FleetReport) -> bytes:
+def as_json(report: Struct) -> bytes:
     """`report` as JSON that is text even where somebody takes it for HTML."""
     encoded = json.encode(report)
     for character in b"<>&":
@@ -207,18 +211,6 @@ def _as_wanted(
     compared = [stream.compared_with(one) for one in wanted]
     differing = [one for one in compared if one.differences]
     return [*differing, *compared, stream][0]
-
-
-def _missing(
-    sightings: Iterable[Sighting], present: Mapping[str, InstanceReport]
-) -> list[Sighting]:
-    """The latest sighting of each instance that is not present."""
-    latest: dict[str, Sighting] = {}
-    for one in sightings:
-        known = latest.get(one.instance)
-        if one.instance not in present and (known is None or one.ago < known.ago):
-            latest[one.instance] = one
-    return sorted(latest.values(), key=lambda one: (one.host, one.pid))
 
 
 def _totals(instances: Sequence[InstanceReport]) -> Totals:

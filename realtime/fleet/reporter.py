@@ -84,6 +84,7 @@ class Reporter:
             subscribers=hub.subscribers,
             subscribers_limit=service.settings.max_subscribers,
             lagging=total(metrics.lagging_subscribers),
+            clients=hub.by_client,
             environments=hub.environments,
             busiest=tuple(
                 Busy(shortened(environment), count)

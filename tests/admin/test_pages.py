@@ -28,7 +28,7 @@ from tests.support.simulated_fleet import made_up, simulated_fleet
 
 FLEET = "/admin/realtime/fleet/"
 HOSTILE = """"><script>alert('x')</script>&amp;{{7*7}}"""
-PAGES = ["", "live/", "report.json", "playground/", "runbook/", "log/"]
+PAGES = ["", "live/", "report.json", "playground/", "environment/", "runbook/", "log/"]
 ACTIONS = ["test-update/", "drain/sse-simulated-0-abcdef/"]
 BY_SCRIPT = {"Accept": "application/json"}
 KEY = "WzZVkYqY3nP8mTq4RbXk2c"

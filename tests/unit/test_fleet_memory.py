@@ -36,6 +36,7 @@ def report(
         at=at,
         took=0.1,
         totals=Totals(10, 0, 0, 0),
+        clients=(),
         instances=(made_up(1),),
         missing=(),
         latest=(),
