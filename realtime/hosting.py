@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any
 
+from django.apps import apps
+
 from realtime.asgi import SERVICE, Receive, Scope, Send
 from realtime.http import NotFound
 from realtime.kept_alive import close_idle, last_answer, linger
@@ -53,6 +55,7 @@ def host(
     """
     if "daphne.server" in sys.modules:
         host_on_daphne(service)
+    service.watches_fleet = apps.is_installed("django.contrib.admin")
     # A proxy in front would have matched another path than the one that is meant here.
     routes = [route(r"^([\s\S]*/)?\.\.?(/|\Z)", misdirected(NotFound()))]
     routes += realtime_urlpatterns()

@@ -21,6 +21,8 @@ from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
 from realtime.fleet.environment_answer import environment_answer
 from realtime.fleet.environment_messages import ENVIRONMENT
+from realtime.fleet.lookout import look_out
+from realtime.fleet.memory import Memory
 from realtime.fleet.minutes import HISTORY, History
 from realtime.fleet.publishes import Publishes
 from realtime.fleet.recorder import Recorder
@@ -65,6 +67,8 @@ class RealtimeService:
         """Whether other processes take this one's new connections while it drains: a
         stream that is asked for here all the same, on an old connection, is served
         until the process ends, because a 503 would end some clients for good."""
+        self.not_ready_since: float | None = None
+        """Since when no stream should come here (Unix seconds)."""
         self.leaving = False
         """Whether it was told over NATS to leave; a worker is replaced first."""
         self.hub = Hub(
@@ -83,6 +87,11 @@ class RealtimeService:
             report=self.reporter.report,
             drain=self._on_drain,
         )
+        self.memory = Memory()
+        """What was seen of the whole fleet."""
+        self.watches_fleet = False
+        """Whether it looks at the whole fleet although nobody asks: set where this
+        process shows the page."""
         self.agent.questions[ENVIRONMENT] = partial(environment_answer, self)
         self.requests_are_cancelled = False
         """Whether the server cancels the requests under way when it stops: Daphne
@@ -194,8 +203,14 @@ class RealtimeService:
         await self._served.wait()
 
     def note_readiness(self) -> None:
-        """Tell the metrics whether new streams are welcome."""
-        metrics.ready.set(self.not_ready is None)
+        """Tell the metrics whether new streams are welcome, and note since when they
+        are not. Called several times a second."""
+        ready = self.not_ready is None
+        metrics.ready.set(ready)
+        if ready:
+            self.not_ready_since = None
+        elif self.not_ready_since is None:
+            self.not_ready_since = time.time()
 
     @property
     def ending_streams(self) -> bool:
@@ -216,6 +231,8 @@ class RealtimeService:
         self.keep_running("late-publisher", self.intake.late_publisher.run())
         if self.intake.folder is not None:
             self.keep_running("outbox-folder", self.intake.folder.take_over())
+        if self.watches_fleet:
+            self.keep_running("lookout", look_out(self))
         if self._groups is not None:
             self.keep_running("group-sender", self._groups.run())
         if self.settings.canary:

@@ -5,7 +5,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from nats.aio.client import Client
@@ -24,7 +24,9 @@ from realtime.fleet.quantiles import quantile
 from realtime.fleet.sums import Sums
 from realtime.fleet.survey import ask_everybody
 from realtime.metrics import LATENCY_BOUNDS
-from realtime.service import RealtimeService
+
+if TYPE_CHECKING:
+    from realtime.service import RealtimeService
 
 SHOWN: Final = 10
 """Environments."""
@@ -109,7 +111,7 @@ class FleetHistory(Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def asked_beside(
-    client: Client, service: RealtimeService | None
+    client: Client, service: "RealtimeService | None"
 ) -> AsyncIterator[list[History]]:
     """Ask every instance for its history while the block runs, which asks something
     else; the list has what was told soon after its end. `service` is this process's
@@ -170,7 +172,9 @@ async def merge(
 
 
 async def gather_history(
-    client: Client, service: RealtimeService | None, seconds: float = MINUTE_SECONDS
+    client: Client,
+    service: "RealtimeService | None",
+    seconds: float = MINUTE_SECONDS,
 ) -> FleetHistory:
     """Ask every instance; `service` is this process's own, if it runs one. Takes a
     second at most. Raises `NatsUnavailable`."""

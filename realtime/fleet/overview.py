@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, json
 from nats.aio.client import Client
@@ -14,6 +14,7 @@ from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.fleet.clients import ClientCount, summed
 from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
 from realtime.fleet.history import FleetHistory, asked_beside, merge
+from realtime.fleet.memory import memory_of
 from realtime.fleet.messages import (
     REPORT,
     Answer,
@@ -28,7 +29,9 @@ from realtime.fleet.roll import not_present
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
 from realtime.fleet.verdict import Verdict, judge
-from realtime.service import RealtimeService
+
+if TYPE_CHECKING:
+    from realtime.service import RealtimeService
 
 SHOWN: Final = 10
 """The latest updates and the busiest environments."""
@@ -49,9 +52,10 @@ class Totals(Struct, frozen=True):
 class FleetReport(Struct, frozen=True, kw_only=True):
     """`at` is when it was made (Unix seconds) and `took` how long that took. `missing`
     were seen in the last minute and do not answer. If NATS cannot be used `nats_error`
-    says why, and `instances` is at most this process; if the stream cannot be looked
-    at, `stream_error` says why. The `history` is complete if all `instances` have told
-    theirs and none is missing."""
+    says why, and `instances` is at most this process: `last_known` is the last report
+    that this process had of all of them before, None if it had none. If the stream
+    cannot be looked at, `stream_error` says why. The `history` is complete if all
+    `instances` have told theirs and none is missing."""
 
     verdict: Verdict
     at: float
@@ -67,6 +71,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream_error: str | None
     history: FleetHistory
     publishes: FleetPublishes | None = None
+    last_known: "FleetReport | None" = None
 
     @property
     def missed(self) -> int:
@@ -75,7 +80,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
 
 
 async def gather(
-    settings: RealtimeSettings, service: RealtimeService | None = None
+    settings: RealtimeSettings, service: "RealtimeService | None" = None
 ) -> FleetReport:
     """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
     at most, and raises nothing for what NATS does."""
@@ -124,6 +129,7 @@ async def gather(
     at = time.time()
     publishes = fleet_publishes(present, at)
     verdict = judge(
+        now=at,
         nats_error=nats_error,
         stream_error=stream_error,
         stream_unseen=stream_unseen,
@@ -133,7 +139,7 @@ async def gather(
         unheard=unheard,
         publish_findings=publish_findings(publishes, at),
     )
-    return FleetReport(
+    report = FleetReport(
         verdict=verdict,
         at=at,
         took=took,
@@ -153,6 +159,7 @@ async def gather(
         ),
         publishes=publishes,
     )
+    return memory_of(service).note(report)
 
 
 def as_json(report: Struct) -> bytes:
@@ -173,7 +180,7 @@ async def _history(
 
 
 def _with_own(
-    histories: list[History], service: RealtimeService | None
+    histories: list[History], service: "RealtimeService | None"
 ) -> list[History]:
     """What was told, and this process's own if its answer was not heard."""
     own = [service.history()] if service is not None else []

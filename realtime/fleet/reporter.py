@@ -69,6 +69,7 @@ class Reporter:
             now=now,
             started_at=self._started_at,
             not_ready=not_ready.detail if not_ready else None,
+            not_ready_since=service.not_ready_since if not_ready else None,
             draining=me.draining,
             leaving=service.leaving,
             nats_server=bridge.server,

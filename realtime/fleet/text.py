@@ -18,7 +18,7 @@ _HEADINGS = (
 
 def fleet_text(report: FleetReport) -> str:
     """The verdict, a table of the instances, the stream, and the latest updates."""
-    lines = [report.verdict.title, *(f"  {r}" for r in report.verdict.reasons), ""]
+    lines = [*_verdict(report), ""]
     rows = [_HEADINGS, *(_row(instance) for instance in report.instances)]
     for one in report.missing:
         state, reason = (
@@ -57,6 +57,21 @@ def fleet_text(report: FleetReport) -> str:
 def clients_text(clients: Iterable[ClientCount]) -> str:
     """How many of each kind, as `12 Go, 3 Python`."""
     return ", ".join(f"{one.subscribers:,} {one.title}" for one in clients)
+
+
+def _verdict(report: FleetReport) -> Iterable[str]:
+    verdict = report.verdict
+    yield f"{verdict.title}{_lasting(verdict.since, report.at)}"
+    several = len(verdict.findings) > 1
+    for finding in verdict.findings:
+        lasting = _lasting(finding.since, report.at) if several else ""
+        yield f"  {finding.reason}{lasting and f' ({lasting.strip()})'}"
+        if finding.consequence:
+            yield f"    {finding.consequence}"
+
+
+def _lasting(since: float | None, now: float) -> str:
+    return "" if since is None else f" for {duration(now - since)}"
 
 
 def publishes_text(publishes: FleetPublishes | None, at: float) -> Iterable[str]:

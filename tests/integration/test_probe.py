@@ -1,21 +1,14 @@
 """`manage.py probe` in a terminal: it works, or which hop does not and what to do."""
 
-import json
 import re
-import socket
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from realtime.server.embedded_nats import EmbeddedNats
-from tests.integration.test_commands import ctrl_c, manage, one_line, running
-from tests.support.nats import NatsServer
-from tests.support.proxy import running_proxy
+from tests.integration.test_commands import manage
 from tests.support.service import TOKEN, Service, running_service
-from tests.support.waiting import eventually
 
 SECRET = {"SSE_AUTHENTICATION_TOKEN": TOKEN}
 TIME = r"\d+(\.\d)? m?s"
