@@ -58,6 +58,18 @@ subscribers_limit = _gauge(
 environments = _gauge(
     "flagsmith_sse_environments", "Environments with at least one subscriber"
 )
+CLIENTS: Final = (
+    *("browser", "android", "ios", "flutter", "python", "go", "ruby"),
+    *("flagsmith-sdk", "curl", "other", "none"),
+)
+"""The kinds of clients that `realtime.sse.client_kind` tells apart."""
+
+_by_client = _gauge(
+    "flagsmith_sse_subscribers_by_client",
+    "Active subscribers, by the kind of client that their User-Agent tells",
+    labels=["client"],
+)
+subscribers_by_client = {kind: _by_client.labels(kind) for kind in CLIENTS}
 lagging_subscribers = _gauge(
     "flagsmith_sse_lagging_subscribers", "Subscribers whose connection is backed up"
 )
@@ -118,6 +130,16 @@ delivery_duration_seconds = Histogram(
     "From publishing an update, on whatever instance, to its being written to the last "
     "subscriber here",
     buckets=LATENCY_BOUNDS,
+)
+canary_duration_seconds = Histogram(
+    "flagsmith_sse_canary_duration_seconds",
+    "From the canary's sending an update, over HTTP, to its arrival on the canary's "
+    "stream",
+    buckets=LATENCY_BOUNDS,
+)
+canary_failures_total = Counter(
+    "flagsmith_sse_canary_failures_total",
+    "Times that the canary's update did not arrive, or NATS was away when it was due",
 )
 event_loop_lag_seconds = _gauge(
     "flagsmith_sse_event_loop_lag_seconds",

@@ -3,16 +3,19 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, json
 from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
+from realtime.fleet.clients import ClientCount, summed
 from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
-from realtime.fleet.history import FleetHistory, asked_beside, merge
+from realtime.fleet.history import FleetHistory
+from realtime.fleet.history_survey import asked_beside, history_of
+from realtime.fleet.memory import memory_of
 from realtime.fleet.messages import (
     REPORT,
     Answer,
@@ -23,10 +26,13 @@ from realtime.fleet.messages import (
 )
 from realtime.fleet.minutes import History
 from realtime.fleet.publish_findings import publish_findings
+from realtime.fleet.roll import not_present
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
 from realtime.fleet.verdict import Verdict, judge
-from realtime.service import RealtimeService
+
+if TYPE_CHECKING:
+    from realtime.service import RealtimeService
 
 SHOWN: Final = 10
 """The latest updates and the busiest environments."""
@@ -47,14 +53,16 @@ class Totals(Struct, frozen=True):
 class FleetReport(Struct, frozen=True, kw_only=True):
     """`at` is when it was made (Unix seconds) and `took` how long that took. `missing`
     were seen in the last minute and do not answer. If NATS cannot be used `nats_error`
-    says why, and `instances` is at most this process; if the stream cannot be looked
-    at, `stream_error` says why. The `history` is complete if all `instances` have told
-    theirs and none is missing."""
+    says why, and `instances` is at most this process: `last_known` is the last report
+    that this process had of all of them before, None if it had none. If the stream
+    cannot be looked at, `stream_error` says why. The `history` is complete if all
+    `instances` have told theirs and none is missing."""
 
     verdict: Verdict
     at: float
     took: float
     totals: Totals
+    clients: tuple[ClientCount, ...]
     instances: tuple[InstanceReport, ...]
     missing: tuple[Sighting, ...]
     latest: tuple[LatestUpdate, ...]
@@ -64,6 +72,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream_error: str | None
     history: FleetHistory
     publishes: FleetPublishes | None = None
+    last_known: "FleetReport | None" = None
 
     @property
     def missed(self) -> int:
@@ -72,7 +81,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
 
 
 async def gather(
-    settings: RealtimeSettings, service: RealtimeService | None = None
+    settings: RealtimeSettings, service: "RealtimeService | None" = None
 ) -> FleetReport:
     """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
     at most, and raises nothing for what NATS does."""
@@ -114,13 +123,14 @@ async def gather(
     took = time.monotonic() - began
     seen = [sighting for sighting in roll.seen() if sighting.ago >= took]
     overdue = [sighting for answer in answers for sighting in answer.overdue]
-    missing = _missing([*seen, *overdue], instances)
+    missing = not_present([*seen, *overdue], instances)
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
     if stream is not None:
         stream = _as_wanted(stream, present)
     at = time.time()
     publishes = fleet_publishes(present, at)
     verdict = judge(
+        now=at,
         nats_error=nats_error,
         stream_error=stream_error,
         stream_unseen=stream_unseen,
@@ -130,11 +140,12 @@ async def gather(
         unheard=unheard,
         publish_findings=publish_findings(publishes, at),
     )
-    return FleetReport(
+    report = FleetReport(
         verdict=verdict,
         at=at,
         took=took,
         totals=_totals(present),
+        clients=summed(one.clients for one in present),
         instances=tuple(present),
         missing=tuple(missing),
         latest=_latest(present),
@@ -142,35 +153,22 @@ async def gather(
         stream=stream,
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
-        history=await _history(
+        history=await history_of(
             histories,
             service,
             [*instances, *(one.instance for one in missing if one.missed)],
         ),
         publishes=publishes,
     )
+    return memory_of(service).note(report)
 
 
-def as_json(report: FleetReport) -> bytes:
+def as_json(report: Struct) -> bytes:
     """`report` as JSON that is text even where somebody takes it for HTML."""
     encoded = json.encode(report)
     for character in b"<>&":
         encoded = encoded.replace(b"%c" % character, b"\\u%04x" % character)
     return encoded
-
-
-async def _history(
-    heard: Sequence[History], service: RealtimeService | None, expected: Iterable[str]
-) -> FleetHistory:
-    """The sums of what was `heard`, which is complete if all `expected` instances are
-    among it, and of this process's own hour in any case."""
-    told = {history.instance for history in heard}
-    own = [service.history()] if service is not None else []
-    return await merge(
-        [*heard, *(one for one in own if one.instance not in told)],
-        time.time(),
-        complete=bool(told) and told.issuperset(expected),
-    )
 
 
 async def _look(
@@ -196,18 +194,6 @@ def _as_wanted(
     compared = [stream.compared_with(one) for one in wanted]
     differing = [one for one in compared if one.differences]
     return [*differing, *compared, stream][0]
-
-
-def _missing(
-    sightings: Iterable[Sighting], present: Mapping[str, InstanceReport]
-) -> list[Sighting]:
-    """The latest sighting of each instance that is not present."""
-    latest: dict[str, Sighting] = {}
-    for one in sightings:
-        known = latest.get(one.instance)
-        if one.instance not in present and (known is None or one.ago < known.ago):
-            latest[one.instance] = one
-    return sorted(latest.values(), key=lambda one: (one.host, one.pid))
 
 
 def _totals(instances: Sequence[InstanceReport]) -> Totals:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from realtime import __version__, metrics
+from realtime.environments import is_probe_environment
 from realtime.fleet.messages import (
     LONGEST_TEXT,
     Busy,
@@ -68,6 +69,7 @@ class Reporter:
             now=now,
             started_at=self._started_at,
             not_ready=not_ready.detail if not_ready else None,
+            not_ready_since=service.not_ready_since if not_ready else None,
             draining=me.draining,
             leaving=service.leaving,
             nats_server=bridge.server,
@@ -83,10 +85,13 @@ class Reporter:
             subscribers=hub.subscribers,
             subscribers_limit=service.settings.max_subscribers,
             lagging=total(metrics.lagging_subscribers),
+            clients=hub.by_client,
             environments=hub.environments,
             busiest=tuple(
                 Busy(shortened(environment), count)
                 for environment, count in hub.busiest(BUSIEST)
+                # More than a probe's own stream, whoever it is, is shown.
+                if count > 1 or not is_probe_environment(environment)
             ),
             latest=tuple(self._latest()),
             updates_read=total(metrics.updates_total),
@@ -108,7 +113,9 @@ class Reporter:
         )
 
     def _latest(self) -> Iterable[LatestUpdate]:
-        for environment, latest in self._service.hub.latest(LATEST):
+        for environment, latest in self._service.hub.latest(
+            LATEST, unless=is_probe_environment
+        ):
             sequence, nanoseconds = latest.identity
             yield LatestUpdate(
                 environment=shortened(environment),

@@ -5,7 +5,7 @@ the Flagsmith API, over one of its own."""
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
@@ -24,7 +24,9 @@ from realtime.fleet.messages import (
 )
 from realtime.fleet.roll import Roll
 from realtime.nats_client import FastClient
-from realtime.service import RealtimeService
+
+if TYPE_CHECKING:
+    from realtime.service import RealtimeService
 
 CONNECT_SECONDS: Final = 0.8
 ANSWER_SECONDS: Final = 1.0
@@ -57,7 +59,7 @@ A = TypeVar("A", bound=FromInstance)
 
 @asynccontextmanager
 async def nats_client(
-    settings: RealtimeSettings, service: RealtimeService | None = None
+    settings: RealtimeSettings, service: "RealtimeService | None" = None
 ) -> AsyncIterator[FastClient]:
     """A connection to NATS: that of `service`, if it has one. Raises
     `NatsUnavailable`."""
@@ -123,7 +125,7 @@ async def inquiry(client: Client) -> AsyncIterator[Inquiry]:
 
 async def ask_everybody(
     client: Client,
-    service: RealtimeService | None,
+    service: "RealtimeService | None",
     subject: str,
     kind: type[A],
     payload: bytes = b"",
@@ -150,7 +152,7 @@ async def ask_everybody(
 
 
 async def find_instance(
-    settings: RealtimeSettings, instance: str, service: RealtimeService | None = None
+    settings: RealtimeSettings, instance: str, service: "RealtimeService | None" = None
 ) -> InstanceReport | None:
     """The report of `instance`; None if it does not answer. `service` is this process's
     own, if it runs one. Raises `NatsUnavailable`."""
@@ -161,7 +163,7 @@ async def find_instance(
 
 
 async def drain_instance(
-    settings: RealtimeSettings, instance: str, service: RealtimeService | None = None
+    settings: RealtimeSettings, instance: str, service: "RealtimeService | None" = None
 ) -> bool:
     """Tell `instance` to end its streams one after the other and to stop, as on
     SIGTERM; whether it has answered that it will. `service` is this process's own, if
@@ -171,7 +173,7 @@ async def drain_instance(
         return bool(await question.collect(Sighting, bool, ANSWER_SECONDS))
 
 
-def roll_of(service: RealtimeService | None) -> Roll:
+def roll_of(service: "RealtimeService | None") -> Roll:
     """Who is known to be alive: by `service`, or by what this process has heard."""
     return service.agent.roll if service else _roll
 

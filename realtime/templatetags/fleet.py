@@ -1,7 +1,9 @@
 """Template filters and tags of the pages in the admin."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from django import template
 from django.utils.safestring import SafeString
@@ -12,6 +14,10 @@ from realtime.fleet.verdict import state_of
 from realtime.jetstream.stream_config import Setting
 
 register = template.Library()
+
+_NUMBER: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]+)?")
+_LAST_YEAR: Final = 2e11
+"""Seconds since 1970, before the year 9999."""
 
 register.filter("duration", units.duration)
 register.filter("latency", units.latency)
@@ -35,6 +41,15 @@ def since(now: float, then: float) -> str:
 def clock(unix: float) -> str:
     """The time of day, UTC."""
     return datetime.fromtimestamp(unix, UTC).strftime("%H:%M:%S")
+
+
+@register.filter
+def moment(updated_at: str) -> str:
+    """The date and the time of an update, UTC; nothing if its number is none."""
+    seconds = float(updated_at) if _NUMBER.fullmatch(updated_at) else 0.0
+    if not 0 < seconds < _LAST_YEAR:
+        return ""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @register.filter
