@@ -12,21 +12,20 @@ from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from realtime.admin.log import log_action, log_outcome
+from realtime.admin.outcome import outcome_of
 from realtime.asgi import SERVICE
 from realtime.conf import RealtimeSettings
 from realtime.environments import is_environment_key
 from realtime.exceptions import NatsUnavailable, PublishFailed
 from realtime.fleet.overview import FleetReport, as_json, gather
-from realtime.fleet.roundtrip import Probe, send_test_update
+from realtime.fleet.roundtrip import send_test_update
 from realtime.fleet.survey import drain_instance, find_instance
-from realtime.fleet.units import latency
 from realtime.models import Fleet
 from realtime.service import RealtimeService
 
@@ -103,7 +102,11 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
     environment = given.get("environment", "").strip()
     if posted and by_script and not is_environment_key(environment):
         return JsonResponse(
-            {"outcome": f"Not sent. {environment} cannot be an environment key."},
+            {
+                "outcome": f"Not sent. {environment} cannot be an environment key.",
+                "level": "error",
+                "updated_at": None,
+            },
             status=HTTPStatus.BAD_REQUEST,
         )
     if not posted or not is_environment_key(environment):
@@ -122,16 +125,20 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
         probe = async_to_sync(send_test_update)(
             _settings(), environment, _service(request)
         )
-        level, outcome, updated_at = messages.SUCCESS, _told(probe), probe.updated_at
-        if len(probe.reached) < max(probe.instances, 1):
-            level = messages.WARNING
+        (level, outcome), updated_at = outcome_of(probe), probe.updated_at
     except NatsUnavailable as error:
         level, outcome = messages.ERROR, f"Not sent. {error}"
     except PublishFailed as error:
         level, outcome = messages.ERROR, f"Not confirmed. {error}"
     log_outcome(entry, outcome)
     if by_script:
-        return JsonResponse({"outcome": outcome, "updated_at": updated_at})
+        return JsonResponse(
+            {
+                "outcome": outcome,
+                "level": messages.DEFAULT_TAGS[level],
+                "updated_at": updated_at,
+            }
+        )
     messages.add_message(request, level, f"Test update of {environment}: {outcome}")
     query = urlencode({"environment": environment})
     return _redirect(site, "test_update", query)
@@ -187,22 +194,6 @@ def _service(request: HttpRequest) -> RealtimeService | None:
 
 def _settings() -> RealtimeSettings:
     return RealtimeSettings.from_django(hosting=False)
-
-
-def _told(probe: Probe) -> str:
-    if not probe.reached and not probe.silent:
-        return "Stored, but no instance answers."
-    details = ", ".join(
-        f"{one.name}: {one.subscribers} in {latency(one.seconds)}"
-        for one in probe.reached
-    )
-    lost = f" No word from {', '.join(probe.silent)}." if probe.silent else ""
-    return (
-        f"{len(probe.reached)} of {max(probe.instances, len(probe.reached))} instances "
-        f"told {probe.subscribers} "
-        f"subscriber{pluralize(probe.subscribers)} within {latency(probe.seconds)} "
-        f"({details}).{lost}"
-    )
 
 
 def _render(
