@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from django import template
 
 from realtime.fleet import units
+from realtime.fleet.publish_findings import from_addresses
 from realtime.fleet.verdict import state_of
 from realtime.jetstream.stream_config import Setting
 
@@ -14,6 +15,7 @@ register.filter("duration", units.duration)
 register.filter("latency", units.latency)
 register.filter("size", units.size)
 register.filter("state", state_of)
+register.filter("addresses", from_addresses)
 
 
 @register.filter
