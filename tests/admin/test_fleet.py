@@ -375,8 +375,7 @@ def test_command__nats_down__says_so_and_exits_with_2() -> None:
     # Then
     assert done.returncode == 2
     assert done.stdout.startswith(
-        "Down
-  Cannot connect to NATS at 127.0.0.1:1: connection refused"
+        "Down\n  Cannot connect to NATS at 127.0.0.1:1: connection refused"
     )
     assert "    Applications keep the flags that they have" in done.stdout
     assert "hunter2" not in done.stdout + done.stderr
