@@ -131,6 +131,16 @@ delivery_duration_seconds = Histogram(
     "subscriber here",
     buckets=LATENCY_BOUNDS,
 )
+canary_duration_seconds = Histogram(
+    "flagsmith_sse_canary_duration_seconds",
+    "From the canary's sending an update, over HTTP, to its arrival on the canary's "
+    "stream",
+    buckets=LATENCY_BOUNDS,
+)
+canary_failures_total = Counter(
+    "flagsmith_sse_canary_failures_total",
+    "Times that the canary's update did not arrive, or NATS was away when it was due",
+)
 event_loop_lag_seconds = _gauge(
     "flagsmith_sse_event_loop_lag_seconds",
     "The longest that the event loop was late in the last 10 to 20 s; of several "

@@ -31,6 +31,7 @@ from realtime.fleet.reporter import Reporter
 from realtime.groups import GroupSender
 from realtime.hub import Hub
 from realtime.intake import Intake
+from realtime.probing.canary import Canary
 from realtime.relay import Relay
 from realtime.vitals import Vitals
 from realtime.worker import BridgeWorker
@@ -123,6 +124,17 @@ class RealtimeService:
             # Each costs a file. Publishers and probes keep half of what is theirs.
             room=min(2 * settings.max_subscribers, file_limit(reserve=0.5)),
             delay=settings.reject_delay,
+        )
+        self.listens_at: Callable[[], tuple[str, int] | None] = lambda: (
+            self.local_address
+        )
+        """Where this process listens, as far as the server tells; no Unix socket, and
+        no TLS."""
+        self._canary = Canary(
+            seconds=settings.canary,
+            token=secret,
+            where=lambda: self.listens_at(),
+            refusal=self.admission.refused,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._draining: asyncio.Task[None] | None = None
@@ -225,6 +237,8 @@ class RealtimeService:
             self.keep_running("lookout", look_out(self))
         if self._groups is not None:
             self.keep_running("group-sender", self._groups.run())
+        if self.settings.canary:
+            self.keep_running("canary", self._canary.run())
 
     def keep_running(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run `work`, which does not end by itself, until `stop`. If it does end, so
@@ -238,6 +252,7 @@ class RealtimeService:
         if not self.draining:
             self.draining = self.intake.draining = True
             self._drain_began = time.monotonic()
+            self._canary.stop()
             self._owed = self.admission.held
             self.note_readiness()
             logger.info("drain.started", streams=self.hub.subscribers)

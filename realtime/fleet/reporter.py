@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from realtime import __version__, metrics
+from realtime.environments import is_probe_environment
 from realtime.fleet.messages import (
     LONGEST_TEXT,
     Busy,
@@ -92,6 +93,8 @@ class Reporter:
             busiest=tuple(
                 Busy(shortened(environment), count, self._stored_at(environment))
                 for environment, count in hub.busiest(BUSIEST)
+                # More than a probe's own stream, whoever it is, is shown.
+                if count > 1 or not is_probe_environment(environment)
             ),
             latest=tuple(self._latest()),
             updates_read=total(metrics.updates_total),
@@ -117,7 +120,9 @@ class Reporter:
         return latest.identity[1] / NANOSECONDS if latest else None
 
     def _latest(self) -> Iterable[LatestUpdate]:
-        for environment, latest in self._service.hub.latest(LATEST):
+        for environment, latest in self._service.hub.latest(
+            LATEST, unless=is_probe_environment
+        ):
             sequence, nanoseconds = latest.identity
             yield LatestUpdate(
                 environment=shortened(environment),
