@@ -22,7 +22,8 @@ _LAST_YEAR: Final = 2e11
 register.filter("duration", units.duration)
 register.filter("latency", units.latency)
 register.filter("size", units.size)
-register.filter("sources", from_addresses)
+
+register.filter("addresses", from_addresses)
 
 
 @register.filter

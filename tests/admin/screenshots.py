@@ -16,6 +16,7 @@ from tests.admin.fleet import (
     log_in,
     running_fleet,
 )
+from tests.admin.made_up_hour import made_up_hour
 from tests.support.browser import chromium
 from tests.support.service import ROOT
 from tests.support.streams import Stream
@@ -36,6 +37,13 @@ ENVIRONMENTS = {
     "Hq7sQx2LdKe9vFa1MpTz6w": 11,
     "staging": 5,
 }
+AGENTS = (
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/140",
+    "okhttp/4.12.0",
+    "python-requests/2.32.4",
+    "Example/1 CFNetwork/1568.100.1 Darwin/24.0.0",
+)
 
 
 async def draw(fleet: Fleet) -> None:
@@ -46,10 +54,15 @@ async def draw(fleet: Fleet) -> None:
         await page.context.close()
 
         await draw_all(browser, fleet, login, "empty", ".verdict.well")
+        hour = made_up_hour(fleet.nats.url, ENVIRONMENTS)
+        await streams.enter_async_context(hour)
         for environment, count in ENVIRONMENTS.items():
             for number in range(count):
                 service = fleet.services[number % 2]
-                stream = Stream(service.stream_url(environment))
+                stream = Stream(
+                    service.stream_url(environment),
+                    headers={"User-Agent": AGENTS[number % len(AGENTS)]},
+                )
                 await streams.enter_async_context(stream)
         for number in range(40):
             for environment in ENVIRONMENTS:
@@ -93,6 +106,22 @@ async def draw_pages(browser: Browser, fleet: Fleet, login: StorageState) -> Non
     await page.wait_for_selector("#outcome:has-text('instances')")
     await picture(page, "playground")
     await context.close()
+    key = next(iter(ENVIRONMENTS))
+    pages = {
+        "environment": f"environment/?key={key}",
+        "log": "log/",
+        "drain": "",
+    }
+    for name, path in pages.items():
+        for look in ("light", "phone"):
+            context = await browser.new_context(storage_state=login, **LOOKS[look])  # type: ignore[arg-type]
+            page = await context.new_page()
+            await page.goto(admin_url(fleet.workers, f"realtime/fleet/{path}"))
+            if name == "drain":
+                await page.locator(".action a[id^=drain]").first.click()
+                await page.wait_for_selector("input.danger")
+            await picture(page, f"{name}-{look}")
+            await context.close()
 
 
 async def picture(page: Page, name: str) -> None:
