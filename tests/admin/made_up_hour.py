@@ -3,19 +3,14 @@ started has none."""
 
 import math
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from typing import Final
 
-import nats
-from nats.aio.msg import Msg
-
-from realtime.fleet.messages import encode, shortened
+from realtime.fleet.messages import shortened
 from realtime.fleet.minutes import (
-    HISTORY,
     KEPT,
     PUBLISHES,
     EnvironmentHour,
-    History,
     Hour,
     Minute,
     environment_id,
@@ -23,50 +18,34 @@ from realtime.fleet.minutes import (
 from realtime.metrics import LATENCY_BOUNDS
 from tests.support.service import TOKEN
 
+ENVIRONMENTS: Final = {
+    "WzZVkYqY3nP8mTq4RbXk2c": 34,
+    "Hq7sQx2LdKe9vFa1MpTz6w": 11,
+    "staging": 5,
+}
+
 STORED, _, UNAUTHORIZED, UNAVAILABLE, _ = range(len(PUBLISHES))
 OUTAGE = range(20, 23)
 WRONG_TOKEN = range(52, 55)
 
 
-@asynccontextmanager
-async def made_up_hour(
-    url: str, environments: Mapping[str, int]
-) -> AsyncIterator[None]:
-    """Somebody on the NATS at `url` who tells of such an hour, besides the instances;
-    `environments` have as many subscribers as they say, more or less."""
-    client = await nats.connect(url)
-
-    async def tell(message: Msg) -> None:
-        await message.respond(encode(_history(environments)))
-
-    await client.subscribe(HISTORY, cb=tell)
-    await client.flush()
-    try:
-        yield
-    finally:
-        await client.close()
-
-
-def _history(environments: Mapping[str, int]) -> History:
+def made_up_hour(environments: Mapping[str, int]) -> Hour:
+    """`environments` have as many subscribers as they say, more or less."""
     last = int(time.time() // 60) - 1
-    numbers = range(last - KEPT + 1, last)
-    return History(
-        instance="sse-made-up",
-        alive=1,
-        hour=Hour(
-            since=0,
-            minutes=tuple(
-                _minute(number, place, sum(environments.values()))
-                for place, number in enumerate(numbers)
-            ),
-            environments=tuple(
-                EnvironmentHour(
-                    environment_id(key, TOKEN),
-                    shortened(key),
-                    [_crowd(count, place) for place in range(len(numbers))],
-                )
-                for key, count in environments.items()
-            ),
+    numbers = range(last - KEPT + 1, last + 1)
+    return Hour(
+        since=0,
+        minutes=tuple(
+            _minute(number, place, sum(environments.values()))
+            for place, number in enumerate(numbers)
+        ),
+        environments=tuple(
+            EnvironmentHour(
+                environment_id(key, TOKEN),
+                shortened(key),
+                [_crowd(count, place) for place in range(len(numbers))],
+            )
+            for key, count in environments.items()
         ),
     )
 

@@ -16,7 +16,7 @@ from tests.admin.fleet import (
     log_in,
     running_fleet,
 )
-from tests.admin.made_up_hour import made_up_hour
+from tests.admin.made_up_hour import ENVIRONMENTS
 from tests.support.browser import chromium
 from tests.support.service import ROOT
 from tests.support.streams import Stream
@@ -31,11 +31,6 @@ LOOKS = {
     "laptop": {"color_scheme": "light", "viewport": LAPTOP},
     "phone": {"color_scheme": "light", "viewport": PHONE},
     "phone-dark": {"color_scheme": "dark", "viewport": PHONE},
-}
-ENVIRONMENTS = {
-    "WzZVkYqY3nP8mTq4RbXk2c": 34,
-    "Hq7sQx2LdKe9vFa1MpTz6w": 11,
-    "staging": 5,
 }
 AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
@@ -54,8 +49,6 @@ async def draw(fleet: Fleet) -> None:
         await page.context.close()
 
         await draw_all(browser, fleet, login, "empty", ".verdict.well")
-        hour = made_up_hour(fleet.nats.url, ENVIRONMENTS)
-        await streams.enter_async_context(hour)
         for environment, count in ENVIRONMENTS.items():
             for number in range(count):
                 service = fleet.services[number % 2]
@@ -132,7 +125,7 @@ def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         database = create_database(Path(folder) / "admin.sqlite3")
-        with running_fleet(Path(folder), database) as fleet:
+        with running_fleet(Path(folder), database, "tests.admin.pictured") as fleet:
             asyncio.run(draw(fleet))
             for service in fleet.services:
                 service.expected_errors |= {"task.died", "update.lost"}
