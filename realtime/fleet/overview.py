@@ -213,10 +213,20 @@ def _latest(instances: Sequence[InstanceReport]) -> tuple[LatestUpdate, ...]:
 
 
 def _busiest(instances: Sequence[InstanceReport]) -> tuple[Busy, ...]:
-    """As far as the instances tell: an environment that is among the first ten of none
-    of them is left out."""
+    """As far as the instances tell: where one has more environments than it tells of,
+    it may have subscribers of any other."""
     counted: Counter[str] = Counter()
+    told: Counter[str] = Counter()
+    stored: dict[str, float] = {}
+    partial = {one.instance for one in instances if one.environments > len(one.busiest)}
     for one in instances:
         for busy in one.busiest:
             counted[busy.environment] += busy.subscribers
-    return tuple(Busy(key, count) for key, count in counted.most_common(SHOWN))
+            told[busy.environment] += one.instance in partial
+            if busy.stored_at is not None:
+                known = stored.get(busy.environment, busy.stored_at)
+                stored[busy.environment] = max(known, busy.stored_at)
+    return tuple(
+        Busy(key, count, stored.get(key), told[key] < len(partial))
+        for key, count in counted.most_common(SHOWN)
+    )
