@@ -203,6 +203,15 @@ SSE_OUTBOX_ENVIRONMENTS = whole(
 300 bytes each. Beyond that, the update that has waited longest is dropped."""
 SSE_OUTBOX_FOLDER = text("SSE_OUTBOX_FOLDER", "", "the path of a folder, or nothing")
 """Where updates that wait for NATS are kept on disk, too; not set: in memory only."""
+SSE_CANARY_SECONDS = read(
+    "SSE_CANARY_SECONDS",
+    0.0,
+    "a number of seconds from 1 to 300; 0 is never",
+    env.float,
+    lambda value: _require(value == 0 or 1 <= value <= 300),
+)
+"""How often each process [probes itself](operations.md#the-canary), give or take half:
+it opens a stream and publishes an update of its own."""
 
 # NATS
 
@@ -303,8 +312,8 @@ FORWARDED_ALLOW_IPS = listed(
     "IP addresses or networks separated by commas, or *",
     check=lambda item: item == "*" or ip_network(item),
 )
-"""Whose `X-Forwarded-…` headers count: for what Django serves, and in the log of
-publishers with a wrong token."""
+"""Whose `X-Forwarded-…` headers count: for what Django serves, and to say where a
+refused publish came from."""
 CSRF_TRUSTED_ORIGINS = listed(
     "DJANGO_CSRF_TRUSTED_ORIGINS",
     "",
