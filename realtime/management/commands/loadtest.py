@@ -58,6 +58,7 @@ def rate(text: str) -> float:
 
 class Command(BaseCommand):
     help = (
+        "Put a running service under the load of very many streams. "
         "Subscribe very many times to one environment of a running service, publish "
         "updates, and tell who got which when. The secret is taken from "
         "SSE_AUTHENTICATION_TOKEN. Latency is from the sending of an update to its "

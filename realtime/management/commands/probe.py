@@ -29,10 +29,10 @@ def seconds(text: str) -> float:
 
 class Command(ClientCommand):
     help = (
-        "Try whether real-time updates work, as a client sees it: open a stream at the "
-        "public address, publish an update, and tell how long each step took. The "
-        "environment is one of the probe's own: nobody refetches. The exit code is 0 "
-        "if it works, else 1, with what failed and what to do."
+        "Try whether real-time updates work, as a client sees it. Opens a stream at "
+        "the public address, publishes an update, and tells how long each step took. "
+        "The environment is one of the probe's own: nobody refetches. The exit code is "
+        "0 if it works, else 1, with what failed and what to do."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
