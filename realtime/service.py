@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -18,6 +19,13 @@ from realtime.bridge import NatsBridge
 from realtime.client_address import TrustedProxies
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
+from realtime.fleet.environment_answer import environment_answer
+from realtime.fleet.environment_messages import ENVIRONMENT
+from realtime.fleet.lookout import look_out
+from realtime.fleet.memory import Memory
+from realtime.fleet.minutes import HISTORY, History
+from realtime.fleet.publishes import Publishes
+from realtime.fleet.recorder import Recorder
 from realtime.fleet.reporter import Reporter
 from realtime.groups import GroupSender
 from realtime.hub import Hub
@@ -51,14 +59,16 @@ class RealtimeService:
 
     def __init__(self, settings: RealtimeSettings) -> None:
         self.settings = settings
-        self.authentication = TokenAuthentication(
-            settings.authentication_tokens, TrustedProxies(settings.trusted_proxies)
-        )
+        self.authentication = TokenAuthentication(settings.authentication_tokens)
+        self.proxies = TrustedProxies(settings.trusted_proxies)
+        self.publishes = Publishes()
         self.draining = False
         self.others_listen = False
         """Whether other processes take this one's new connections while it drains: a
         stream that is asked for here all the same, on an old connection, is served
         until the process ends, because a 503 would end some clients for good."""
+        self.not_ready_since: float | None = None
+        """Since when no stream should come here (Unix seconds)."""
         self.leaving = False
         """Whether it was told over NATS to leave; a worker is replaced first."""
         self.hub = Hub(
@@ -77,6 +87,12 @@ class RealtimeService:
             report=self.reporter.report,
             drain=self._on_drain,
         )
+        self.memory = Memory()
+        """What was seen of the whole fleet."""
+        self.watches_fleet = False
+        """Whether it looks at the whole fleet although nobody asks: set where this
+        process shows the page."""
+        self.agent.questions[ENVIRONMENT] = partial(environment_answer, self)
         self.requests_are_cancelled = False
         """Whether the server cancels the requests under way when it stops: Daphne
         does."""
@@ -95,6 +111,8 @@ class RealtimeService:
         )
         # One secret or none: where the app only publishes there is nothing to relay.
         secret = next(iter(settings.authentication_tokens), "")
+        self.recorder = Recorder(self.hub, secret)
+        self.agent.questions[HISTORY] = lambda _: self.history()
         self.relay = Relay(secret, self.bridge.consumer_name, self._siblings)
         self.intake = Intake(settings, self.hub, self.bridge, self.relay)
         self.admission = Admission(
@@ -148,6 +166,20 @@ class RealtimeService:
             self.agent.announce()
 
     @property
+    def instance(self) -> str:
+        """Its name among the instances of the fleet."""
+        return self.bridge.consumer_name
+
+    def history(self) -> History:
+        """What this process tells of the last hour."""
+        return History(
+            instance=self.instance,
+            alive=self.agent.roll.alive(),
+            hour=self.recorder.hour(),
+            past=self.recorder.past,
+        )
+
+    @property
     def not_ready(self) -> Refusal | None:
         """Why no stream should come here now; None if all is well."""
         if self.draining:
@@ -171,8 +203,14 @@ class RealtimeService:
         await self._served.wait()
 
     def note_readiness(self) -> None:
-        """Tell the metrics whether new streams are welcome."""
-        metrics.ready.set(self.not_ready is None)
+        """Tell the metrics whether new streams are welcome, and note since when they
+        are not. Called several times a second."""
+        ready = self.not_ready is None
+        metrics.ready.set(ready)
+        if ready:
+            self.not_ready_since = None
+        elif self.not_ready_since is None:
+            self.not_ready_since = time.time()
 
     @property
     def ending_streams(self) -> bool:
@@ -189,9 +227,12 @@ class RealtimeService:
         self.keep_running("nats-bridge", BridgeWorker(self.bridge).handle())
         self.keep_running("keep-alive", self.hub.keep_alive())
         self.keep_running("vitals", Vitals(self).watch())
+        self.keep_running("history", self.recorder.run())
         self.keep_running("late-publisher", self.intake.late_publisher.run())
         if self.intake.folder is not None:
             self.keep_running("outbox-folder", self.intake.folder.take_over())
+        if self.watches_fleet:
+            self.keep_running("lookout", look_out(self))
         if self._groups is not None:
             self.keep_running("group-sender", self._groups.run())
         if self.settings.canary:

@@ -125,6 +125,15 @@ ROWS: Final[dict[str, list[Panel]]] = {
             by("instance", f"flagsmith_sse_lagging_subscribers{OURS}"),
             COUNT,
         ),
+        graph(
+            "Subscribers by client",
+            "Kinds of clients by their User-Agent, of all instances together. Several "
+            "SDKs send that of their HTTP library: android is OkHttp, ios CFNetwork, "
+            "flutter Dart.",
+            by("client", f"flagsmith_sse_subscribers_by_client{OURS}"),
+            COUNT,
+            stacked=True,
+        ),
     ],
     "Publishing and delivery": [
         graph(

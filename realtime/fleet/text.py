@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
+from realtime.fleet.clients import ClientCount
+from realtime.fleet.fleet_publishes import FleetPublishes
 from realtime.fleet.messages import InstanceReport, Quantiles
 from realtime.fleet.overview import FleetReport
+from realtime.fleet.publish_findings import from_addresses
 from realtime.fleet.units import duration, latency, size
 from realtime.fleet.verdict import state_of
 
@@ -15,7 +18,7 @@ _HEADINGS = (
 
 def fleet_text(report: FleetReport) -> str:
     """The verdict, a table of the instances, the stream, and the latest updates."""
-    lines = [report.verdict.title, *(f"  {r}" for r in report.verdict.reasons), ""]
+    lines = [*_verdict(report), ""]
     rows = [_HEADINGS, *(_row(instance) for instance in report.instances)]
     for one in report.missing:
         state, reason = (
@@ -23,7 +26,9 @@ def fleet_text(report: FleetReport) -> str:
         )
         seen = f"{reason}, last seen {duration(one.ago)} ago"
         rows.append((one.name, state, *[""] * 9, seen))
-    lines += _table(rows)
+    lines += table(rows)
+    if report.clients:
+        lines += ["", f"Clients: {clients_text(report.clients)}"]
     if stream := report.stream:
         consumers = (
             "consumers: no answer"
@@ -35,6 +40,7 @@ def fleet_text(report: FleetReport) -> str:
             f"{stream.name}: {stream.messages:,} updates ({size(stream.bytes)}), last "
             f"sequence {stream.last_sequence:,}, {consumers}",
         ]
+    lines += publishes_text(report.publishes, report.at)
     for instance in report.instances:
         if instance.outbox.since is not None:
             waited = duration(instance.now - instance.outbox.since)
@@ -45,7 +51,47 @@ def fleet_text(report: FleetReport) -> str:
     for update in report.latest:
         age = duration(report.at - update.stored_at)
         lines.append(f"  {update.environment}  {update.sequence}  {age} ago")
-    return "\n".join(map(_printable, lines))
+    return "\n".join(map(printable, lines))
+
+
+def clients_text(clients: Iterable[ClientCount]) -> str:
+    """How many of each kind, as `12 Go, 3 Python`."""
+    return ", ".join(f"{one.subscribers:,} {one.title}" for one in clients)
+
+
+def _verdict(report: FleetReport) -> Iterable[str]:
+    verdict = report.verdict
+    yield f"{verdict.title}{_lasting(verdict.since, report.at)}"
+    several = len(verdict.findings) > 1
+    for finding in verdict.findings:
+        lasting = _lasting(finding.since, report.at) if several else ""
+        yield f"  {finding.reason}{lasting and f' ({lasting.strip()})'}"
+        if finding.consequence:
+            yield f"    {finding.consequence}"
+
+
+def _lasting(since: float | None, now: float) -> str:
+    return "" if since is None else f" for {duration(now - since)}"
+
+
+def publishes_text(publishes: FleetPublishes | None, at: float) -> Iterable[str]:
+    """When the latest publish was accepted, and a line for each cause of a refusal,
+    where it is `at` (Unix seconds)."""
+    if publishes is None:
+        return
+    accepted = (
+        "none has been accepted since the instances started"
+        if publishes.accepted_at is None
+        else f"the latest was accepted {duration(at - publishes.accepted_at)} ago"
+    )
+    counts = ", ".join(f"{n:,} × {code}" for code, n in publishes.statuses.items())
+    yield f"Publishes: {accepted}; in the last 5 min {counts or 'there were none'}."
+    for refusal in publishes.refusals:
+        ago = f"{duration(at - refusal.newest_at)} ago"
+        yield (
+            f"  {refusal.status}: the newest {ago}, {from_addresses(refusal)}: "
+            f"{refusal.reason}"
+        )
 
 
 def _row(one: InstanceReport) -> Sequence[str]:
@@ -74,13 +120,13 @@ def _quantiles(quantiles: Quantiles | None) -> str:
     return f"{latency(quantiles.p50)}/{latency(quantiles.p99)}"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """What came over NATS must not give orders to a terminal."""
     return "".join(c if c.isprintable() else "?" for c in line)

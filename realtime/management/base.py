@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
+from realtime import __version__
 from realtime.exceptions import RealtimeError
 
 INTERRUPTED: Final = 130
@@ -25,6 +26,10 @@ class ClientCommand(BaseCommand):
     """
 
     requires_system_checks = ()
+
+    def get_version(self) -> str:
+        """What `--version` prints: ours, where Django's commands print Django's."""
+        return f"flagsmith-sse {__version__}"
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:

@@ -354,7 +354,8 @@ def test_command__one_killed__degraded_and_exits_with_1(fleet: Fleet) -> None:
     # Then
     assert done is not None
     assert done.returncode == 1
-    assert done.stdout.startswith("Degraded\n")
+    assert done.stdout.startswith("Degraded for ")
+    assert "    Its applications connect again" in done.stdout
     assert "does not answer, last seen" in done.stdout
 
 
@@ -371,6 +372,7 @@ def test_command__nats_down__says_so_and_exits_with_2() -> None:
     # Then
     assert done.returncode == 2
     assert done.stdout.startswith("Down\n  Cannot connect to NATS: connection refused")
+    assert "    Applications keep the flags that they have" in done.stdout
     assert "hunter2" not in done.stdout + done.stderr
 
 
