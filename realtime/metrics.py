@@ -135,7 +135,7 @@ canary_duration_seconds = Histogram(
     "flagsmith_sse_canary_duration_seconds",
     "From the canary's sending an update, over HTTP, to its arrival on the canary's "
     "stream",
-    buckets=_BUCKETS,
+    buckets=LATENCY_BOUNDS,
 )
 canary_failures_total = Counter(
     "flagsmith_sse_canary_failures_total",

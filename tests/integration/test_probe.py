@@ -1,7 +1,9 @@
 """`manage.py probe` in a terminal: it works, or which hop does not and what to do."""
 
+import asyncio
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from realtime.conf import RealtimeSettings
+from realtime.probing.probe import Plan
+from realtime.probing.probe import probe as run_probe
+from realtime.probing.readers import asked_over_nats
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.integration.test_commands import (
     ctrl_c,
@@ -59,11 +65,66 @@ def test_probe__it_works__each_hop_with_its_time(service: Service) -> None:
     # When
     done = probe(service.url)
 
-    # Then
+    # Then: from where NATS is out of reach, too
     assert (done.returncode, done.stderr) == (0, "")
-    where = f"127\\.0\\.0\\.1:{service.port}"
-    line = f"stream open in {TIME} · 202 in {TIME} · received at {where} in {TIME}\n"
-    assert re.fullmatch(line, done.stdout), done.stdout
+    assert re.fullmatch(
+        f"stream open in {TIME} · 202 in {TIME} · NATS cannot be asked from here · "
+        f"received at 127\\.0\\.0\\.1:{service.port} in {TIME}\n",
+        done.stdout,
+    ), done.stdout
+
+
+def test_probe__three_instances__all_have_read_it(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    # Given
+    with (
+        running_service("workers", nats.url, tmp_path) as workers,
+        running_service("daphne", nats.url, tmp_path) as daphne,
+    ):
+        workers.await_logged("nats.connected", 2)
+        daphne.await_ready()
+
+        # When
+        done = probe(daphne.url, nats_url=nats.url)
+
+        # Then
+        assert (done.returncode, done.stderr) == (0, "")
+        assert re.fullmatch(
+            f"stream open in {TIME} · 202 in {TIME} · "
+            f"read by 3 of 3 instances in {TIME} · "
+            f"received at 127\\.0\\.0\\.1:{daphne.port} in {TIME}\n",
+            done.stdout,
+        ), done.stdout
+
+
+async def test_probe__instance_that_hangs__is_what_fails(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    # Given
+    with (
+        running_service("serve", nats.url, tmp_path) as hanging,
+        running_service("daphne", nats.url, tmp_path) as daphne,
+    ):
+        await asyncio.to_thread(hanging.await_ready)
+        await asyncio.to_thread(daphne.await_ready)
+        plan = Plan(url=daphne.url, token=TOKEN, environment="probe-test")
+        settings = RealtimeSettings(nats_servers=(nats.url,))
+        async with asked_over_nats(settings) as readers:
+            assert (await run_probe(plan, readers)).ok
+
+            # When: a moment ago it was alive, as the other knows
+            hanging.process.send_signal(signal.SIGSTOP)
+            try:
+                result = await run_probe(plan, readers)
+            finally:
+                hanging.process.send_signal(signal.SIGCONT)
+
+    # Then: the event came all the same
+    assert [hop.name for hop in result.hops][-1] == "received"
+    assert result.fault is not None
+    assert result.fault.hop == "read"
+    assert "The update was read by 1 of 2 instances" in result.fault.what
 
 
 def test_probe__json__the_same_for_a_machine(served: Service) -> None:
@@ -75,8 +136,8 @@ def test_probe__json__the_same_for_a_machine(served: Service) -> None:
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
     assert (told["ok"], told["fault"], told["url"]) == (True, None, served.url)
     assert told["environment"].startswith("probe-")
-    names = [hop["name"] for hop in told["hops"] if hop["ok"]]
-    assert names == ["stream", "publish", "received"]
+    hops = {hop["name"]: hop["ok"] for hop in told["hops"]}
+    assert hops == {"stream": True, "publish": True, "read": None, "received": True}
     assert 0 < told["seconds"] < 10
     assert TOKEN not in done.stdout
 
