@@ -207,7 +207,8 @@ class _Course:
     async def _refused(
         self, hop: str, subject: str, one: Exchange, began: float
     ) -> _Failed:
-        self._note(hop, str(one.status), began, ok=False)
+        what = f"stream: {one.status}" if hop == "stream" else str(one.status)
+        self._note(hop, what, began, ok=False)
         words = of_status(
             *(subject, one.status, await one.body()),
             location=one.header("location"),
