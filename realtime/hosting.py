@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any
 
@@ -44,10 +44,12 @@ def host(
     websocket: Any = refuse_websocket,
     *,
     probes: bool = False,
+    pages: Sequence[Any] = (),
 ) -> FlatProtocolTypeRouter:
     """The application of a server: the real-time endpoints, `django_application` for
     every other path, and `websocket` for WebSockets. `probes` says whether `/livez`,
-    `/readyz` and the paths of the Helm chart are ours too, or the project's own.
+    `/readyz` and the paths of the Helm chart are ours too, or the project's own;
+    `pages` are routes (`realtime.routing.route`) that come before Django's.
 
     To be called while the server imports its application, by any project's `asgi.py`.
     """
@@ -59,6 +61,7 @@ def host(
     routes += realtime_urlpatterns()
     if probes:
         routes += probe_urlpatterns()
+    routes += pages
     routes.append(route("", misdirected(django_application)))
     return FlatProtocolTypeRouter(
         {

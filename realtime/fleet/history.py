@@ -172,13 +172,16 @@ async def merge(
 
 
 async def gather_history(
-    client: Client, service: "RealtimeService | None"
+    client: Client,
+    service: "RealtimeService | None",
+    seconds: float = MINUTE_SECONDS,
 ) -> FleetHistory:
     """Ask every instance; `service` is this process's own, if it runs one. Takes a
     second at most. Raises `NatsUnavailable`."""
     histories = await ask_everybody(client, service, HISTORY, History)
     alive = max((history.alive for history in histories), default=0)
-    return await merge(histories, time.time(), complete=len(histories) >= alive > 0)
+    complete = len({history.instance for history in histories}) >= alive > 0
+    return await merge(histories, time.time(), complete=complete, seconds=seconds)
 
 
 def _each_once(

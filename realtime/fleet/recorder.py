@@ -15,12 +15,12 @@ from prometheus_client import Histogram
 
 from realtime import metrics
 from realtime.environments import without_probes
+from realtime.fleet import minutes
 from realtime.fleet.messages import shortened
 from realtime.fleet.minutes import (
     BUSIEST,
     KEPT,
     MAX_ENVIRONMENTS,
-    MINUTE_SECONDS,
     EnvironmentHour,
     Hour,
     Minute,
@@ -82,14 +82,25 @@ class Recorder:
         self._secret = secret
         self._read = read or counted
         self._clock = clock
-        self.seconds = seconds or MINUTE_SECONDS
-        self.past: Past | None = None
+        self.seconds = seconds or minutes.MINUTE_SECONDS
+        self._past: Past | None = None
         self._since = clock()
         self._before = self._read()
         self._current = self._number()
         self._minutes: deque[Minute] = deque(maxlen=KEPT)
         self._environments: deque[_Environments] = deque(maxlen=KEPT)
         self._hour = Hour(self._since)
+
+    @property
+    def past(self) -> Past | None:
+        """None: nobody has left anything, or it was longer ago than an hour."""
+        known = self._past.hour.minutes if self._past is not None else ()
+        newest = known[-1].number if known else -1
+        return self._past if newest >= self._current - KEPT else None
+
+    @past.setter
+    def past(self, past: Past) -> None:
+        self._past = past
 
     async def run(self) -> None:
         """Record for ever."""
@@ -181,11 +192,11 @@ class Recorder:
             latencies=list(map(_more, now.latencies, before.latencies)),
         )
 
-    def _move(self, minutes: int) -> None:
+    def _move(self, by: int) -> None:
         for minute in self._minutes:
-            minute.number = max(0, minute.number + minutes)
-        self._current += minutes
-        self._since = max(0.0, self._since + minutes * self.seconds)
+            minute.number = max(0, minute.number + by)
+        self._current += by
+        self._since = max(0.0, self._since + by * self.seconds)
         self._make_hour()
 
 

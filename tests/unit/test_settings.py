@@ -306,7 +306,12 @@ def test_settings__nothing_set__documented_defaults() -> None:
         "DEBUG": False,
         "CORS_ALLOW_ALL_ORIGINS": True,
         "SSE_ADMIN_ENABLED": False,
-        "INSTALLED_APPS": ["corsheaders", "realtime", "django_prometheus"],
+        "INSTALLED_APPS": [
+            "corsheaders",
+            "realtime",
+            "django_prometheus",
+            "flagsmith_sse",
+        ],
         "CSRF_TRUSTED_ORIGINS": [],
     }
     # When
