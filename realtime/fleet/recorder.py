@@ -12,6 +12,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from realtime.environments import without_probes
 from realtime.fleet import minutes
 from realtime.fleet.counted import Counted, counted
 from realtime.fleet.messages import shortened
@@ -138,7 +139,7 @@ class Recorder:
         self._minutes.append(minute)
         self._environments.append(
             _Environments(
-                subscribers=dict(self._hub.busiest(BUSIEST)),
+                subscribers=dict(without_probes(self._hub.busiest(BUSIEST))),
                 others=self._hub.environments > BUSIEST,
             )
         )
