@@ -16,9 +16,6 @@ REPORT: Final = "flagsmith.fleet.report"
 ALIVE: Final = "flagsmith.fleet.alive"
 """Where every instance publishes its `Sighting` from time to time."""
 
-EXPECT: Final = "flagsmith.fleet.expect"
-"""Asks every instance to tell when it delivers a certain update."""
-
 DRAIN: Final = "flagsmith.fleet.drain"
 """With `.<instance>`: tells that instance to drain and to stop."""
 
@@ -176,28 +173,6 @@ class Answer(Struct, frozen=True, kw_only=True):
     @property
     def instance(self) -> str:
         return self.report.instance
-
-
-class Expectation(Struct, frozen=True):
-    """The update whose delivery is to be told of, by its environment and time."""
-
-    environment: Text
-    updated_at: Text
-
-
-class Expecting(Struct, frozen=True, kw_only=True):
-    """An instance will tell; how many instances it knows to be alive."""
-
-    expecting: InstanceName
-    name: Text
-    alive: Count
-
-
-class Delivered(Struct, frozen=True, kw_only=True):
-    """An instance has written the update to so many subscribers."""
-
-    delivered: InstanceName
-    subscribers: Count
 
 
 def shortened(key: str) -> str:
