@@ -44,8 +44,9 @@ bench: $(VENV)/dev.done ## Measure fan-out, publishing, memory; writes docs/benc
 screenshots: set-up-tests ## Draw the admin's pages into docs/images
 	$(BIN)/python -m tests.admin.screenshots
 
-docs: $(VENV)/dev.done ## Write the table of settings into docs/deployment.md
+docs: $(VENV)/dev.done ## Write the table of settings, and the runbook for the admin
 	$(BIN)/python -m docs.settings_table
+	$(BIN)/python -m docs.runbook
 
 image: ## Build the container image
 	docker build --file docker/Dockerfile --tag flagsmith-sse \
@@ -71,8 +72,10 @@ clean: ## Remove everything that the other targets made
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -f $@; exit 1; }
 
+# pip's own words are shown if it fails.
 $(VENV)/%.done: requirements/%.txt $(VENV)/bin/python
-	$(BIN)/pip install --quiet --requirement $<
+	@echo "Installing the packages into $(VENV), a minute or so…"
+	@$(BIN)/pip install --quiet --requirement $< >$(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log >&2; exit 1; }
 	@touch $@

@@ -366,7 +366,7 @@ class NatsBridge:
             self._on_turned_back(environment, latest)
         on_told = self._hub.broadcast(environment, latest)
         if on_told is not None:
-            on_told.append(partial(_note_told, published_at(headers, stored)))
+            on_told.append(partial(_note_told, headers, stored))
         if self.on_update and (session.caught_up or session.announces):
             self.on_update(environment, update, sequence)
         return on_told
@@ -413,11 +413,11 @@ class NatsBridge:
         self._on_ready()
 
 
-def _note_told(published: float, subscribers: int) -> None:
+def _note_told(headers: bytes, stored: float, subscribers: int) -> None:
     """So many `subscribers` have been told of an update, or of a later one."""
     if subscribers:
         # The clocks of two machines may differ by more than this took.
-        took = max(0.0, time.time() - published)
+        took = max(0.0, time.time() - published_at(headers, stored))
         metrics.delivery_duration_seconds.observe(took)
 
 

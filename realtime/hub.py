@@ -169,9 +169,13 @@ class Hub:
         """The latest update of `environment`, if there is one."""
         return self._latest.get(environment)
 
-    def latest(self, count: int) -> list[tuple[str, Latest]]:
-        """The `count` newest updates, the newest first, and their environments."""
-        return list(islice(reversed(self._latest.items()), count))
+    def latest(
+        self, count: int, unless: Callable[[str], bool] = lambda _: False
+    ) -> list[tuple[str, Latest]]:
+        """The `count` newest updates, the newest first, and their environments, of
+        those that are not `unless`."""
+        newest = reversed(self._latest.items())
+        return list(islice((one for one in newest if not unless(one[0])), count))
 
     def subscribe(self, environment: str, subscriber: Subscriber) -> Frame | None:
         """Register `subscriber`, and return the latest update if there is one.

@@ -119,11 +119,9 @@ async def ensure_stream(
         raise NatsUnavailable(
             f"NATS does not tell of the stream {STREAM}: {error.description}"
         ) from error
-    if not _has_majority(info):
+    if parted := _parted(info):
         metrics.nats_errors["create_jetstream"].inc()
-        raise NatsUnavailable(
-            f"The leader of the stream {STREAM} has lost the majority of its replicas."
-        )
+        raise NatsUnavailable(parted)
     expected = wanted.expected() if apply else dict(REQUIRED)
     if different := differences(expected, info["config"]):
         info = await _update(client, {**info["config"], **expected}, different)
@@ -219,12 +217,25 @@ async def next_message(client: Client, sequence: int) -> int | None:
     return found
 
 
-def _has_majority(info: dict[str, Any]) -> bool:
-    """Whether the leader that answered still leads: one that was cut off from the other
-    replicas takes itself for the leader for some ten seconds more."""
-    others = info.get("cluster", {}).get("replicas") or []
+def _parted(info: dict[str, Any]) -> str | None:
+    """Why what this server tells of the stream is not to be believed, because it was
+    cut off from the others; None if it was not.
+
+    A leader that was cut off takes itself for the leader for some ten seconds more. A
+    server that was cut off from the leader answers all the same, after some seconds and
+    from what it has: without a leader, and as if it had just heard of peers that it
+    never heard of (nats-server 2.15).
+    """
+    cluster = info.get("cluster") or {}
+    if cluster and not cluster.get("leader"):
+        return f"The stream {STREAM} has no leader."
+    others = cluster.get("replicas") or []
     heard = [r for r in others if r["active"] < PEER_SECONDS * NANOSECONDS]
-    return len(heard) >= len(others) / 2
+    if len(heard) < len(others) / 2:
+        return (
+            f"The leader of the stream {STREAM} has lost the majority of its replicas."
+        )
+    return None
 
 
 async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str, Any]:

@@ -172,6 +172,26 @@ ROWS: Final[dict[str, list[Panel]]] = {
             SECONDS,
         ),
         graph(
+            "Canary",
+            "Where SSE_CANARY_SECONDS is set: from an instance's publishing an update "
+            "over HTTP to its arrival on a stream of its own, 99th percentile.",
+            {
+                "{{instance}}": quantile(
+                    0.99, "flagsmith_sse_canary_duration_seconds", "instance"
+                )
+            },
+            SECONDS,
+        ),
+        graph(
+            "Canaries that failed",
+            "In the past 5 minutes. 0 where SSE_CANARY_SECONDS is not set, too.",
+            by(
+                "instance",
+                f"increase(flagsmith_sse_canary_failures_total{OURS}[5m])",
+            ),
+            COUNT,
+        ),
+        graph(
             "Errors by kind",
             "Connections that broke, by what was written last.",
             by("message", rate("flagsmith_sse_http_errors_total")),

@@ -8,6 +8,7 @@ from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct, field, json
 
+from realtime.fleet.publish_report import PublishesReport
 from realtime.jetstream.stream_config import Setting, StreamSettings
 
 REPORT: Final = "flagsmith.fleet.report"
@@ -74,12 +75,13 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     showed `now`; what was counted was counted since it started.
 
     `worker` is its number among the workers of one `serve`; None: it is a process of
-    its own. `not_ready` says why no stream should come here; None: all is well. If it
-    is `leaving` it was told to drain, for which a worker waits until it is replaced.
-    `publish_refused` says why NATS takes no update from it; None: it does.
-    `waiting` updates at most have not been delivered to it, and nothing else either,
-    since `waiting_since`. `stream` is what it wants of the stream, None in a report of
-    an older version, and `differences` are what it found otherwise.
+    its own. `not_ready` says why no stream should come here, which has been so
+    `not_ready_since` then; None: all is well. If it is `leaving` it was told to drain,
+    for which a worker waits until it is replaced. `publish_refused` says why NATS takes
+    no update from it; None: it does. `waiting` updates at most have not been delivered
+    to it, and nothing else either, since `waiting_since`. `stream` is what it wants of
+    the stream, None in a report of an older version, and `differences` are what it
+    found otherwise, `publishes` None in a report of an older version.
     """
 
     instance: InstanceName
@@ -90,6 +92,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     started_at: float
     worker: Count | None = None
     not_ready: Text | None = None
+    not_ready_since: float | None = None
     draining: bool = False
     leaving: bool = False
     nats_server: Text | None = None
@@ -115,6 +118,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     outbox: OutboxReport = OutboxReport()
     publish_seconds: Quantiles | None = None
     delivery_seconds: Quantiles | None = None
+    publishes: PublishesReport | None = None
 
     @property
     def uptime(self) -> float:

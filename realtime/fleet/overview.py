@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, json
 from nats.aio.client import Client
@@ -12,6 +12,9 @@ from nats.aio.client import Client
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.fleet.clients import ClientCount, summed
+from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
+from realtime.fleet.history import FleetHistory, asked_beside, merge
+from realtime.fleet.memory import memory_of
 from realtime.fleet.messages import (
     REPORT,
     Answer,
@@ -20,11 +23,15 @@ from realtime.fleet.messages import (
     LatestUpdate,
     Sighting,
 )
+from realtime.fleet.minutes import History
+from realtime.fleet.publish_findings import publish_findings
 from realtime.fleet.roll import not_present
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
 from realtime.fleet.verdict import Verdict, judge
-from realtime.service import RealtimeService
+
+if TYPE_CHECKING:
+    from realtime.service import RealtimeService
 
 SHOWN: Final = 10
 """The latest updates and the busiest environments."""
@@ -45,8 +52,10 @@ class Totals(Struct, frozen=True):
 class FleetReport(Struct, frozen=True, kw_only=True):
     """`at` is when it was made (Unix seconds) and `took` how long that took. `missing`
     were seen in the last minute and do not answer. If NATS cannot be used `nats_error`
-    says why, and `instances` is at most this process; if the stream cannot be looked
-    at, `stream_error` says why."""
+    says why, and `instances` is at most this process: `last_known` is the last report
+    that this process had of all of them before, None if it had none. If the stream
+    cannot be looked at, `stream_error` says why. The `history` is complete if all
+    `instances` have told theirs and none is missing."""
 
     verdict: Verdict
     at: float
@@ -60,6 +69,9 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream: StreamHealth | None
     nats_error: str | None
     stream_error: str | None
+    history: FleetHistory
+    publishes: FleetPublishes | None = None
+    last_known: "FleetReport | None" = None
 
     @property
     def missed(self) -> int:
@@ -68,7 +80,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
 
 
 async def gather(
-    settings: RealtimeSettings, service: RealtimeService | None = None
+    settings: RealtimeSettings, service: "RealtimeService | None" = None
 ) -> FleetReport:
     """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
     at most, and raises nothing for what NATS does."""
@@ -76,12 +88,14 @@ async def gather(
     roll = roll_of(service)
     me = service.reporter.me().instance if service else None
     answers: list[Answer] = []
+    histories: list[History] = []
     stream: StreamHealth | None = None
     nats_error = stream_error = stream_unseen = None
     try:
         async with (
             asyncio.timeout(LOOK_SECONDS),
             nats_client(settings, service) as client,
+            asked_beside(client, service) as histories,
         ):
             answers, (stream, stream_error, stream_unseen) = await asyncio.gather(
                 ask_everybody(client, service, REPORT, Answer),
@@ -112,7 +126,10 @@ async def gather(
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
     if stream is not None:
         stream = _as_wanted(stream, present)
+    at = time.time()
+    publishes = fleet_publishes(present, at)
     verdict = judge(
+        now=at,
         nats_error=nats_error,
         stream_error=stream_error,
         stream_unseen=stream_unseen,
@@ -120,10 +137,11 @@ async def gather(
         instances=present,
         missing=missing,
         unheard=unheard,
+        publish_findings=publish_findings(publishes, at),
     )
-    return FleetReport(
+    report = FleetReport(
         verdict=verdict,
-        at=time.time(),
+        at=at,
         took=took,
         totals=_totals(present),
         clients=summed(one.clients for one in present),
@@ -134,7 +152,14 @@ async def gather(
         stream=stream,
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
+        history=await _history(
+            _with_own(histories, service),
+            nats_error is None and not any(one.missed for one in missing),
+            instances,
+        ),
+        publishes=publishes,
     )
+    return memory_of(service).note(report)
 
 
 def as_json(report: Struct) -> bytes:
@@ -143,6 +168,24 @@ def as_json(report: Struct) -> bytes:
     for character in b"<>&":
         encoded = encoded.replace(b"%c" % character, b"\\u%04x" % character)
     return encoded
+
+
+async def _history(
+    histories: Sequence[History], complete: bool, instances: Iterable[str]
+) -> FleetHistory:
+    """The sums of what was told, which is `complete` if all `instances` have."""
+    told = {history.instance for history in histories}
+    complete = complete and bool(told) and told.issuperset(instances)
+    return await merge(histories, time.time(), complete=complete)
+
+
+def _with_own(
+    histories: list[History], service: "RealtimeService | None"
+) -> list[History]:
+    """What was told, and this process's own if its answer was not heard."""
+    own = [service.history()] if service is not None else []
+    told = {history.instance for history in histories}
+    return [*histories, *(one for one in own if one.instance not in told)]
 
 
 async def _look(

@@ -4,9 +4,10 @@ import os
 import socket
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from realtime import __version__, metrics
+from realtime.environments import is_probe_environment
 from realtime.fleet.messages import (
     LONGEST_TEXT,
     Busy,
@@ -16,7 +17,7 @@ from realtime.fleet.messages import (
     Sighting,
     shortened,
 )
-from realtime.fleet.quantiles import RecentQuantiles
+from realtime.fleet.quantiles import RecentQuantiles, total
 from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
 from realtime.process import worker_number
 
@@ -58,19 +59,21 @@ class Reporter:
         hub, bridge = service.hub, service.bridge
         not_ready = service.not_ready
         error, error_at = bridge.last_error or (None, None)
+        now = time.time()
         return InstanceReport(
             instance=me.instance,
             host=me.host,
             pid=me.pid,
             worker=me.worker,
             version=__version__,
-            now=time.time(),
+            now=now,
             started_at=self._started_at,
             not_ready=not_ready.detail if not_ready else None,
+            not_ready_since=service.not_ready_since if not_ready else None,
             draining=me.draining,
             leaving=service.leaving,
             nats_server=bridge.server,
-            nats_reconnects=_total(metrics.nats_reconnects_total),
+            nats_reconnects=total(metrics.nats_reconnects_total),
             last_error=error and error[:LONGEST_TEXT],
             last_error_at=error_at,
             sequence=bridge.sequence,
@@ -81,20 +84,23 @@ class Reporter:
             differences=bridge.stream.differences,
             subscribers=hub.subscribers,
             subscribers_limit=service.settings.max_subscribers,
-            lagging=_total(metrics.lagging_subscribers),
+            lagging=total(metrics.lagging_subscribers),
             clients=hub.by_client,
             environments=hub.environments,
             busiest=tuple(
                 Busy(shortened(environment), count)
                 for environment, count in hub.busiest(BUSIEST)
+                # More than a probe's own stream, whoever it is, is shown.
+                if count > 1 or not is_probe_environment(environment)
             ),
             latest=tuple(self._latest()),
-            updates_read=_total(metrics.updates_total),
-            updates_delivered=_total(metrics.http_writes["data"]),
-            rejections=_total(*metrics.rejections.values()),
+            updates_read=total(metrics.updates_total),
+            updates_delivered=total(metrics.http_writes["data"]),
+            rejections=total(*metrics.rejections.values()),
             outbox=self._outbox(),
             publish_seconds=self._publish.quantiles(),
             delivery_seconds=self._delivery.quantiles(),
+            publishes=service.publishes.report(now),
         )
 
     def _outbox(self) -> OutboxReport:
@@ -107,7 +113,9 @@ class Reporter:
         )
 
     def _latest(self) -> Iterable[LatestUpdate]:
-        for environment, latest in self._service.hub.latest(LATEST):
+        for environment, latest in self._service.hub.latest(
+            LATEST, unless=is_probe_environment
+        ):
             sequence, nanoseconds = latest.identity
             yield LatestUpdate(
                 environment=shortened(environment),
@@ -115,15 +123,3 @@ class Reporter:
                 sequence=sequence,
                 stored_at=nanoseconds / NANOSECONDS,
             )
-
-
-def _total(*simple_metrics: Any) -> int:
-    """The sum of counters' or gauges' values."""
-    return int(
-        sum(
-            sample.value
-            for metric in simple_metrics
-            for family in metric.collect()
-            for sample in family.samples
-        )
-    )

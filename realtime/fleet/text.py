@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from realtime.fleet.clients import ClientCount
+from realtime.fleet.fleet_publishes import FleetPublishes
 from realtime.fleet.messages import InstanceReport, Quantiles
 from realtime.fleet.overview import FleetReport
+from realtime.fleet.publish_findings import from_addresses
 from realtime.fleet.units import duration, latency, size
 from realtime.fleet.verdict import state_of
 
@@ -16,7 +18,7 @@ _HEADINGS = (
 
 def fleet_text(report: FleetReport) -> str:
     """The verdict, a table of the instances, the stream, and the latest updates."""
-    lines = [report.verdict.title, *(f"  {r}" for r in report.verdict.reasons), ""]
+    lines = [*_verdict(report), ""]
     rows = [_HEADINGS, *(_row(instance) for instance in report.instances)]
     for one in report.missing:
         state, reason = (
@@ -38,6 +40,7 @@ def fleet_text(report: FleetReport) -> str:
             f"{stream.name}: {stream.messages:,} updates ({size(stream.bytes)}), last "
             f"sequence {stream.last_sequence:,}, {consumers}",
         ]
+    lines += publishes_text(report.publishes, report.at)
     for instance in report.instances:
         if instance.outbox.since is not None:
             waited = duration(instance.now - instance.outbox.since)
@@ -54,6 +57,41 @@ def fleet_text(report: FleetReport) -> str:
 def clients_text(clients: Iterable[ClientCount]) -> str:
     """How many of each kind, as `12 Go, 3 Python`."""
     return ", ".join(f"{one.subscribers:,} {one.title}" for one in clients)
+
+
+def _verdict(report: FleetReport) -> Iterable[str]:
+    verdict = report.verdict
+    yield f"{verdict.title}{_lasting(verdict.since, report.at)}"
+    several = len(verdict.findings) > 1
+    for finding in verdict.findings:
+        lasting = _lasting(finding.since, report.at) if several else ""
+        yield f"  {finding.reason}{lasting and f' ({lasting.strip()})'}"
+        if finding.consequence:
+            yield f"    {finding.consequence}"
+
+
+def _lasting(since: float | None, now: float) -> str:
+    return "" if since is None else f" for {duration(now - since)}"
+
+
+def publishes_text(publishes: FleetPublishes | None, at: float) -> Iterable[str]:
+    """When the latest publish was accepted, and a line for each cause of a refusal,
+    where it is `at` (Unix seconds)."""
+    if publishes is None:
+        return
+    accepted = (
+        "none has been accepted since the instances started"
+        if publishes.accepted_at is None
+        else f"the latest was accepted {duration(at - publishes.accepted_at)} ago"
+    )
+    counts = ", ".join(f"{n:,} × {code}" for code, n in publishes.statuses.items())
+    yield f"Publishes: {accepted}; in the last 5 min {counts or 'there were none'}."
+    for refusal in publishes.refusals:
+        ago = f"{duration(at - refusal.newest_at)} ago"
+        yield (
+            f"  {refusal.status}: the newest {ago}, {from_addresses(refusal)}: "
+            f"{refusal.reason}"
+        )
 
 
 def _row(one: InstanceReport) -> Sequence[str]:

@@ -20,6 +20,7 @@ from realtime.monitoring.workers import WorkersMetrics
 from realtime.server import messages
 from realtime.server.limits import processors
 from realtime.server.listener import CannotListen, bind
+from realtime.server.past import WorkersPast
 from realtime.server.replacement import RollingReplacement, WorkerNotStarted
 from realtime.server.signals import terminal
 from realtime.server.spawn import spawn
@@ -75,6 +76,7 @@ class Supervisor:
         """By slot: those for which no worker that listens has been started yet."""
         self._replacement = RollingReplacement(self)
         self._metrics = WorkersMetrics(count)
+        self._past = WorkersPast()
         self._start_beats = START_BEATS * math.ceil(count / processors())
         self._loop: Future[asyncio.AbstractEventLoop] = Future()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -123,6 +125,7 @@ class Supervisor:
                 listener.close()
             raise WorkerNotStarted(str(error)) from error
         self._alive.add(worker)
+        self._tell_past(worker)
         self._keep_running(self._see_to_end(worker))
         logger.info("worker.started", worker=slot, pid=worker.pid)
         if self.stopping.is_set():
@@ -191,6 +194,8 @@ class Supervisor:
         # In one go, so that no scrape meets its counters twice or not at all.
         self._alive.remove(worker)
         self._metrics.retire(worker.families)
+        if self._past.end(worker.pid):
+            self._tell_past(*self._alive)
         worker.ended.set_result(code)
 
     async def _watch(self) -> None:
@@ -209,6 +214,11 @@ class Supervisor:
             await asyncio.wait(asked, timeout=SCRAPE_SECONDS)
         return render(self._metrics.of(self._alive))
 
+    def _tell_past(self, *workers: WorkerProcess) -> None:
+        if (past := self._past.past) is not None:
+            for worker in workers:
+                worker.tell(messages.Inherit(past))
+
     async def _tell_metrics(self, worker: WorkerProcess) -> None:
         try:
             worker.tell(messages.Exposition(await self._scrape()))
@@ -222,6 +232,9 @@ class Supervisor:
                 metrics.worker_restarts_total.inc(self._deaths.pop(worker.slot, 0))
             case messages.Leave() if worker in self.workers:
                 self._replacement.replace(worker)
+            case messages.Remember():
+                if self._past.note(worker.pid, message):
+                    self._tell_past(*self._alive)
             case messages.Scrape():
                 self._keep_running(self._tell_metrics(worker))
 

@@ -1,12 +1,15 @@
-"""Template filters of the pages in the admin."""
+"""Template filters and tags of the pages in the admin."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from django import template
+from django.utils.safestring import SafeString
 
 from realtime.fleet import units
+from realtime.fleet.history import FleetHistory
 from realtime.fleet.verdict import state_of
 from realtime.jetstream.stream_config import Setting
 
@@ -57,3 +60,28 @@ def words(setting: Setting, which: str) -> str:
     if setting.name in ("max_age", "duplicate_window") and value.isdecimal():
         return units.duration(int(value) / 1e9)
     return value.strip('"')
+
+
+@register.simple_tag
+def sparkline(
+    values: Sequence[float | None], label: str, kind: str = "number"
+) -> SafeString:
+    """A line of one value a minute; `kind` is `number`, or `latency` for seconds."""
+    # Django imports this file where its admin is not installed, too.
+    from realtime.admin import charts
+
+    words = units.latency if kind == "latency" else charts.plain
+    return charts.sparkline(values, label, words)
+
+
+@register.simple_tag
+def publishes_chart(history: FleetHistory) -> SafeString:
+    """Publishes per minute by their outcome, with a legend."""
+    from realtime.admin import charts
+
+    return charts.bars(
+        history.publishes,
+        "Publishes per minute in the last hour",
+        history.until,
+        history.seconds,
+    )

@@ -128,7 +128,7 @@ async def publish(node: NatsServer, environment: str, number: int) -> None:
                 return
 
 
-@pytest.mark.parametrize("leader", ["node-0"])
+@pytest.mark.parametrize("leader", ["node-0", "node-1"])
 async def test_node_cut_off__it_holds_our_consumer__noticed_and_left_for_another(
     cluster: Cluster, tmp_path: Path, environment: str, leader: str
 ) -> None:
