@@ -58,6 +58,7 @@ class Reporter:
         service, me = self._service, self.me()
         hub, bridge = service.hub, service.bridge
         not_ready = service.not_ready
+        busiest = hub.busiest(BUSIEST + 1)
         error, error_at = bridge.last_error or (None, None)
         now = time.time()
         return InstanceReport(
@@ -88,11 +89,12 @@ class Reporter:
             clients=hub.by_client,
             environments=hub.environments,
             busiest=tuple(
-                Busy(shortened(environment), count)
-                for environment, count in hub.busiest(BUSIEST)
+                Busy(shortened(environment), count, environment)
+                for environment, count in busiest[:BUSIEST]
                 # More than a probe's own stream, whoever it is, is shown.
                 if count > 1 or not is_probe_environment(environment)
             ),
+            unnamed=busiest[BUSIEST][1] if len(busiest) > BUSIEST else 0,
             latest=tuple(self._latest()),
             updates_read=total(metrics.updates_total),
             updates_delivered=total(metrics.http_writes["data"]),
@@ -122,4 +124,5 @@ class Reporter:
                 updated_at=latest.update.updated_at[:LONGEST_TEXT],
                 sequence=sequence,
                 stored_at=nanoseconds / NANOSECONDS,
+                key=environment,
             )
