@@ -2,15 +2,17 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, json
+from msgspec.structs import replace
 from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
+from realtime.fleet.busiest import ask_counts, busiest, without_keys
 from realtime.fleet.clients import ClientCount, summed
 from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
 from realtime.fleet.history import FleetHistory
@@ -55,8 +57,9 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     were seen in the last minute and do not answer. If NATS cannot be used `nats_error`
     says why, and `instances` is at most this process: `last_known` is the last report
     that this process had of all of them before, None if it had none. If the stream
-    cannot be looked at, `stream_error` says why. The `history` is complete if all
-    `instances` have told theirs and none is missing."""
+    cannot be looked at, `stream_error` says why. An environment that is not among the
+    `busiest`, because no instance has named it, has `unnamed` subscribers at most. The
+    `history` is complete if all `instances` have told theirs and none is missing."""
 
     verdict: Verdict
     at: float
@@ -72,6 +75,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream_error: str | None
     history: FleetHistory
     publishes: FleetPublishes | None = None
+    unnamed: int = 0
     last_known: "FleetReport | None" = None
 
     @property
@@ -81,16 +85,22 @@ class FleetReport(Struct, frozen=True, kw_only=True):
 
 
 async def gather(
-    settings: RealtimeSettings, service: "RealtimeService | None" = None
+    settings: RealtimeSettings,
+    service: "RealtimeService | None" = None,
+    *,
+    whole_keys: bool = False,
 ) -> FleetReport:
     """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
-    at most, and raises nothing for what NATS does."""
+    at most, and raises nothing for what NATS does. The `busiest` and the `latest` have
+    `whole_keys` only if these are asked for, for somebody who may see them; nothing
+    else in the report has."""
     began = time.monotonic()
     roll = roll_of(service)
     me = service.reporter.me().instance if service else None
     answers: list[Answer] = []
     histories: list[History] = []
     stream: StreamHealth | None = None
+    counts: dict[str, dict[str, int]] = {}
     nats_error = stream_error = stream_unseen = None
     try:
         async with (
@@ -102,6 +112,8 @@ async def gather(
                 ask_everybody(client, service, REPORT, Answer),
                 _look(client, settings),
             )
+            with suppress(NatsUnavailable):
+                counts = await ask_counts(client, [one.report for one in answers])
     except NatsUnavailable as error:
         nats_error = str(error)
     except TimeoutError:
@@ -140,16 +152,18 @@ async def gather(
         unheard=unheard,
         publish_findings=publish_findings(publishes, at),
     )
+    most, latest = busiest(present, counts, SHOWN), _latest(present)
     report = FleetReport(
         verdict=verdict,
         at=at,
         took=took,
         totals=_totals(present),
         clients=summed(one.clients for one in present),
-        instances=tuple(present),
+        instances=tuple(map(without_keys, present)),
         missing=tuple(missing),
-        latest=_latest(present),
-        busiest=_busiest(present),
+        latest=tuple(replace(one, key=None) for one in latest),
+        busiest=tuple(replace(one, key=None) for one in most.environments),
+        unnamed=most.unnamed,
         stream=stream,
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
@@ -160,7 +174,11 @@ async def gather(
         ),
         publishes=publishes,
     )
-    return memory_of(service).note(report)
+    # What is remembered is shown to everybody.
+    report = memory_of(service).note(report)
+    if whole_keys:
+        return replace(report, latest=latest, busiest=most.environments)
+    return report
 
 
 def as_json(report: Struct) -> bytes:
@@ -210,23 +228,3 @@ def _latest(instances: Sequence[InstanceReport]) -> tuple[LatestUpdate, ...]:
     by_sequence = {u.sequence: u for one in instances for u in one.latest}
     newest_first = sorted(by_sequence, reverse=True)
     return tuple(by_sequence[sequence] for sequence in newest_first[:SHOWN])
-
-
-def _busiest(instances: Sequence[InstanceReport]) -> tuple[Busy, ...]:
-    """As far as the instances tell: where one has more environments than it tells of,
-    it may have subscribers of any other."""
-    counted: Counter[str] = Counter()
-    told: Counter[str] = Counter()
-    stored: dict[str, float] = {}
-    partial = {one.instance for one in instances if one.environments > len(one.busiest)}
-    for one in instances:
-        for busy in one.busiest:
-            counted[busy.environment] += busy.subscribers
-            told[busy.environment] += one.instance in partial
-            if busy.stored_at is not None:
-                known = stored.get(busy.environment, busy.stored_at)
-                stored[busy.environment] = max(known, busy.stored_at)
-    return tuple(
-        Busy(key, count, stored.get(key), told[key] < len(partial))
-        for key, count in counted.most_common(SHOWN)
-    )

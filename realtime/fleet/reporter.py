@@ -61,6 +61,7 @@ class Reporter:
         service, me = self._service, self.me()
         hub, bridge = service.hub, service.bridge
         not_ready = service.not_ready
+        busiest = hub.busiest(BUSIEST + 1)
         error, error_at = bridge.last_error or (None, None)
         now = time.time()
         return InstanceReport(
@@ -91,9 +92,15 @@ class Reporter:
             clients=hub.by_client,
             environments=hub.environments,
             busiest=tuple(
-                Busy(shortened(environment), count, self._stored_at(environment))
-                for environment, count in without_probes(hub.busiest(BUSIEST))
+                Busy(
+                    shortened(environment),
+                    count,
+                    environment,
+                    self._stored_at(environment),
+                )
+                for environment, count in without_probes(busiest[:BUSIEST])
             ),
+            unnamed=busiest[BUSIEST][1] if len(busiest) > BUSIEST else 0,
             latest=tuple(self._latest()),
             updates_read=total(metrics.updates_total),
             updates_delivered=total(metrics.http_writes["data"]),
@@ -127,4 +134,5 @@ class Reporter:
                 updated_at=latest.update.updated_at[:LONGEST_TEXT],
                 sequence=sequence,
                 stored_at=nanoseconds / NANOSECONDS,
+                key=environment,
             )
