@@ -18,7 +18,9 @@ from realtime.bridge import NatsBridge
 from realtime.client_address import TrustedProxies
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
-from realtime.fleet.reporter import Reporter
+from realtime.fleet.last_word import say_last_word
+from realtime.fleet.recorder import Recorder
+from realtime.fleet.reporter import Reporter, counted
 from realtime.groups import GroupSender
 from realtime.hub import Hub
 from realtime.intake import Intake
@@ -60,6 +62,9 @@ class RealtimeService:
         until the process ends, because a 503 would end some clients for good."""
         self.leaving = False
         """Whether it was told over NATS to leave; a worker is replaced first."""
+        self.drained_by = ""
+        """The user who told it to."""
+        self.streams_at_drain = 0
         self.hub = Hub(
             keepalive=settings.keepalive,
             max_stream_age=settings.max_stream_age,
@@ -75,6 +80,8 @@ class RealtimeService:
             me=self.reporter.me,
             report=self.reporter.report,
             drain=self._on_drain,
+            expected=settings.expected_instances,
+            opened=lambda: counted(metrics.subscribers_total),
         )
         self.requests_are_cancelled = False
         """Whether the server cancels the requests under way when it stops: Daphne
@@ -96,6 +103,7 @@ class RealtimeService:
         secret = next(iter(settings.authentication_tokens), "")
         self.relay = Relay(secret, self.bridge.consumer_name, self._siblings)
         self.intake = Intake(settings, self.hub, self.bridge, self.relay)
+        self.recorder = Recorder(self)
         self.admission = Admission(
             refusal=lambda: self._refusal,
             open_streams=lambda: self.hub.subscribers,
@@ -196,6 +204,7 @@ class RealtimeService:
             self.draining = self.intake.draining = True
             self._drain_began = time.monotonic()
             self._owed = self.admission.held
+            self.streams_at_drain = self.hub.subscribers
             self.note_readiness()
             logger.info("drain.started", streams=self.hub.subscribers)
 
@@ -231,6 +240,8 @@ class RealtimeService:
                 task.cancel()
             # nats-py swallows a cancellation that comes while it flushes: ask again.
             _, pending = await asyncio.wait(pending, timeout=STOP_RETRY_SECONDS)
+        if not self.agent.said_last_word:
+            await say_last_word(self.settings, self.reporter.me())
 
     def _siblings(self) -> list[str]:
         """Where other processes can be reached: the other instances, and the workers
@@ -241,12 +252,14 @@ class RealtimeService:
             return [*addresses, own] if own not in addresses else addresses
         return addresses
 
-    def _on_drain(self) -> None:
+    def _on_drain(self, by: str) -> None:
         self.leaving = True
+        self.drained_by = by
         self.leave()
 
     def _on_ready(self) -> None:
         self._served.set()
+        self.recorder.on_ready()
         self.note_readiness()
         self.admission.review()
 

@@ -40,6 +40,7 @@ class Reporter:
         """Every 10 s: for the latencies of the last minute."""
         self._publish.sample()
         self._delivery.sample()
+        self._service.recorder.sample()
 
     def me(self) -> Sighting:
         """Who this is."""
@@ -50,6 +51,9 @@ class Reporter:
             worker=worker_number(),
             draining=self._service.draining,
             address=self._service.address,
+            started_at=self._started_at,
+            drained_by=self._service.drained_by[:LONGEST_TEXT] or None,
+            streams=self._service.streams_at_drain,
         )
 
     def report(self) -> InstanceReport:
@@ -70,7 +74,7 @@ class Reporter:
             draining=me.draining,
             leaving=service.leaving,
             nats_server=bridge.server,
-            nats_reconnects=_total(metrics.nats_reconnects_total),
+            nats_reconnects=counted(metrics.nats_reconnects_total),
             last_error=error and error[:LONGEST_TEXT],
             last_error_at=error_at,
             sequence=bridge.sequence,
@@ -81,16 +85,16 @@ class Reporter:
             differences=bridge.stream.differences,
             subscribers=hub.subscribers,
             subscribers_limit=service.settings.max_subscribers,
-            lagging=_total(metrics.lagging_subscribers),
+            lagging=counted(metrics.lagging_subscribers),
             environments=hub.environments,
             busiest=tuple(
                 Busy(shortened(environment), count)
                 for environment, count in hub.busiest(BUSIEST)
             ),
             latest=tuple(self._latest()),
-            updates_read=_total(metrics.updates_total),
-            updates_delivered=_total(metrics.http_writes["data"]),
-            rejections=_total(*metrics.rejections.values()),
+            updates_read=counted(metrics.updates_total),
+            updates_delivered=counted(metrics.http_writes["data"]),
+            rejections=counted(*metrics.rejections.values()),
             outbox=self._outbox(),
             publish_seconds=self._publish.quantiles(),
             delivery_seconds=self._delivery.quantiles(),
@@ -116,7 +120,7 @@ class Reporter:
             )
 
 
-def _total(*simple_metrics: Any) -> int:
+def counted(*simple_metrics: Any) -> int:
     """The sum of counters' or gauges' values."""
     return int(
         sum(

@@ -78,7 +78,7 @@ async def _start(
         agent = Agent(
             me=lambda report=report: report.sighting,  # type: ignore[misc]
             report=lambda report=report: report,  # type: ignore[misc]
-            drain=lambda: None,
+            drain=lambda by: None,
         )
         await agent.join(client)
         started.append((agent, client))

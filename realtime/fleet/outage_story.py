@@ -1,0 +1,94 @@
+"""What to say of an outage of NATS: what was published meanwhile, and whether anything
+of it was lost."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from realtime.fleet.events import MAX_MARKS, NatsAway
+from realtime.fleet.merging import Merged
+from realtime.fleet.units import counted, duration
+
+AROUND_SECONDS: Final = 30.0
+"""After an outage: an instance that dies so soon may have had something to store."""
+
+
+def outage_title(one: Merged, now: float) -> str:
+    """Which outage it was, and how long it took."""
+    told: Sequence[NatsAway] = one.told
+    disconnected = any(each.disconnected for each in told)
+    if one.until is None:
+        what = "is away" if disconnected else "takes no updates"
+        return f"NATS {what}, for {duration(now - one.at)} now."
+    what = "was away" if disconnected else "took no updates"
+    return f"NATS {what} for {duration(one.until - one.at)}."
+
+
+def outage_story(one: Merged, deaths: Sequence[float]) -> Iterable[str]:
+    """Sentences; `deaths` are the times, sorted, when instances died or vanished."""
+    told: Sequence[NatsAway] = one.told
+    refused = sum(each.refused for each in told)
+    kept = sum(each.kept for each in told)
+    rejected = sum(each.rejected for each in told)
+    over = one.until is not None
+    if refused or kept:
+        count, exact = _environments(told)
+        of = counted(count, "environment", "environments")
+        answers = [
+            f"{counted(number, 'publish was', 'publishes were')} {answer}"
+            for number, answer in (
+                (kept, "taken and kept (202)"),
+                (refused, "answered with 503"),
+            )
+            if number
+        ]
+        yield f"{' and '.join(answers)}, of {'' if exact else 'at least '}{of}."
+        yield _fate(one, deaths)
+    else:
+        yield (
+            "Nothing was published meanwhile: nothing was lost."
+            if over
+            else ("Nothing was published so far.")
+        )
+    if rejected:
+        yield (
+            f"{counted(rejected, 'new event stream was', 'new event streams were')} "
+            "rejected; no open one was ended."
+        )
+    else:
+        yield "No event stream was rejected, and no open one was ended."
+
+
+def _fate(one: Merged, deaths: Sequence[float]) -> str:
+    told: Sequence[NatsAway] = one.told
+    lost = sum(each.lost for each in told)
+    waiting = max(
+        max(each.waiting for each in told),
+        len({mark for each in told for mark in each.waiting_marks}),
+    )
+    if lost:
+        of = counted(lost, "environment", "environments")
+        more = f", and {waiting:,} still wait" if waiting else ""
+        return (
+            f"The update of {of} was lost{more}: change a flag there again, or send a "
+            "test update."
+        )
+    if waiting:
+        still = counted(waiting, "environment still waits", "environments still wait")
+        return f"{still} to be stored."
+    first = bisect_left(deaths, one.at - AROUND_SECONDS)
+    if first < len(deaths) and deaths[first] <= one.end + AROUND_SECONDS:
+        return (
+            "All that the instances that are here know of has been stored since; what "
+            "one that died meanwhile had kept in memory is lost."
+        )
+    return "All of it has been stored since: nothing was lost."
+
+
+def _environments(told: Sequence[NatsAway]) -> tuple[int, bool]:
+    """How many environments, those that several instances saw counted once; and
+    whether that is known to be all."""
+    seen = {mark for each in told for mark in each.marks}
+    most = max(each.environments for each in told)
+    exact = len(told) == 1 or all(each.environments <= MAX_MARKS for each in told)
+    return max(len(seen), most), exact
