@@ -1,5 +1,6 @@
 """The pages of the admin that show the fleet and act on it."""
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
@@ -23,9 +24,11 @@ from realtime.asgi import SERVICE
 from realtime.conf import RealtimeSettings
 from realtime.environments import is_environment_key
 from realtime.exceptions import NatsUnavailable, PublishFailed
+from realtime.fleet.events import MOST_WORDS, Dismissed, TestUpdate
+from realtime.fleet.messages import LONGEST_TEXT, encode, shortened
 from realtime.fleet.overview import FleetReport, as_json, gather
 from realtime.fleet.roundtrip import Probe, send_test_update
-from realtime.fleet.survey import drain_instance, find_instance
+from realtime.fleet.survey import drain_instance, find_instance, tell_everybody
 from realtime.fleet.units import latency
 from realtime.models import Fleet
 from realtime.service import RealtimeService
@@ -57,6 +60,7 @@ def fleet_urls(site: AdminSite) -> list[URLPattern]:
         page("playground/", playground, "playground"),
         page("test-update/", test_update, "test_update", OPERATE),
         page("drain/<slug:instance>/", drain, "drain", OPERATE),
+        page("dismiss/<slug:instance>/", dismiss, "dismiss", OPERATE),
     ]
 
 
@@ -130,6 +134,16 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
     except PublishFailed as error:
         level, outcome = messages.ERROR, f"Not confirmed. {error}"
     log_outcome(entry, outcome)
+    _tell(
+        request,
+        TestUpdate(
+            seen_by="admin",
+            at=time.time(),
+            environment=shortened(environment),
+            by=_user(request),
+            outcome=outcome[:LONGEST_TEXT],
+        ),
+    )
     if by_script:
         return JsonResponse({"outcome": outcome, "updated_at": updated_at})
     messages.add_message(request, level, f"Test update of {environment}: {outcome}")
@@ -158,7 +172,9 @@ def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
         )
     entry = log_action(request, report.name, "Drain")
     try:
-        agreed = async_to_sync(drain_instance)(_settings(), instance, _service(request))
+        agreed = async_to_sync(drain_instance)(
+            _settings(), instance, _service(request), _user(request)
+        )
     except NatsUnavailable as unavailable:
         agreed, error = False, str(unavailable)
     if agreed:
@@ -173,6 +189,54 @@ def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
     level = messages.SUCCESS if agreed else messages.ERROR
     messages.add_message(request, level, f"Drain of {report.name}: {outcome}")
     return _redirect(site, "changelist")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def dismiss(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
+    """Asks for confirmation, then tells all instances not to expect one back."""
+    report = _gather(request)
+    names = {death.sighting.instance: death.sighting.name for death in report.dead}
+    name = names.get(instance)
+    if name is None or request.method != "POST":
+        return _render(
+            request,
+            site,
+            "dismiss",
+            title="Dismiss an instance",
+            instance=instance,
+            name=name,
+            error=report.nats_error or "It is not among those that died.",
+            status=HTTPStatus.OK if name else HTTPStatus.NOT_FOUND,
+        )
+    entry = log_action(request, name, "Dismissal")
+    told = Dismissed(
+        seen_by="admin",
+        at=time.time(),
+        instance=instance,
+        name=name[:MOST_WORDS],
+        by=_user(request),
+    )
+    heard = _tell(request, told)
+    outcome = "It is not expected back." if heard else "No instance has heard it."
+    log_outcome(entry, outcome)
+    level = messages.SUCCESS if heard else messages.ERROR
+    messages.add_message(request, level, f"Dismissal of {name}: {outcome}")
+    return _redirect(site, "changelist")
+
+
+def _tell(request: HttpRequest, told: Dismissed | TestUpdate) -> bool:
+    """Let all instances remember it; whether any has heard it."""
+    service = _service(request)
+    try:
+        return async_to_sync(tell_everybody)(_settings(), told, service)
+    except NatsUnavailable:
+        if service is not None:
+            service.agent.chronicle.on_told(encode(told))
+        return service is not None
+
+
+def _user(request: HttpRequest) -> str:
+    return request.user.get_username()[:MOST_WORDS]
 
 
 def _gather(request: HttpRequest) -> FleetReport:

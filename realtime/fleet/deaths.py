@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from realtime.fleet.attendance import Attendance, Attending
-from realtime.fleet.events import Came, Died, Dismissed, Gone, WorkerDied
+from realtime.fleet.events import MOST_WORDS, Came, Died, Dismissed, Gone, WorkerDied
 from realtime.fleet.happenings import Happenings
 from realtime.fleet.leavers import Leavers
 from realtime.fleet.messages import Sighting
@@ -182,7 +182,7 @@ class Deaths:
                     seen_by=self._me().instance,
                     at=known.seen_at,
                     until=known.succeeded_at,
-                    host=sighting.host[:200],
+                    host=sighting.host[:MOST_WORDS],
                     worker=sighting.worker,
                     pid=sighting.pid,
                 )
@@ -230,7 +230,7 @@ class Deaths:
         return {
             "seen_by": self._me().instance,
             "instance": sighting.instance,
-            "host": sighting.host[:200],
+            "host": sighting.host[:MOST_WORDS],
             "pid": sighting.pid,
             "worker": sighting.worker,
         }

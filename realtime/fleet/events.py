@@ -11,7 +11,8 @@ from realtime.fleet.messages import Count, InstanceName
 Moment = Annotated[float, Meta(ge=0, le=4e9)]
 """Unix seconds, until the year 2096: what is no number of seconds is refused."""
 
-Words = Annotated[str, Meta(max_length=200)]
+MOST_WORDS: Final = 200
+Words = Annotated[str, Meta(max_length=MOST_WORDS)]
 Mark = Annotated[int, Meta(ge=0, lt=2**32)]
 
 MAX_MARKS: Final = 100

@@ -7,7 +7,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from realtime.fleet.attendance import Attending
-from realtime.fleet.events import Left, Replaced
+from realtime.fleet.events import MOST_WORDS, Left, Replaced
 from realtime.fleet.happenings import Happenings
 from realtime.fleet.messages import Sighting
 
@@ -57,7 +57,7 @@ class Leavers:
         at = now
         if known is not None and known.draining_at is not None:
             at, opened = known.draining_at, known.opened
-        by = (sighting.drained_by or "")[:200]
+        by = (sighting.drained_by or "")[:MOST_WORDS]
         if known is not None and known.succeeded_at is not None and not by:
             self._happenings.note(Replaced(**about, at=known.succeeded_at, until=now))
             return

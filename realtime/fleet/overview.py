@@ -11,6 +11,8 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
+from realtime.fleet.death_findings import dead_of, death_findings, expected_of
+from realtime.fleet.merging import merge
 from realtime.fleet.messages import (
     REPORT,
     Answer,
@@ -19,8 +21,10 @@ from realtime.fleet.messages import (
     LatestUpdate,
     Sighting,
 )
+from realtime.fleet.stories import Story, tell
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
+from realtime.fleet.telling import EVENTS, Account, Death
 from realtime.fleet.verdict import Verdict, judge
 from realtime.service import RealtimeService
 
@@ -42,9 +46,10 @@ class Totals(Struct, frozen=True):
 
 class FleetReport(Struct, frozen=True, kw_only=True):
     """`at` is when it was made (Unix seconds) and `took` how long that took. `missing`
-    were seen in the last minute and do not answer. If NATS cannot be used `nats_error`
-    says why, and `instances` is at most this process; if the stream cannot be looked
-    at, `stream_error` says why."""
+    were seen in the last minute and do not answer, and the `dead` died, whenever that
+    was, and are expected back. `happenings` are of the last hours. If NATS cannot be
+    used `nats_error` says why, and `instances` is at most this process; if the stream
+    cannot be looked at, `stream_error` says why."""
 
     verdict: Verdict
     at: float
@@ -57,6 +62,8 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream: StreamHealth | None
     nats_error: str | None
     stream_error: str | None
+    dead: tuple[Death, ...] = ()
+    happenings: tuple[Story, ...] = ()
 
     @property
     def missed(self) -> int:
@@ -73,6 +80,7 @@ async def gather(
     roll = roll_of(service)
     me = service.reporter.me().instance if service else None
     answers: list[Answer] = []
+    accounts: list[Account] = []
     stream: StreamHealth | None = None
     nats_error = stream_error = stream_unseen = None
     try:
@@ -80,8 +88,13 @@ async def gather(
             asyncio.timeout(LOOK_SECONDS),
             nats_client(settings, service) as client,
         ):
-            answers, (stream, stream_error, stream_unseen) = await asyncio.gather(
+            (
+                answers,
+                accounts,
+                (stream, stream_error, stream_unseen),
+            ) = await asyncio.gather(
                 ask_everybody(client, service, REPORT, Answer),
+                ask_everybody(client, service, EVENTS, Account),
                 _look(client, settings),
             )
     except NatsUnavailable as error:
@@ -99,16 +112,27 @@ async def gather(
         unheard = service.agent.client is not None
         if unheard and stream_error and not answers:
             nats_error = nats_error or "NATS does not answer."
+    if service is not None and all(one.instance != me for one in accounts):
+        accounts.append(service.agent.chronicle.account())
     for answer in answers:
         roll.note(answer.report.sighting)
     # Who was heard of since may have started after the question.
     took = time.monotonic() - began
     seen = [sighting for sighting in roll.seen() if sighting.ago >= took]
     overdue = [sighting for answer in answers for sighting in answer.overdue]
-    missing = _missing([*seen, *overdue], instances)
+    missing = _missing([*seen, *overdue], instances, accounts)
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
     if stream is not None:
         stream = _as_wanted(stream, present)
+    dead = dead_of(accounts, present)
+    unseen = {one.instance for one in missing}
+    findings = death_findings(
+        # For a minute a dead instance is missing, which is said already.
+        [death for death in dead if death.sighting.instance not in unseen],
+        present,
+        expected_of(accounts, settings.expected_instances),
+    )
+    now = time.time()
     verdict = judge(
         nats_error=nats_error,
         stream_error=stream_error,
@@ -117,10 +141,11 @@ async def gather(
         instances=present,
         missing=missing,
         unheard=unheard,
+        findings=tuple(findings),
     )
     return FleetReport(
         verdict=verdict,
-        at=time.time(),
+        at=now,
         took=took,
         totals=_totals(present),
         instances=tuple(present),
@@ -130,6 +155,8 @@ async def gather(
         stream=stream,
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
+        dead=dead,
+        happenings=tell(merge(accounts, now), now),
     )
 
 
@@ -167,13 +194,17 @@ def _as_wanted(
 
 
 def _missing(
-    sightings: Iterable[Sighting], present: Mapping[str, InstanceReport]
+    sightings: Iterable[Sighting],
+    present: Mapping[str, InstanceReport],
+    accounts: Iterable[Account],
 ) -> list[Sighting]:
-    """The latest sighting of each instance that is not present."""
+    """The latest sighting of each instance that is not present, and that nobody has
+    dismissed."""
+    excused = {*present, *(name for one in accounts for name in one.dismissed)}
     latest: dict[str, Sighting] = {}
     for one in sightings:
         known = latest.get(one.instance)
-        if one.instance not in present and (known is None or one.ago < known.ago):
+        if one.instance not in excused and (known is None or one.ago < known.ago):
             latest[one.instance] = one
     return sorted(latest.values(), key=lambda one: (one.host, one.pid))
 

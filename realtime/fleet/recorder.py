@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from realtime import metrics
 from realtime.fleet.bursts import Bursts, Reason
-from realtime.fleet.events import StreamChanged, WorkerDied
+from realtime.fleet.events import MOST_WORDS, StreamChanged, WorkerDied
 from realtime.fleet.outage import Outages
 from realtime.jetstream.outbox import SETTLED_WELL, Outcome
 from realtime.jetstream.stream_config import NANOSECONDS, Setting
@@ -56,10 +56,10 @@ class Recorder:
             WorkerDied(
                 seen_by=self._me,
                 at=at,
-                host=socket.gethostname()[:200],
+                host=socket.gethostname()[:MOST_WORDS],
                 worker=worker,
                 pid=pid,
-                reason=reason[:200],
+                reason=reason[:MOST_WORDS],
             )
         )
 
@@ -81,7 +81,7 @@ class Recorder:
                 at=self._happenings.clock(),
                 change=change,
                 settings=tuple(
-                    f"{one.name} is {one.actual} instead of {one.expected}"[:200]
+                    f"{one.name} is {one.actual} instead of {one.expected}"[:MOST_WORDS]
                     for one in differences[:SETTINGS_NAMED]
                 ),
             )

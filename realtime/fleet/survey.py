@@ -14,15 +14,20 @@ from nats.aio.subscription import Subscription
 from realtime.conf import RealtimeSettings
 from realtime.connection import close, connect, describe
 from realtime.exceptions import NatsUnavailable
+from realtime.fleet.events import Dismissed, TestUpdate
 from realtime.fleet.messages import (
     DRAIN,
+    LONGEST_TEXT,
     REPORT,
     Answer,
+    DrainOrder,
     InstanceReport,
     Sighting,
     decode,
+    encode,
 )
 from realtime.fleet.roll import Roll
+from realtime.fleet.telling import TOLD
 from realtime.nats_client import FastClient
 from realtime.service import RealtimeService
 
@@ -155,13 +160,29 @@ async def find_instance(
 
 
 async def drain_instance(
-    settings: RealtimeSettings, instance: str, service: RealtimeService | None = None
+    settings: RealtimeSettings,
+    instance: str,
+    service: RealtimeService | None = None,
+    by: str = "",
 ) -> bool:
     """Tell `instance` to end its streams one after the other and to stop, as on
-    SIGTERM; whether it has answered that it will. `service` is this process's own, if
-    it runs one. Raises `NatsUnavailable`."""
+    SIGTERM, by order of the user `by`; whether it has answered that it will. `service`
+    is this process's own, if it runs one. Raises `NatsUnavailable`."""
     async with nats_client(settings, service) as client, inquiry(client) as question:
-        await question.ask(f"{DRAIN}.{instance}")
+        order = encode(DrainOrder(by[:LONGEST_TEXT]))
+        await question.ask(f"{DRAIN}.{instance}", order)
+        return bool(await question.collect(Sighting, bool, ANSWER_SECONDS))
+
+
+async def tell_everybody(
+    settings: RealtimeSettings,
+    told: Dismissed | TestUpdate,
+    service: RealtimeService | None = None,
+) -> bool:
+    """Tell every instance what a user did; whether any has heard it. `service` is this
+    process's own, if it runs one. Raises `NatsUnavailable`."""
+    async with nats_client(settings, service) as client, inquiry(client) as question:
+        await question.ask(TOLD, encode(told))
         return bool(await question.collect(Sighting, bool, ANSWER_SECONDS))
 
 

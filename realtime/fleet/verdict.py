@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from realtime.fleet.finding import Finding
 from realtime.fleet.messages import InstanceReport, Sighting
 from realtime.fleet.stream_health import StreamHealth
 from realtime.jetstream.stream_config import VARIABLES, Setting
@@ -39,9 +40,11 @@ def judge(
     instances: Sequence[InstanceReport],
     missing: Sequence[Sighting],
     unheard: bool,
+    findings: Sequence[Finding] = (),
 ) -> Verdict:
     """The verdict on what was found; `stream_unseen` says why we may not look at the
-    stream, `unheard` if this process is an instance and its own answer is lacking.
+    stream, `unheard` if this process is an instance and its own answer is lacking, and
+    `findings` are what else makes it degraded.
     Down: nobody can subscribe or publish. Degraded: some cannot, or what should stand
     by does not."""
     waiting = list(_outboxes(instances))
@@ -49,6 +52,7 @@ def judge(
         return Verdict("down", (nats_error, *waiting))
     down = list(_down(stream_error, instances))
     degraded = [*_degraded(stream, instances, missing), *waiting]
+    degraded += [finding.reason for finding in findings]
     if stream_unseen:
         degraded.append(f"The stream is not watched: {stream_unseen}")
     if unheard:

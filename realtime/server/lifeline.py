@@ -44,6 +44,9 @@ class Worker(Protocol):
     def stay(self) -> None:
         """There was no replacement: forget the wish to leave."""
 
+    def worker_died(self, died: messages.Died) -> None:
+        """Another worker of this supervisor died."""
+
     def supervisor_died(self) -> None:
         """Nobody watches over this process any more."""
 
@@ -123,6 +126,8 @@ class WorkerLifeline:
                     worker.listen_within(message.within)
                 case messages.Stay():
                     worker.stay()
+                case messages.Died():
+                    worker.worker_died(message)
                 case messages.Exposition() if self._scraping is not None:
                     self._scraping.set_result(message.text)
                     self._scraping = None

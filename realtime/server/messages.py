@@ -55,6 +55,16 @@ class Stay(Message):
     """No replacement could be had; the worker need not leave."""
 
 
+class Died(Message):
+    """A worker died `at` a time (Unix seconds), for a `reason` in words, and is
+    replaced. Who is started later is told of the last few, too."""
+
+    worker: int
+    pid: int
+    reason: str
+    at: float
+
+
 # From a worker
 
 
@@ -79,7 +89,7 @@ class Scrape(Message):
     """The worker was asked for the metrics of all; `Exposition` answers."""
 
 
-FromSupervisor = Listen | Ask | Exposition | Stay
+FromSupervisor = Listen | Ask | Exposition | Stay | Died
 FromWorker = Listening | Told | Leave | Scrape
 AnyMessage = FromSupervisor | FromWorker | Unknown
 _decoder: Final = msgpack.Decoder(AnyMessage)

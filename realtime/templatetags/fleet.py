@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from realtime.fleet import units
 from realtime.fleet.verdict import state_of
@@ -32,6 +34,18 @@ def since(now: float, then: float) -> str:
 def clock(unix: float) -> str:
     """The time of day, UTC."""
     return datetime.fromtimestamp(unix, UTC).strftime("%H:%M:%S")
+
+
+@register.simple_tag
+def moment(unix: float, now: float) -> SafeString:
+    """A time of day, UTC, as a `<time>`; with the date where it is not today's."""
+    try:
+        at, today = (datetime.fromtimestamp(one, UTC) for one in (unix, now))
+    except (ValueError, OverflowError, OSError):
+        return format_html("{}", "?")
+    written = at.strftime("%H:%M:%S" if at.date() == today.date() else "%d %b %H:%M:%S")
+    machine = at.isoformat(timespec="seconds")
+    return format_html('<time datetime="{}">{}</time>', machine, written)
 
 
 @register.filter
