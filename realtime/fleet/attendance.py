@@ -66,9 +66,13 @@ class Attendance:
         place = _place_of(sighting)
         new = self._instances[sighting.instance] = Attending(sighting, place, came_at)
         held = self._places.get(place)
-        if held is not None and sighting.worker is not None:
-            new.replaces, held.succeeded_at = True, came_at
-        self._places[place] = new
+        if held is not None and held.came_at > came_at:
+            # Who was there before this process came is not heard of in order.
+            new.succeeded_at = held.came_at
+        else:
+            self._places[place] = new
+            if held is not None and sighting.worker is not None:
+                new.replaces, held.succeeded_at = True, came_at
         host = self._hosts.setdefault(sighting.host, _Host(came_at, came_at))
         host.newest = max(host.newest, came_at)
         host.count += 1

@@ -102,6 +102,7 @@ class Chronicle:
             alive=self._alive(),
             deaths=self.deaths.dead,
             dismissed=self.deaths.dismissed,
+            awaited=self.deaths.awaited,
             expected=self._expected,
         )
         room = MOST_BYTES - len(encode(account))

@@ -65,6 +65,11 @@ class Deaths:
     def dismissed(self) -> tuple[str, ...]:
         return tuple(self._dismissed)
 
+    @property
+    def awaited(self) -> int:
+        """How many have not been heard of yet since NATS was away."""
+        return sum(known.unsure for known in self._attendance.everybody())
+
     def joined(self) -> None:
         """This process hears the others from now on, for the first time, or again."""
         self._excuse(unsure=self._joined_at is not None)
@@ -144,6 +149,13 @@ class Deaths:
         known = self._attendance.add(sighting, came_at=came_at)
         if known is None:
             return None
+        me = self._me()
+        if (
+            me.worker is not None
+            and (me.host, me.worker) == known.place
+            and (me.started_at or 0.0) > (sighting.started_at or 0.0)
+        ):
+            known.succeeded_at = me.started_at
         resolved = [
             instance
             for instance, (death, _) in self._dead.items()

@@ -5,12 +5,26 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from msgspec import Struct
+
 from realtime.fleet.events import MAX_MARKS, NatsAway
 from realtime.fleet.merging import Merged
 from realtime.fleet.units import counted, duration
 
 AROUND_SECONDS: Final = 30.0
 """After an outage: an instance that dies so soon may have had something to store."""
+
+
+AWAITED_SECONDS: Final = 60.0
+"""After an outage, an instance that has not come back is still awaited."""
+
+
+class Gone(Struct, frozen=True):
+    """Who may have had something to store, and cannot be asked: the times, sorted, when
+    instances died or vanished, and how many are awaited since the last outage."""
+
+    deaths: Sequence[float] = ()
+    awaited: int = 0
 
 
 def outage_title(one: Merged, now: float) -> str:
@@ -24,8 +38,8 @@ def outage_title(one: Merged, now: float) -> str:
     return f"NATS {what} for {duration(one.until - one.at)}."
 
 
-def outage_story(one: Merged, deaths: Sequence[float]) -> Iterable[str]:
-    """Sentences; `deaths` are the times, sorted, when instances died or vanished."""
+def outage_story(one: Merged, gone: Gone, now: float) -> Iterable[str]:
+    """Sentences on what was published, what became of it, and on event streams."""
     told: Sequence[NatsAway] = one.told
     refused = sum(each.refused for each in told)
     kept = sum(each.kept for each in told)
@@ -43,7 +57,7 @@ def outage_story(one: Merged, deaths: Sequence[float]) -> Iterable[str]:
             if number
         ]
         yield f"{' and '.join(answers)}, of {'' if exact else 'at least '}{of}."
-        yield _fate(one, deaths)
+        yield _fate(one, gone, now)
     else:
         yield (
             "Nothing was published meanwhile: nothing was lost."
@@ -59,7 +73,7 @@ def outage_story(one: Merged, deaths: Sequence[float]) -> Iterable[str]:
         yield "No event stream was rejected, and no open one was ended."
 
 
-def _fate(one: Merged, deaths: Sequence[float]) -> str:
+def _fate(one: Merged, gone: Gone, now: float) -> str:
     told: Sequence[NatsAway] = one.told
     lost = sum(each.lost for each in told)
     waiting = max(
@@ -76,8 +90,11 @@ def _fate(one: Merged, deaths: Sequence[float]) -> str:
     if waiting:
         still = counted(waiting, "environment still waits", "environments still wait")
         return f"{still} to be stored."
-    first = bisect_left(deaths, one.at - AROUND_SECONDS)
-    if first < len(deaths) and deaths[first] <= one.end + AROUND_SECONDS:
+    if gone.awaited and now - one.end < AWAITED_SECONDS:
+        missing = counted(gone.awaited, "instance has", "instances have")
+        return f"All that is known of has been stored; {missing} not come back yet."
+    first = bisect_left(gone.deaths, one.at - AROUND_SECONDS)
+    if first < len(gone.deaths) and gone.deaths[first] <= one.end + AROUND_SECONDS:
         return (
             "All that the instances that are here know of has been stored since; what "
             "one that died meanwhile had kept in memory is lost."

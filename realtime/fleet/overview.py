@@ -156,7 +156,11 @@ async def gather(
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
         dead=dead,
-        happenings=tell(merge(accounts, now), now),
+        happenings=tell(
+            merge(accounts, now),
+            now,
+            awaited=max((one.awaited for one in accounts), default=0),
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from realtime.fleet import events
 from realtime.fleet.merging import Merged
-from realtime.fleet.outage_story import outage_story, outage_title
+from realtime.fleet.outage_story import Gone, outage_story, outage_title
 from realtime.fleet.units import counted, duration
 
 SHOWN: Final = 50
@@ -26,20 +26,24 @@ class Story(Struct, frozen=True, kw_only=True):
     sentences: tuple[str, ...] = ()
 
 
-def tell(merged: Sequence[Merged], now: float) -> tuple[Story, ...]:
-    """What to say of the first of them, at most `SHOWN`."""
+def tell(
+    merged: Sequence[Merged], now: float, *, awaited: int = 0
+) -> tuple[Story, ...]:
+    """What to say of the first of them, at most `SHOWN`. So many instances are
+    `awaited` since NATS was away last."""
     deaths = sorted(
         one.at for one in merged if isinstance(one.first, (events.Died, events.Gone))
     )
-    return tuple(_story(one, deaths, now) for one in merged[:SHOWN])
+    gone = Gone(deaths, awaited)
+    return tuple(_story(one, gone, now) for one in merged[:SHOWN])
 
 
-def _story(one: Merged, deaths: Sequence[float], now: float) -> Story:
+def _story(one: Merged, gone: Gone, now: float) -> Story:
     first, until = one.first, one.until
     goes_on = isinstance(first, (events.NatsAway, events.Rejections, events.Died))
     if isinstance(first, events.NatsAway):
         title = outage_title(one, now)
-        sentences: Iterable[str] = outage_story(one, deaths)
+        sentences: Iterable[str] = outage_story(one, gone, now)
     else:
         title, *sentences = _WORDS[type(first)](one)
     return Story(

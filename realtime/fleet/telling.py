@@ -35,7 +35,8 @@ class Death(Struct, frozen=True, kw_only=True):
 
 class Account(Struct, frozen=True, kw_only=True):
     """What an instance tells of what happened, the newest event first; whom it takes to
-    be dead, and who is not expected back; and how many instances its settings say there
+    be dead, who is not expected back, and how many have yet to be heard of after NATS
+    was away; and how many instances its settings say there
     should be (0: they do not)."""
 
     instance: InstanceName
@@ -43,6 +44,7 @@ class Account(Struct, frozen=True, kw_only=True):
     events: Annotated[tuple[Raw, ...], Meta(max_length=MOST_EVENTS)] = ()
     deaths: Annotated[tuple[Death, ...], Meta(max_length=MOST_DEATHS)] = ()
     dismissed: Annotated[tuple[InstanceName, ...], Meta(max_length=MOST_DEATHS)] = ()
+    awaited: Count = 0
     expected: Annotated[int, Meta(ge=0, le=10_000)] = 0
 
     def read(self, most: int) -> list[Event]:
