@@ -71,8 +71,10 @@ clean: ## Remove everything that the other targets made
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -f $@; exit 1; }
 
+# pip's own words are shown if it fails.
 $(VENV)/%.done: requirements/%.txt $(VENV)/bin/python
-	$(BIN)/pip install --quiet --requirement $<
+	@echo "Installing the packages into $(VENV), a minute or so…"
+	@$(BIN)/pip install --quiet --requirement $< >$(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log >&2; exit 1; }
 	@touch $@

@@ -56,7 +56,13 @@ def logging_config(*, level: str, log_format: str) -> dict[str, Any]:
             structlog.processors.JSONRenderer(),
         ]
     else:
-        renderer = [escape_unprintable, structlog.dev.ConsoleRenderer(colors=False)]
+        console = structlog.dev.ConsoleRenderer(
+            colors=False,
+            # Where rich is installed, the default prints local variables, and those may
+            # hold a token.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+        renderer = [escape_unprintable, console]
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -303,8 +303,8 @@ FORWARDED_ALLOW_IPS = listed(
     "IP addresses or networks separated by commas, or *",
     check=lambda item: item == "*" or ip_network(item),
 )
-"""Whose `X-Forwarded-…` headers count: for what Django serves, and in the log of
-publishers with a wrong token."""
+"""Whose `X-Forwarded-…` headers count: for what Django serves, and to say where a
+refused publish came from."""
 CSRF_TRUSTED_ORIGINS = listed(
     "DJANGO_CSRF_TRUSTED_ORIGINS",
     "",

@@ -370,20 +370,24 @@ class NatsBridge:
         if on_told is None:
             self._agent.delivered(environment, update, 0)
         else:
-            published = published_at(headers, stored)
-            on_told.append(partial(self._on_told, environment, update, published))
+            on_told.append(partial(self._on_told, environment, update, headers, stored))
         if self.on_update and (session.caught_up or session.announces):
             self.on_update(environment, update, sequence)
         return on_told
 
     def _on_told(
-        self, environment: str, update: Update, published: float, subscribers: int
+        self,
+        environment: str,
+        update: Update,
+        headers: bytes,
+        stored: float,
+        subscribers: int,
     ) -> None:
         """So many `subscribers` have been told of `update`, or of a later one."""
         self._agent.delivered(environment, update, subscribers)
         if subscribers:
             # The clocks of two machines may differ by more than this took.
-            took = max(0.0, time.time() - published)
+            took = max(0.0, time.time() - published_at(headers, stored))
             metrics.delivery_duration_seconds.observe(took)
 
     def _in_order(self, environment: str, update: Update) -> Update:

@@ -1,10 +1,18 @@
 """Where a request came from, through the proxies in front."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any
+from typing import Any, Final
 
 EVERYONE = "*"
+
+LONGEST: Final = 64
+"""Characters: an IPv6 address has 39 at most, and may name an interface."""
+
+REMEMBERED: Final = 1024
+"""Addresses: to read one takes some microseconds, and whoever floods us comes from
+few."""
 
 
 class TrustedProxies:
@@ -24,8 +32,8 @@ class TrustedProxies:
         return peer is not None and any(peer in item for item in self._networks)
 
     def client(self, scope: Mapping[str, Any]) -> str:
-        """The address that the request in `scope`, an ASGI scope, came from; empty if
-        that is a Unix socket.
+        """The address that the request in `scope`, an ASGI scope, came from, as it is
+        written most shortly, so that one host has one; empty if that is a Unix socket.
 
         Each proxy adds the address that it saw to the end of `X-Forwarded-For`, so that
         whatever stands before the first one that is not trusted may be made up.
@@ -36,7 +44,7 @@ class TrustedProxies:
             if not self.trusts(address) or _parsed(hop) is None:
                 break
             address = hop
-        return address
+        return _normalised(address)
 
 
 def _forwarded_for(scope: Mapping[str, Any]) -> list[str]:
@@ -45,9 +53,23 @@ def _forwarded_for(scope: Mapping[str, Any]) -> list[str]:
 
 
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+    # A client may make it up, of any length.
+    return _read(address) if len(address) <= LONGEST else None
+
+
+@lru_cache(REMEMBERED)
+def _read(address: str) -> IPv4Address | IPv6Address | None:
     try:
         parsed = ip_address(address)
     except ValueError:
         return None
-    # A dual-stack socket sees IPv4 peers as ::ffff:192.0.2.1.
-    return getattr(parsed, "ipv4_mapped", None) or parsed
+    if isinstance(parsed, IPv4Address):
+        return parsed
+    # A dual-stack socket sees IPv4 peers as ::ffff:192.0.2.1. The name of an interface
+    # after the address says nothing elsewhere, and may be made up.
+    return parsed.ipv4_mapped or IPv6Address(int(parsed))
+
+
+def _normalised(address: str) -> str:
+    parsed = _parsed(address)
+    return address if parsed is None else str(parsed)

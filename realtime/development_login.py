@@ -1,11 +1,11 @@
 """A database and somebody to log in, for development."""
 
-import os
-import secrets
 from pathlib import Path
 from typing import Final
 
 from django.core.management import call_command
+
+from realtime.server.kept_secret import keep_secret, kept_secret
 
 USER: Final = "admin"
 
@@ -22,25 +22,13 @@ def prepare_login(password_file: Path) -> str:
     call_command("migrate", verbosity=0, interactive=False)
     users = get_user_model()._default_manager
     user = users.filter(username=USER).first()
+    password = kept_secret(password_file)
     if user is None:
-        password = _kept(password_file) or _keep(password_file)
+        password = keep_secret(password_file)
         users.create_superuser(username=USER, password=password)
-    elif not (password := _kept(password_file)) or not user.check_password(password):
+    elif not password or not user.check_password(password):
         return (
             f"{USER}, with the password that you gave it "
             f"(python manage.py changepassword {USER} sets another)"
         )
     return f"{USER}, password {password}"
-
-
-def _kept(file: Path) -> str:
-    return file.read_text().strip() if file.exists() else ""
-
-
-def _keep(file: Path) -> str:
-    password = secrets.token_urlsafe(15)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w") as opened:
-        opened.write(password + "\n")
-    return password

@@ -13,10 +13,10 @@ from typing import Any
 from realtime.asgi import SERVICE, Receive, Scope, Send
 from realtime.http import NotFound
 from realtime.kept_alive import close_idle, last_answer, linger
-from realtime.misdirected import MisdirectedStreams
 from realtime.routing import (
     FlatProtocolTypeRouter,
     FlatURLRouter,
+    misdirected,
     probe_urlpatterns,
     realtime_urlpatterns,
     route,
@@ -51,11 +51,11 @@ def host(
     if "daphne.server" in sys.modules:
         host_on_daphne(service)
     # A proxy in front would have matched another path than the one that is meant here.
-    routes = [route(r"^([\s\S]*/)?\.\.?(/|\Z)", MisdirectedStreams(NotFound()))]
+    routes = [route(r"^([\s\S]*/)?\.\.?(/|\Z)", misdirected(NotFound()))]
     routes += realtime_urlpatterns()
     if probes:
         routes += probe_urlpatterns()
-    routes.append(route("", MisdirectedStreams(django_application)))
+    routes.append(route("", misdirected(django_application)))
     return FlatProtocolTypeRouter(
         {
             "http": ServiceMiddleware(service, FlatURLRouter(routes)),

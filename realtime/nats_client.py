@@ -50,6 +50,8 @@ class FastClient(Client):
         self._forbidden: set[str] = set()
         """What we may not subscribe to, in lower case."""
         self._outgoing: list[bytes] = []
+        self._sending = False
+        """Whether something was sent in this turn of the event loop, or is gathered."""
         self._busy = False
 
     @property
@@ -125,28 +127,33 @@ class FastClient(Client):
     def send(
         self, subject: str, payload: bytes, reply: str, headers: bytes = b""
     ) -> None:
-        """Publish, in one write with everything else that is sent in this turn of the
-        event loop, or, while that is much, within a millisecond: a write costs as much
-        as all else about a message. The subjects and the raw headers must be valid:
-        they are not looked at.
+        """Publish: the first of a turn of the event loop at once, the others of that
+        turn in one write at its end, or, while they are many, all in one write within a
+        millisecond: a write costs as much as all else about a message. The subjects and
+        the raw headers must be valid: they are not looked at.
 
         Raises `NatsUnavailable` if there is no connection.
         """
-        if not self.is_connected:
+        if not self.is_connected or self._transport is None:
             raise NatsUnavailable("NATS is not connected.")
-        if not self._outgoing:
-            loop = asyncio.get_running_loop()
-            if self._busy:
-                loop.call_later(GATHER_SECONDS, self._write_out)
-            else:
-                loop.call_soon(self._write_out)
         size = len(headers) + len(payload)
         head = (
             f"HPUB {subject} {reply} {len(headers)} {size}\r\n"
             if headers
             else f"PUB {subject} {reply} {size}\r\n"
         )
-        self._outgoing.append(b"%b%b%b\r\n" % (head.encode(), headers, payload))
+        message = b"%b%b%b\r\n" % (head.encode(), headers, payload)
+        if self._sending:
+            self._outgoing.append(message)
+            return
+        self._sending = True
+        loop = asyncio.get_running_loop()
+        if self._busy:
+            self._outgoing.append(message)
+            loop.call_later(GATHER_SECONDS, self._end_turn)
+        else:
+            self._transport.write(message)
+            loop.call_soon(self._end_turn)
 
     async def flush(
         self,
@@ -156,9 +163,13 @@ class FastClient(Client):
         self._write_out()
         await super().flush(timeout)
 
+    def _end_turn(self) -> None:
+        self._sending = False
+        self._busy = len(self._outgoing) > 1
+        self._write_out()
+
     def _write_out(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
-        self._busy = len(outgoing) > 1
         # If the connection was lost meanwhile, whoever waits for an answer hears of it.
         if outgoing and self.is_connected and self._transport is not None:
             self._transport.write(b"".join(outgoing))

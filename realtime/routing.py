@@ -12,6 +12,7 @@ from realtime.consumers import EnvironmentStreamConsumer
 from realtime.health import LivenessView, ReadinessView
 from realtime.http import NotFound
 from realtime.misdirected import MisdirectedStreams
+from realtime.misdirected_publishes import MisdirectedPublishes
 from realtime.views import QueueChangeView, RelayView
 
 REMEMBERED_PATHS: Final = 4096
@@ -73,6 +74,12 @@ def route(pattern: str, application: Any) -> Any:
     return re_path(pattern, application)
 
 
+def misdirected(application: Any) -> Any:
+    """`application`, of paths that are none of ours, where what was meant for ours is
+    noticed."""
+    return MisdirectedPublishes(MisdirectedStreams(application))
+
+
 def realtime_urlpatterns() -> list[Any]:
     """The documented endpoints below `/sse/`, each with or without a trailing slash: a
     redirect would lose a POST. A key is matched whatever it holds, even a decoded `/`,
@@ -83,7 +90,7 @@ def realtime_urlpatterns() -> list[Any]:
         route(key + r"/stream/?\Z", stream),
         route(key + r"/queue-change/?\Z", queue_change),
         route(key + r"/relay\Z", RelayView()),
-        route(r"^sse(/|\Z)", MisdirectedStreams(NotFound())),
+        route(r"^sse(/|\Z)", misdirected(NotFound())),
     ]
 
 

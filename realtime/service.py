@@ -19,6 +19,7 @@ from realtime.client_address import TrustedProxies
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
 from realtime.fleet.last_word import say_last_word
+from realtime.fleet.publishes import Publishes
 from realtime.fleet.recorder import Recorder
 from realtime.fleet.reporter import Reporter, counted
 from realtime.groups import GroupSender
@@ -52,9 +53,9 @@ class RealtimeService:
 
     def __init__(self, settings: RealtimeSettings) -> None:
         self.settings = settings
-        self.authentication = TokenAuthentication(
-            settings.authentication_tokens, TrustedProxies(settings.trusted_proxies)
-        )
+        self.authentication = TokenAuthentication(settings.authentication_tokens)
+        self.proxies = TrustedProxies(settings.trusted_proxies)
+        self.publishes = Publishes()
         self.draining = False
         self.others_listen = False
         """Whether other processes take this one's new connections while it drains: a

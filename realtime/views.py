@@ -23,6 +23,7 @@ from realtime.http import (
     too_large,
     unavailable,
 )
+from realtime.refusals import note_answer
 from realtime.relay import SIGNATURE_HEADER, Relayed, is_signed
 from realtime.stepping import by_deadline
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
@@ -45,6 +46,7 @@ class QueueChangeView(View):
     async def answer(self, scope: Scope, receive: Receive) -> Response:
         response = await super().answer(scope, receive)
         metrics.publish_requests[str(int(response.status))].inc()
+        note_answer(service_in(scope), scope, response)
         return response
 
     async def handle(self, scope: Scope, receive: Receive) -> Response:

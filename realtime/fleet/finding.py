@@ -1,12 +1,12 @@
-"""One thing that is not as it should be."""
+"""What a verdict rests on."""
 
 from msgspec import Struct
 
 
 class Finding(Struct, frozen=True):
-    """`reason` is a whole sentence; `consequence` says what applications notice,
-    `since` when it began (Unix seconds, None: not known), and `runbook` is an anchor in
-    docs/operations.md."""
+    """Something that is not as it should be: the `reason` and the `consequence` (what
+    applications notice) are whole sentences. `since` is Unix seconds, None where it is
+    not known, and `runbook` an anchor of docs/operations.md."""
 
     reason: str
     consequence: str = ""

@@ -8,6 +8,7 @@ from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct, json
 
+from realtime.fleet.publish_report import PublishesReport
 from realtime.jetstream.stream_config import Setting, StreamSettings
 
 REPORT: Final = "flagsmith.fleet.report"
@@ -75,6 +76,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     its own. `not_ready` says why no stream should come here; None: all is well. If it
     is `leaving` it was told to drain, for which a worker waits until it is replaced.
     `publish_refused` says why NATS takes no update from it; None: it does.
+    `publishes` is None in a report of an older version.
     `waiting` updates at most have not been delivered to it, and nothing else either,
     since `waiting_since`. `stream` is what it wants of the stream, None in a report of
     an older version, and `differences` are what it found otherwise.
@@ -112,6 +114,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     outbox: OutboxReport = OutboxReport()
     publish_seconds: Quantiles | None = None
     delivery_seconds: Quantiles | None = None
+    publishes: PublishesReport | None = None
 
     @property
     def uptime(self) -> float:

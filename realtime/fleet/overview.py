@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.fleet.death_findings import dead_of, death_findings, expected_of
+from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
 from realtime.fleet.merging import merge
 from realtime.fleet.messages import (
     REPORT,
@@ -21,6 +22,7 @@ from realtime.fleet.messages import (
     LatestUpdate,
     Sighting,
 )
+from realtime.fleet.publish_findings import publish_findings
 from realtime.fleet.stories import Story, tell
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
@@ -33,6 +35,11 @@ SHOWN: Final = 10
 
 LOOK_SECONDS: Final = 1.9
 """For all that NATS is asked: it must be known within 2 s that it is down."""
+
+
+ACCOUNT_SECONDS: Final = 0.5
+"""For what happened: an instance of an older version does not answer, and the reports
+may have taken a second."""
 
 
 class Totals(Struct, frozen=True):
@@ -64,6 +71,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream_error: str | None
     dead: tuple[Death, ...] = ()
     happenings: tuple[Story, ...] = ()
+    publishes: FleetPublishes | None = None
 
     @property
     def missed(self) -> int:
@@ -89,14 +97,9 @@ async def gather(
             nats_client(settings, service) as client,
         ):
             (
-                answers,
-                accounts,
+                (answers, accounts),
                 (stream, stream_error, stream_unseen),
-            ) = await asyncio.gather(
-                ask_everybody(client, service, REPORT, Answer),
-                ask_everybody(client, service, EVENTS, Account),
-                _look(client, settings),
-            )
+            ) = await asyncio.gather(_ask(client, service), _look(client, settings))
     except NatsUnavailable as error:
         nats_error = str(error)
     except TimeoutError:
@@ -132,7 +135,8 @@ async def gather(
         present,
         expected_of(accounts, settings.expected_instances),
     )
-    now = time.time()
+    at = time.time()
+    publishes = fleet_publishes(present, at)
     verdict = judge(
         nats_error=nats_error,
         stream_error=stream_error,
@@ -141,11 +145,12 @@ async def gather(
         instances=present,
         missing=missing,
         unheard=unheard,
-        findings=tuple(findings),
+        death_findings=findings,
+        publish_findings=publish_findings(publishes, at),
     )
     return FleetReport(
         verdict=verdict,
-        at=now,
+        at=at,
         took=took,
         totals=_totals(present),
         instances=tuple(present),
@@ -157,10 +162,11 @@ async def gather(
         stream_error=stream_error or stream_unseen,
         dead=dead,
         happenings=tell(
-            merge(accounts, now),
-            now,
+            merge(accounts, at),
+            at,
             awaited=max((one.awaited for one in accounts), default=0),
         ),
+        publishes=publishes,
     )
 
 
@@ -170,6 +176,25 @@ def as_json(report: FleetReport) -> bytes:
     for character in b"<>&":
         encoded = encoded.replace(b"%c" % character, b"\\u%04x" % character)
     return encoded
+
+
+async def _ask(
+    client: Client, service: RealtimeService | None
+) -> tuple[list[Answer], list[Account]]:
+    """What the instances report, and then what they tell of what happened: of as many
+    as have reported."""
+    answers = await ask_everybody(client, service, REPORT, Answer)
+    if not answers:
+        return [], []
+    accounts = await ask_everybody(
+        client,
+        service,
+        EVENTS,
+        Account,
+        known=len(answers),
+        seconds=ACCOUNT_SECONDS,
+    )
+    return answers, accounts
 
 
 async def _look(

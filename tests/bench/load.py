@@ -1,5 +1,6 @@
 """The load: `ssebench.c` for subscribers and wrk for publishers, on the other core."""
 
+import asyncio
 import re
 import subprocess
 import time
@@ -7,9 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import nats
+
 from tests.bench.processes import CLIENT_CORE, NATIVE, TOKEN, Target
 
 OPEN_SECONDS = 60
+
+OPENED = 0.999
+"""The part of the streams that must be open: the files that a server had open before
+(a probe's connection) may have been closed meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ def idle_streams(ssebench: str, target: Target, count: int) -> Iterator[None]:
     try:
         # It prints nothing before it is done; the server's open files tell.
         deadline = time.monotonic() + OPEN_SECONDS
-        while sum(target.open_files()) < before + count:
+        while sum(target.open_files()) < before + OPENED * count:
             if time.monotonic() > deadline:
                 raise SystemExit(f"{count} streams did not open")
             time.sleep(0.2)
@@ -122,6 +129,19 @@ def idle_streams(ssebench: str, target: Target, count: int) -> Iterator[None]:
     finally:
         process.kill()
         process.communicate()
+
+
+async def publish_at(nats_url: str, *, rate: int, seconds: int) -> None:
+    """Publish `rate` updates a second of the environment that is streamed, straight to
+    NATS: nobody's HTTP is what is measured."""
+    client = await nats.connect(nats_url)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for number in range(rate * seconds):
+        await asyncio.sleep(began + number / rate - loop.time())
+        payload = b'{"updated_at":%.6f}' % time.time()
+        await client.publish("flagsmith.environment.load_test", payload)
+    await client.close()
 
 
 def publishes_per_second(

@@ -349,12 +349,14 @@ def storm(bench: Bench) -> list[Result]:
     count = 5_000
 
     def measure() -> tuple[float, ...]:
-        with bench.serving() as target:
+        with (
+            bench.nats(cores=None) as url,
+            service(url, PORT) as target,
+            load.idle_streams(bench.ssebench, target, count),
+        ):
             waits = probing.while_running(
                 target.port,
-                lambda: load.fan_out(
-                    bench.ssebench, target, count, updates=2_000, interval=0.005
-                ),
+                lambda: asyncio.run(load.publish_at(url, rate=200, seconds=10)),
             )
         return (probing.p99_ms(waits),)
 

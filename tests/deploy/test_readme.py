@@ -14,6 +14,7 @@ import pytest
 
 from tests.deploy.proxies import free_port
 from tests.support.fresh import INSTALL_SECONDS, fresh_copy, fresh_variables
+from tests.support.pasting import paste, pasted_stream, printed_lines
 from tests.support.processes import working_in
 from tests.support.waiting import eventually
 
@@ -48,12 +49,7 @@ def in_a_terminal(command: str, folder: Path) -> Iterator[subprocess.Popen[bytes
             process.wait()
 
 
-def printed(line: str) -> list[str]:
-    """A command line that was printed, for this machine's loopback."""
-    return shlex.split(line.replace("localhost", "127.0.0.1"))
-
-
-def test_first_command__clean_copy__the_three_lines_work_and_ctrl_c_ends_it(
+def test_first_command__clean_copy__the_printed_lines_work_and_ctrl_c_ends_it(
     clone: Path,
 ) -> None:
     # When
@@ -65,18 +61,15 @@ def test_first_command__clean_copy__the_three_lines_work_and_ctrl_c_ends_it(
             return "nats.connected" in output.read_text()
 
         eventually(ready, seconds=INSTALL_SECONDS, what="make run")
-        lines = re.findall(r"^  (curl .*)$", output.read_text(), re.MULTILINE)
-        subscribe, publish, ask = (printed(line) for line in lines)
+        stream, publish, ask, *commands = printed_lines(output.read_text())
 
         # Then
-        with subprocess.Popen(
-            subscribe, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as curl:
+        with pasted_stream(stream) as curl:
             assert curl.stdout is not None
-            assert curl.stdout.readline().startswith(b"retry:")
-            subprocess.run([*publish, "--fail"], check=True, timeout=10)
-            received = [curl.stdout.readline() for _ in range(3)]
-            answer = subprocess.run(ask, capture_output=True, check=True, timeout=10)
+            published = paste([publish])
+            received = [curl.stdout.readline() for _ in range(2)]
+            answer = paste([ask])
+            told = paste(commands)
 
             # When
             os.killpg(make.pid, signal.SIGINT)
@@ -84,14 +77,43 @@ def test_first_command__clean_copy__the_three_lines_work_and_ctrl_c_ends_it(
             ended = curl.wait(10)
 
         # Then
-        assert received[1] == b"event: environment_updated\n"
-        assert received[2].startswith(b'data: {"updated_at":')
-        assert b'"ok"' in answer.stdout
+        assert "202 Accepted" in published
+        assert received[0] == b"event: environment_updated\n"
+        assert received[1].startswith(b'data: {"updated_at":')
+        assert '"ok"' in answer
+        assert told.startswith("All well")
         assert ended == 0
     text = output.read_text()
+    assert text.startswith(
+        "Installing the packages into .venv, a minute or so…\n\nReal"
+    )
     assert "server.stopped" in text
     assert "Traceback" not in text
     eventually(lambda: not working_in(clone), what="the end of all its processes")
+
+
+def test_first_command__packages_out_of_reach__pip_says_all_of_it(
+    tmp_path: Path,
+) -> None:
+    # Given
+    folder = fresh_copy(tmp_path)
+
+    # When
+    done = subprocess.run(
+        ["make", "run"],
+        cwd=folder,
+        env=fresh_variables(PIP_INDEX_URL="http://127.0.0.1:1/", PIP_RETRIES="0"),
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_SECONDS,
+        check=False,
+    )
+
+    # Then
+    assert done.returncode != 0
+    assert "Installing the packages" in done.stdout
+    assert "No matching distribution found" in done.stderr
+    assert not list((folder / ".venv").glob("*.done"))
 
 
 def test_second_command__clean_copy__its_quick_part_passes(clone: Path) -> None:

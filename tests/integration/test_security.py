@@ -123,9 +123,10 @@ def test_publish__wrong_token_again_and_again__logged_once_for_each_cause(
             assert queue_change(service, environment, b"{}", {}).status == 401
 
         # Then
-        wrong, missing = service.events("publish.unauthorised")
+        wrong, missing = service.events("publish.refused")
         assert wrong["reason"] == "Invalid token."
         assert wrong["address"] == "198.51.100.7"  # loopback is trusted
         assert wrong["level"] == "warning"
         assert missing["address"] == "127.0.0.1"
+        assert missing["level"] == "info"  # no publisher sends it like that
         assert "guess" not in service.log.read_text()

@@ -11,7 +11,6 @@ from pytest_django.fixtures import Settings
 
 from realtime.asgi import Message, Receive, Scope
 from realtime.authentication import TokenAuthentication
-from realtime.client_address import TrustedProxies
 from realtime.cors import cors_headers
 from realtime.http import (
     HttpError,
@@ -267,7 +266,7 @@ def test_token_authentication__any_header__401_unless_it_is_the_secret(
     value: bytes,
 ) -> None:
     # Given
-    authentication = TokenAuthentication(["other", "secret"], TrustedProxies([]))
+    authentication = TokenAuthentication(["other", "secret"])
     # When
     with pytest.raises(HttpError) as raised:
         authentication.authenticate(scope_of(headers={b"authorization": value}))
@@ -281,7 +280,7 @@ def test_token_authentication__any_header__401_unless_it_is_the_secret(
 @pytest.mark.parametrize("value", [b"Token secret", b"tOkEn  secret", b"Token\tsecret"])
 def test_token_authentication__the_secret__passes(value: bytes) -> None:
     # Given / When / Then
-    TokenAuthentication(["other", "secret"], TrustedProxies([])).authenticate(
+    TokenAuthentication(["other", "secret"]).authenticate(
         scope_of(headers={b"authorization": value})
     )
 

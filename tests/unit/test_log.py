@@ -31,6 +31,27 @@ raise RuntimeError("the end")
 """
 
 
+FAILING = """
+import logging, logging.config, sys
+import rich, structlog
+from flagsmith_sse.logging import configure_structlog, logging_config
+
+assert structlog.dev.rich is rich
+configure_structlog()
+logging.config.dictConfig(logging_config(level="INFO", log_format=sys.argv[1]))
+
+def fail():
+    token = "".join(reversed("terces"))
+    raise RuntimeError("the reason")
+
+try:
+    fail()
+except RuntimeError:
+    logging.getLogger("django").exception("plain")
+    structlog.get_logger("sse").exception("structured")
+"""
+
+
 def record(message: str, name: str = "sse", line: int = 1) -> logging.LogRecord:
     return logging.LogRecord(name, logging.INFO, "file.py", line, message, (), None)
 
@@ -82,6 +103,25 @@ def test_log__process_forks_and_dies_of_an_exception__every_line_is_there() -> N
     assert sum('"child"' in line for line in lines) == 1
     assert sum('"last"' in line for line in lines) == 1
     assert "RuntimeError: the end" in lines
+
+
+@pytest.mark.parametrize("log_format", ["generic", "json"])
+def test_log__exception_where_rich_is_installed__shows_no_variables(
+    log_format: str,
+) -> None:
+    # When
+    ended = subprocess.run(
+        [sys.executable, "-c", FAILING, log_format],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    # Then
+    assert ended.stderr.count("RuntimeError: the reason") == 2
+    assert ended.stderr.count("Traceback (most recent call last)") == 2
+    assert "secret" not in ended.stderr
 
 
 def test_log__no_standard_error_output__nothing_breaks() -> None:

@@ -4,23 +4,23 @@ import asyncio
 import sys
 import time
 from argparse import ArgumentParser
+from contextlib import suppress
 from typing import Any, Final
-
-from django.core.management.base import BaseCommand
 
 from realtime.conf import RealtimeSettings
 from realtime.fleet.overview import FleetReport, as_json, gather
 from realtime.fleet.stories import SHOWN
 from realtime.fleet.text import NEWEST, fleet_text
+from realtime.management.base import ClientCommand
 
 WATCH_SECONDS: Final = 2.0
 _CLEAR: Final = "\x1b[H\x1b[2J"
 
 
-class Command(BaseCommand):
+class Command(ClientCommand):
     help = (
-        "Ask every instance over NATS and tell whether real-time updates work, and "
-        "what each instance does. The exit code is 0 if all is well, 1 if the fleet is "
+        "Tell the health of all instances. Each is asked over NATS what it does, and "
+        "JetStream what it holds. The exit code is 0 if all is well, 1 if the fleet is "
         "degraded, 2 if it is down."
     )
 
@@ -33,7 +33,6 @@ class Command(BaseCommand):
             action="store_true",
             help=f"again every {WATCH_SECONDS:g} s, until Ctrl-C",
         )
-
         parser.add_argument(
             "--events",
             action="store_true",
@@ -42,16 +41,19 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         settings = RealtimeSettings.from_django(hosting=False)
-        try:
-            while True:
-                report = asyncio.run(gather(settings))
-                self._show(report, **options)
-                if not options["watch"]:
-                    break
-                time.sleep(WATCH_SECONDS)
-        except KeyboardInterrupt:
+        if options["watch"]:
+            self._watch(settings, options)
             return
+        report = asyncio.run(gather(settings))
+        self._show(report, **options)
         sys.exit(("well", "degraded", "down").index(report.verdict.level))
+
+    def _watch(self, settings: RealtimeSettings, options: dict[str, Any]) -> None:
+        # Ctrl-C is the way to end this, and no failure.
+        with suppress(KeyboardInterrupt):
+            while True:
+                self._show(asyncio.run(gather(settings)), **options)
+                time.sleep(WATCH_SECONDS)
 
     def _show(
         self,

@@ -3,27 +3,32 @@
 import argparse
 import asyncio
 import os
-import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from realtime.conf import RealtimeSettings, tokens_in
+from realtime import __version__
+from realtime.conf import RealtimeSettings
 from realtime.development_login import prepare_login
 from realtime.exceptions import RealtimeError
 from realtime.metrics_server import start_metrics_server
 from realtime.server.embedded_nats import embedded_nats
+from realtime.server.greeting import greeting
+from realtime.server.kept_secret import keep_secret
 from realtime.server.lifeline import WorkerLifeline
 from realtime.server.limits import processors, raise_file_limit
 from realtime.server.listener import listen, port_of, reserve
 from realtime.server.supervisor import Supervisor
+
+TOKEN_FILE: Final = "authentication-token"  # noqa: S105  a file's name
+"""In the folder of `--nats-store`: the token that was made up."""
 
 
 def worker_count(text: str) -> int:
@@ -55,6 +60,9 @@ class Command(BaseCommand):
     # Checked in handle(), because --with-nats fills in what is missing.
     requires_system_checks = ()
 
+    def get_version(self) -> str:
+        return f"flagsmith-sse {__version__}"
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--workers",
@@ -76,14 +84,16 @@ class Command(BaseCommand):
             "--with-nats",
             action="store_true",
             help="for development: start a nats-server too, unless NATS_URL is set; "
-            "make a token up, unless SSE_AUTHENTICATION_TOKEN is set",
+            "make a token up, unless SSE_AUTHENTICATION_TOKEN is set, and, with the "
+            "admin, an account: both stay the same from start to start",
         )
         parser.add_argument(
             "--nats-store",
             type=Path,
             default=Path(".nats"),
             metavar="FOLDER",
-            help="where the nats-server of --with-nats keeps its data (default: .nats)",
+            help="where --with-nats keeps NATS's data, the token and the password "
+            "(default: .nats)",
         )
 
     def handle(self, **options: Any) -> None:
@@ -92,14 +102,14 @@ class Command(BaseCommand):
                 "serve is for the project flagsmith_sse alone: here Daphne runs what "
                 "realtime.hosting.host composes (docs/deployment.md)."
             )
+        from flagsmith_sse.installing import missing_module
+
         try:
             # Here, because the app does not need them otherwise.
             import uvicorn  # noqa: F401
             import uvloop  # noqa: F401
         except ImportError as error:
-            raise CommandError(
-                f"{error.name} is not installed: pip install -r requirements/serve.txt"
-            ) from None
+            raise CommandError(missing_module(error.name)) from None
         if options["max_subscribers"]:
             settings.SSE_MAX_SUBSCRIBERS = options["max_subscribers"]
         raise_file_limit()
@@ -153,16 +163,17 @@ class Command(BaseCommand):
         """Everything that the service needs and that `--with-nats` provides."""
         with_nats: bool = options["with_nats"]
         with ExitStack() as stack:
+            store = options["nats_store"].resolve()
             if with_nats and not settings.SSE_AUTHENTICATION_TOKEN:
-                settings.SSE_AUTHENTICATION_TOKEN = secrets.token_hex(20)
+                settings.SSE_AUTHENTICATION_TOKEN = keep_secret(store / TOKEN_FILE)
             RealtimeSettings.from_django()
             if with_nats and not settings.NATS_URL:
-                store = options["nats_store"].resolve()
                 settings.NATS_URL = [stack.enter_context(embedded_nats(store)).url]
             if with_nats:
-                self._greet(port)
+                self.stdout.write(greeting(port))
                 if apps.is_installed("django.contrib.admin"):
-                    self._prepare_admin(port, options["nats_store"])
+                    self._prepare_admin(port, store)
+                self.stdout.flush()
             yield
 
     @staticmethod
@@ -180,20 +191,3 @@ class Command(BaseCommand):
             f"\nThe health of all instances: http://localhost:{port}/admin/\n"
             f"Log in as {login}\n"
         )
-        self.stdout.flush()
-
-    def _greet(self, port: int) -> None:
-        url = f"http://localhost:{port}"
-        token = tokens_in(settings.SSE_AUTHENTICATION_TOKEN)[0]
-        environment = f"{url}/sse/environments/my-environment"
-        self.stdout.write(
-            f"\nReal-time updates on {url}, process {os.getpid()}; Ctrl-C stops it.\n"
-            f"SSE_AUTHENTICATION_TOKEN={token}\n\n"
-            "Subscribe, publish, ask whether it is ready:\n\n"
-            f"  curl -N {environment}/stream\n"
-            f"  curl -X POST {environment}/queue-change "
-            f"-H 'Authorization: Token {token}' -H 'Content-Type: application/json' "
-            """-d '{"updated_at": "2026-01-31T12:00:00+00:00"}'\n"""
-            f"  curl {url}/readyz\n"
-        )
-        self.stdout.flush()

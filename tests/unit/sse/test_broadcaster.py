@@ -198,9 +198,11 @@ def test_broadcaster__what_is_called_afterwards_raises__everybody_is_told() -> N
 
 
 def test_hub__all_leave_and_one_comes_while_an_update_waits__told_the_next() -> None:
-    # Given: a delivery of which nothing has been told yet
+    # Given: a delivery of which nothing has been told yet, because it is not the first
     soon: list[Callable[[], None]] = []
     hub = Hub(keepalive=15, max_stream_age=0, clock=Clock(), call_soon=soon.append)
+    hub.subscribe("b", Slow(Clock()))
+    hub.broadcast("b", latest(1))
     first, second = Slow(Clock()), Slow(Clock())
     hub.subscribe("a", first)
     hub.broadcast("a", latest(1))
@@ -215,3 +217,39 @@ def test_hub__all_leave_and_one_comes_while_an_update_waits__told_the_next() -> 
     # Then
     assert [frame.body[-5:-3] for frame in second.frames] == [b":2"]
     assert not first.frames
+
+
+def test_offer__few_subscribers_and_nothing_else__told_before_the_next_turn() -> None:
+    # Given
+    loop = Loop()
+    few, others = loop.subscribers(CHECKED), loop.subscribers(1)
+    told: list[int] = []
+
+    # When
+    on_told = loop.broadcaster.offer("a", few, latest(1))
+    on_told.append(told.append)
+    loop.broadcaster.offer("b", others, latest(1))
+
+    # Then: it was told at once, and said to be told in a turn of its own
+    assert frames_of(few) == {(b":1",): CHECKED}
+    assert not told
+    assert frames_of(others) == {(): 1}
+    loop.turn_until_idle()
+    assert told == [CHECKED]
+    assert frames_of(others) == {(b":1",): 1}
+
+
+def test_offer__several_updates_in_one_read__the_first_and_the_newest_told() -> None:
+    # Given
+    loop = Loop()
+    subscribers = loop.subscribers(1)
+    told: list[int] = []
+
+    # When
+    for number in range(1, 10):
+        loop.broadcaster.offer("a", subscribers, latest(number)).append(told.append)
+    loop.turn_until_idle()
+
+    # Then
+    assert frames_of(subscribers) == {(b":1", b":9"): 1}
+    assert told == [1] * 9
