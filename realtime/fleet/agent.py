@@ -99,10 +99,10 @@ class Agent:
                 for subject, question in self.questions.items()
             },
         }
+        self.chronicle.deaths.joined()
         await asyncio.gather(*(_listen(client, *item) for item in handlers.items()))
         self.client = client
         self.said_last_word = False
-        self.chronicle.deaths.joined()
         self._on_beacon()
         await self._ask_what_happened(client)
 

@@ -191,7 +191,7 @@ async def _ask(
         service,
         EVENTS,
         Account,
-        known=len(answers),
+        at_least=len(answers),
         seconds=ACCOUNT_SECONDS,
     )
     return answers, accounts

@@ -129,21 +129,21 @@ async def ask_everybody(
     kind: type[A],
     payload: bytes = b"",
     *,
-    known: int | None = None,
+    at_least: int = 0,
     seconds: float = ANSWER_SECONDS,
 ) -> list[A]:
     """Every instance's answer, of `kind`, to what is asked on `subject`. `service` is
     this process's own, if it runs one.
 
     Waits until as many have answered as any of them, or this process, knows to be
-    alive, or as are `known` to whoever asks, and no longer than `seconds`. Raises
+    alive, and `at_least` so many, but no longer than `seconds`. Raises
     `NatsUnavailable`.
     """
     roll = roll_of(service)
     me = service.reporter.me().instance if service else None
 
     def enough(answers: list[A]) -> bool:
-        alive = known or max(roll.alive(), *(answer.alive for answer in answers))
+        alive = max(at_least, roll.alive(), *(answer.alive for answer in answers))
         heard = me is None or any(answer.instance == me for answer in answers)
         return heard and len(answers) >= alive
 
