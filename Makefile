@@ -44,8 +44,9 @@ bench: $(VENV)/dev.done ## Measure fan-out, publishing, memory; writes docs/benc
 screenshots: set-up-tests ## Draw the admin's pages into docs/images
 	$(BIN)/python -m tests.admin.screenshots
 
-docs: $(VENV)/dev.done ## Write the table of settings into docs/deployment.md
+docs: $(VENV)/dev.done ## Write the table of settings, and the runbook for the admin
 	$(BIN)/python -m docs.settings_table
+	$(BIN)/python -m docs.runbook
 
 image: ## Build the container image
 	docker build --file docker/Dockerfile --tag flagsmith-sse \

@@ -7,7 +7,7 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036  what follows would not even be parsed
     sys.exit("error: Python 3.11 or newer is needed, and this is " + sys.executable)
 
-from flagsmith_sse.installing import missing_module
+from flagsmith_sse.installing import install_command, missing_module
 from realtime import __version__
 from realtime.server.signals import end_quietly_on_signals
 
@@ -40,6 +40,9 @@ def _execute() -> None:
     try:
         CommandLine(sys.argv).execute()
     except ImproperlyConfigured as error:
+        if "psycopg" in str(error):
+            command = install_command("postgres")
+            sys.exit(f"error: DATABASE_URL names a PostgreSQL, which needs {command}")
         sys.exit(f"error: {error}")
 
 

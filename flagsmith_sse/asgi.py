@@ -27,6 +27,8 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flagsmith_sse.settings")
     django.setup()
 
+    from flagsmith_sse.front import front_urlpatterns
+    from flagsmith_sse.start_warnings import warn_at_start
     from realtime.conf import RealtimeSettings
     from realtime.exposition import exposition
     from realtime.hosting import host
@@ -38,7 +40,10 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
     if worker_number() is None:
         # Of several workers the supervisor answers for all.
         start_metrics_server(exposition)
-    return service, host(service, get_asgi_application(), probes=True)
+        warn_at_start()
+    return service, host(
+        service, get_asgi_application(), probes=True, pages=front_urlpatterns()
+    )
 
 
 try:

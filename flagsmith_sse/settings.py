@@ -41,6 +41,10 @@ table in docs/deployment.md."""
 
 _T = TypeVar("_T")
 
+DATABASE_CONNECT_SECONDS = 5
+"""The admin's pages say that its database is out of reach before a proxy gives up; the
+driver's own limit is that of TCP, two minutes."""
+
 MOST_SECONDS = 1_000_000_000
 """Thirty years; as nanoseconds, which is how NATS counts, still a 64-bit integer."""
 
@@ -209,6 +213,15 @@ SSE_EXPECTED_INSTANCES = whole(
 """How many hosts, or pods, should answer, the workers of one counting once: the health
 overview says so when there are fewer, and an instance that died is not missed when
 there are enough."""
+SSE_CANARY_SECONDS = read(
+    "SSE_CANARY_SECONDS",
+    0.0,
+    "a number of seconds from 1 to 300; 0 is never",
+    env.float,
+    lambda value: _require(value == 0 or 1 <= value <= 300),
+)
+"""How often each process [probes itself](operations.md#the-canary), give or take half:
+it opens a stream and publishes an update of its own."""
 
 # NATS
 
@@ -250,6 +263,12 @@ NATS_STREAM_MAX_BYTES = whole(
 )
 """How large the stream may become, where NATS demands a limit: beyond it the oldest
 updates are dropped. An update takes some 200 bytes, and each environment keeps one."""
+
+# The pages of the service itself
+
+SSE_INDEX_ENABLED = read("SSE_INDEX_ENABLED", True, "true or false", env.bool)
+"""Whether `/` says what this is and whether it is ready, with an icon, and a browser
+gets a page where nothing is found; `false`: nothing says what is here."""
 
 # The server that `manage.py serve` runs, and where the other commands look for it
 
@@ -327,6 +346,9 @@ if renamed := renamed_faults(os.environ.__contains__):
 try:
     env.seal()
     DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
+    if "postgresql" in DATABASES["default"].get("ENGINE", ""):
+        options = DATABASES["default"].setdefault("OPTIONS", {})
+        options.setdefault("connect_timeout", DATABASE_CONNECT_SECONDS)
 except EnvValidationError as error:
     raise ImproperlyConfigured(
         "; ".join(
@@ -343,7 +365,7 @@ DEBUG = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 # `realtime` before django-prometheus: it says where a worker's metrics are kept.
-INSTALLED_APPS = ["corsheaders", "realtime", "django_prometheus"]
+INSTALLED_APPS = ["corsheaders", "realtime", "django_prometheus", "flagsmith_sse"]
 MIDDLEWARE = [
     "flagsmith_sse.forwarded.ForwardedMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
@@ -353,6 +375,12 @@ MIDDLEWARE = [
 if SSE_ADMIN_ENABLED:
     INSTALLED_APPS += ADMIN_APPS
     MIDDLEWARE[1:-1] += ADMIN_MIDDLEWARE
+# Of what `check --deploy` recommends: without the admin no page has a session or a
+# form; with it HTTPS is up to the proxy, by whose word `ForwardedMiddleware` secures
+# cookies.
+SILENCED_SYSTEM_CHECKS = [
+    f"security.W{number:03}" for number in (1, 2, 3, 4, 8, 12, 16)
+]
 ROOT_URLCONF = "flagsmith_sse.urls"
 ASGI_APPLICATION = "flagsmith_sse.asgi.application"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

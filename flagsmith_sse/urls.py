@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from realtime.exposition import metrics_view
 
+handler404 = "flagsmith_sse.pages.not_found"
 urlpatterns: list[URLPattern | URLResolver] = []
 if not settings.METRICS_ADDR:
     urlpatterns.append(path("metricsz", require_safe(metrics_view), name="metrics"))

@@ -39,6 +39,7 @@ class RealtimeSettings:
     outbox_environments: int = 10_000
     outbox_folder: str = ""
     expected_instances: int = 0
+    canary: float = 0
     nats_servers: tuple[str, ...] = ("nats://localhost:4222",)
     nats_credentials_file: str = ""
     nats_tls_ca_file: str = ""
@@ -98,6 +99,7 @@ SETTINGS = {
     "SSE_OUTBOX_ENVIRONMENTS": "outbox_environments",
     "SSE_OUTBOX_FOLDER": "outbox_folder",
     "SSE_EXPECTED_INSTANCES": "expected_instances",
+    "SSE_CANARY_SECONDS": "canary",
     "NATS_STREAM_STORAGE": "stream_storage",
     "NATS_STREAM_REPLICAS": "stream_replicas",
     "NATS_STREAM_MAX_AGE_SECONDS": "stream_max_age",

@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -23,6 +24,9 @@ PING_SECONDS: Final = 2
 MAX_PINGS: Final = 2
 """A server that answers no ping is given up after 6 s: the limit is 10."""
 
+MAX_NAMED: Final = 5
+"""Servers that a message names: the usual cluster has three."""
+
 
 async def connect(
     settings: RealtimeSettings,
@@ -41,11 +45,12 @@ async def connect(
     long after they were answered, and knows no jitter. Nor does it choose the server:
     it would look no further than one that accepts connections and then hangs.
 
-    Raises `NatsUnavailable` with the reason, without the URL, which may hold a secret.
+    Raises `NatsUnavailable` with the addresses and the reasons, without the URLs, which
+    may hold a secret.
     """
     until = asyncio.get_running_loop().time() + seconds if seconds else None
     servers, unresolved = await servers_of(settings.nats_servers, last_resort, seconds)
-    reasons = dict.fromkeys(unresolved)
+    refused: defaultdict[str, list[str]] = defaultdict(list)
     options = _options(settings)
     for position, server in enumerate(servers):
         # nats-py tries it twice.
@@ -56,8 +61,22 @@ async def connect(
         try:
             return await _connect(server, options, on_closed=on_closed, seconds=own)
         except NatsUnavailable as error:
-            reasons[str(error)] = None
-    raise NatsUnavailable(f"Cannot connect to NATS: {'; '.join(reasons)}")
+            refused[str(error)].append(server.label)
+    raise NatsUnavailable(_failure(refused, unresolved))
+
+
+def _failure(refused: Mapping[str, list[str]], unresolved: Sequence[str]) -> str:
+    """That no server was reached: where it was tried, by the reason, and what is wrong
+    with names that have no address."""
+    tried = [f"at {_listed(sorted(refused[why]))}: {why}" for why in sorted(refused)]
+    separator = " " if tried else ": "
+    return f"Cannot connect to NATS{separator}{'; '.join((*tried, *unresolved))}"
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = len(labels) - MAX_NAMED
+    rest = f" and {more} more" if more > 0 else ""
+    return ", ".join(labels[:MAX_NAMED]) + rest
 
 
 async def _connect(

@@ -26,6 +26,7 @@ from realtime.http import (
     Header,
     HttpError,
     check_method,
+    header,
     not_found,
     start_message,
     unavailable,
@@ -33,6 +34,7 @@ from realtime.http import (
 from realtime.misdirected import hold
 from realtime.portable_subscriber import PortableSubscriber
 from realtime.service import RealtimeService
+from realtime.sse.client_kind import client_kind
 from realtime.updates import retry_frame
 
 STREAM_HEADERS: Final[tuple[Header, ...]] = (
@@ -86,6 +88,7 @@ class EnvironmentStreamConsumer(AsyncConsumer):
         send: Send,
     ) -> None:
         """Serve the stream until its end, or answer 503 if it cannot be served."""
+        kind = client_kind(header(scope, b"user-agent"))
         forget_request(scope, send)
         refused = service.admission.refused
         if refused() is not None:
@@ -107,6 +110,7 @@ class EnvironmentStreamConsumer(AsyncConsumer):
             if connection is not None and service.settings.direct_writes
             else PortableSubscriber(send)
         )
+        subscriber.client = kind
         try:
             # No await from here to the write: there is no gap in which an update could
             # be neither the latest nor broadcast.

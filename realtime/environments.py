@@ -1,5 +1,6 @@
 """Environment keys, and the NATS subjects they become."""
 
+import hashlib
 import re
 from functools import lru_cache
 from typing import Final
@@ -8,6 +9,9 @@ SUBJECT_PREFIX: Final = "flagsmith.environment."
 ALL_SUBJECTS: Final = SUBJECT_PREFIX + ">"
 MAX_KEY_LENGTH: Final = 100
 """The length of `Environment.api_key` in Flagsmith's database."""
+
+PROBE_PREFIX: Final = "probe-"
+"""How the environments of probes begin: Flagsmith makes no key with a hyphen."""
 
 REMEMBERED: Final = 4096
 """Subjects whose environments are kept; more are looked at again, at a microsecond
@@ -21,6 +25,18 @@ _KEY: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
 def is_environment_key(text: str) -> bool:
     """Whether `text` may be an environment key, and so part of a NATS subject."""
     return len(text) <= MAX_KEY_LENGTH and _KEY.fullmatch(text) is not None
+
+
+def probe_environment(*who: object) -> str:
+    """The environment of a probe, always the same for the same `who` (a host, a port),
+    so that JetStream, which keeps an update for an hour, keeps one of each."""
+    digest = hashlib.sha256("\0".join(map(str, who)).encode()).hexdigest()
+    return PROBE_PREFIX + digest[:16]
+
+
+def is_probe_environment(environment: str) -> bool:
+    """Whether `environment` is one that only probes use: no customer's."""
+    return environment.startswith(PROBE_PREFIX)
 
 
 def subject_of(environment: str) -> str:

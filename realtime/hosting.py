@@ -6,9 +6,11 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any
+
+from django.apps import apps
 
 from realtime.asgi import SERVICE, Receive, Scope, Send
 from realtime.http import NotFound
@@ -27,6 +29,7 @@ from realtime.twisted_connections import (
     channels,
     close_idle_channel,
     idle_channels,
+    listening_address,
 )
 
 
@@ -41,20 +44,24 @@ def host(
     websocket: Any = refuse_websocket,
     *,
     probes: bool = False,
+    pages: Sequence[Any] = (),
 ) -> FlatProtocolTypeRouter:
     """The application of a server: the real-time endpoints, `django_application` for
     every other path, and `websocket` for WebSockets. `probes` says whether `/livez`,
-    `/readyz` and the paths of the Helm chart are ours too, or the project's own.
+    `/readyz` and the paths of the Helm chart are ours too, or the project's own;
+    `pages` are routes (`realtime.routing.route`) that come before Django's.
 
     To be called while the server imports its application, by any project's `asgi.py`.
     """
     if "daphne.server" in sys.modules:
         host_on_daphne(service)
+    service.watches_fleet = apps.is_installed("django.contrib.admin")
     # A proxy in front would have matched another path than the one that is meant here.
     routes = [route(r"^([\s\S]*/)?\.\.?(/|\Z)", misdirected(NotFound()))]
     routes += realtime_urlpatterns()
     if probes:
         routes += probe_urlpatterns()
+    routes += pages
     routes.append(route("", misdirected(django_application)))
     return FlatProtocolTypeRouter(
         {
@@ -124,6 +131,7 @@ def host_on_daphne(service: RealtimeService) -> None:
     reactor: Any = importlib.import_module("twisted.internet.reactor")
     from twisted.internet.defer import Deferred
 
+    service.listens_at = partial(listening_address, reactor)
     idle = partial(idle_channels, reactor)
 
     async def shut_down() -> None:

@@ -17,7 +17,9 @@ import structlog
 
 from realtime import metrics
 from realtime.conf import jittered
+from realtime.sse.activity import Activity
 from realtime.sse.broadcaster import Broadcaster, OnTold
+from realtime.sse.crowd import Crowd, look_at
 from realtime.subscriber import Subscriber
 from realtime.updates import Frame, Update
 
@@ -121,6 +123,8 @@ class Hub:
         call_soon: Callable[[Callable[[], None]], object] = _call_soon,
     ) -> None:
         self._broadcaster = Broadcaster(self._give_up, call_soon)
+        self.activity = Activity()
+        """The updates of the last hour."""
         self._keepalive = keepalive
         self._stall = stall
         self._max_stream_age = max_stream_age
@@ -131,11 +135,17 @@ class Hub:
         self._tick = max(keepalive / TICKS_PER_KEEPALIVE, MIN_TICK)
         self._wheel: dict[int, set[Subscriber]] = {}
         self._count = 0
+        self._by_client = dict.fromkeys(metrics.CLIENTS, 0)
 
     @property
     def subscribers(self) -> int:
         """How many streams are open."""
         return self._count
+
+    @property
+    def by_client(self) -> dict[str, int]:
+        """How many streams are open to each kind of client that there is now."""
+        return {kind: count for kind, count in self._by_client.items() if count}
 
     @property
     def environments(self) -> int:
@@ -150,13 +160,22 @@ class Hub:
             key=itemgetter(1),
         )
 
+    def crowd_of(self, environment: str) -> Crowd:
+        """The subscribers of `environment`: how many, of what kind, since when."""
+        entry = self._environments.get(environment)
+        return look_at(entry.subscribers if entry else {}, self._clock())
+
     def latest_of(self, environment: str) -> Latest | None:
         """The latest update of `environment`, if there is one."""
         return self._latest.get(environment)
 
-    def latest(self, count: int) -> list[tuple[str, Latest]]:
-        """The `count` newest updates, the newest first, and their environments."""
-        return list(islice(reversed(self._latest.items()), count))
+    def latest(
+        self, count: int, unless: Callable[[str], bool] = lambda _: False
+    ) -> list[tuple[str, Latest]]:
+        """The `count` newest updates, the newest first, and their environments, of
+        those that are not `unless`."""
+        newest = reversed(self._latest.items())
+        return list(islice((one for one in newest if not unless(one[0])), count))
 
     def subscribe(self, environment: str, subscriber: Subscriber) -> Frame | None:
         """Register `subscriber`, and return the latest update if there is one.
@@ -166,7 +185,7 @@ class Hub:
         """
         now = self._clock()
         subscriber.environment = environment
-        subscriber.quiet_since = now
+        subscriber.subscribed_at = subscriber.quiet_since = now
         subscriber.ends_at = (
             now + jittered(self._max_stream_age)
             if self._max_stream_age
@@ -176,8 +195,7 @@ class Hub:
         if entry is None:
             entry = self._environments[environment] = _Environment()
         entry.subscribers[subscriber] = None
-        self._count += 1
-        self._note_counts()
+        self._note_counts(subscriber, 1)
         metrics.subscribers_total.inc()
         self._schedule(subscriber, now + self._keepalive)
         latest = self._latest.get(environment)
@@ -203,15 +221,19 @@ class Hub:
         slot = self._wheel.get(subscriber.due)
         if slot is not None:
             slot.discard(subscriber)
-        self._count -= 1
-        self._note_counts()
+        self._note_counts(subscriber, -1)
         metrics.disconnects[reason].inc()
         if reason in _BROKEN:
             updated = entry.last_broadcast > subscriber.commented_at
             last = "data" if updated else "keepalive"
             metrics.http_errors[last].inc()
 
-    def _note_counts(self) -> None:
+    def _note_counts(self, subscriber: Subscriber, change: int) -> None:
+        """One stream more or less."""
+        kind = subscriber.client
+        self._count += change
+        self._by_client[kind] += change
+        metrics.subscribers_by_client[kind].set(self._by_client[kind])
         metrics.subscribers.set(self._count)
         metrics.environments.set(len(self._environments))
 
@@ -229,11 +251,15 @@ class Hub:
             return None
         self._latest.pop(environment, None)
         self._latest[environment] = latest
+        seen = self.activity.note(environment, latest)
         entry = self._environments.get(environment)
         if entry is None:
+            seen.written_at = seen.read_at
             return None
         entry.last_broadcast = self._clock()
-        return self._broadcaster.offer(environment, entry.subscribers, latest)
+        on_told = self._broadcaster.offer(environment, entry.subscribers, latest)
+        on_told.append(seen.told)
+        return on_told
 
     def forget(self, gone: Callable[[str, Latest], bool]) -> None:
         """Drop every environment's latest update that is `gone`."""

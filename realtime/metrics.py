@@ -58,6 +58,18 @@ subscribers_limit = _gauge(
 environments = _gauge(
     "flagsmith_sse_environments", "Environments with at least one subscriber"
 )
+CLIENTS: Final = (
+    *("browser", "android", "ios", "flutter", "python", "go", "ruby"),
+    *("flagsmith-sdk", "curl", "other", "none"),
+)
+"""The kinds of clients that `realtime.sse.client_kind` tells apart."""
+
+_by_client = _gauge(
+    "flagsmith_sse_subscribers_by_client",
+    "Active subscribers, by the kind of client that their User-Agent tells",
+    labels=["client"],
+)
+subscribers_by_client = {kind: _by_client.labels(kind) for kind in CLIENTS}
 lagging_subscribers = _gauge(
     "flagsmith_sse_lagging_subscribers", "Subscribers whose connection is backed up"
 )
@@ -104,20 +116,30 @@ skipped_total = Counter(
 # Latency. From a millisecond on an idle machine to the seconds after which something
 # is very wrong.
 
-_BUCKETS: Final = (
+LATENCY_BOUNDS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
 publish_duration_seconds = Histogram(
     "flagsmith_sse_publish_duration_seconds",
     "From a publisher's request to JetStream's confirmation",
-    buckets=_BUCKETS,
+    buckets=LATENCY_BOUNDS,
 )
 delivery_duration_seconds = Histogram(
     "flagsmith_sse_delivery_duration_seconds",
     "From publishing an update, on whatever instance, to its being written to the last "
     "subscriber here",
-    buckets=_BUCKETS,
+    buckets=LATENCY_BOUNDS,
+)
+canary_duration_seconds = Histogram(
+    "flagsmith_sse_canary_duration_seconds",
+    "From the canary's sending an update, over HTTP, to its arrival on the canary's "
+    "stream",
+    buckets=LATENCY_BOUNDS,
+)
+canary_failures_total = Counter(
+    "flagsmith_sse_canary_failures_total",
+    "Times that the canary's update did not arrive, or NATS was away when it was due",
 )
 event_loop_lag_seconds = _gauge(
     "flagsmith_sse_event_loop_lag_seconds",

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -18,13 +19,21 @@ from realtime.bridge import NatsBridge
 from realtime.client_address import TrustedProxies
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
+from realtime.fleet.environment_answer import environment_answer
+from realtime.fleet.environment_messages import ENVIRONMENT
+from realtime.fleet.event_recorder import EventRecorder
 from realtime.fleet.last_word import say_last_word
+from realtime.fleet.lookout import look_out
+from realtime.fleet.memory import Memory
+from realtime.fleet.minutes import HISTORY, History
 from realtime.fleet.publishes import Publishes
+from realtime.fleet.quantiles import total
 from realtime.fleet.recorder import Recorder
-from realtime.fleet.reporter import Reporter, counted
+from realtime.fleet.reporter import Reporter
 from realtime.groups import GroupSender
 from realtime.hub import Hub
 from realtime.intake import Intake
+from realtime.probing.canary import Canary
 from realtime.relay import Relay
 from realtime.vitals import Vitals
 from realtime.worker import BridgeWorker
@@ -61,6 +70,8 @@ class RealtimeService:
         """Whether other processes take this one's new connections while it drains: a
         stream that is asked for here all the same, on an old connection, is served
         until the process ends, because a 503 would end some clients for good."""
+        self.not_ready_since: float | None = None
+        """Since when no stream should come here (Unix seconds)."""
         self.leaving = False
         """Whether it was told over NATS to leave; a worker is replaced first."""
         self.drained_by = ""
@@ -82,8 +93,14 @@ class RealtimeService:
             report=self.reporter.report,
             drain=self._on_drain,
             expected=settings.expected_instances,
-            opened=lambda: counted(metrics.subscribers_total),
+            opened=lambda: total(metrics.subscribers_total),
         )
+        self.memory = Memory()
+        """What was seen of the whole fleet."""
+        self.watches_fleet = False
+        """Whether it looks at the whole fleet although nobody asks: set where this
+        process shows the page."""
+        self.agent.questions[ENVIRONMENT] = partial(environment_answer, self)
         self.requests_are_cancelled = False
         """Whether the server cancels the requests under way when it stops: Daphne
         does."""
@@ -102,9 +119,11 @@ class RealtimeService:
         )
         # One secret or none: where the app only publishes there is nothing to relay.
         secret = next(iter(settings.authentication_tokens), "")
+        self.recorder = Recorder(self.hub, secret)
+        self.agent.questions[HISTORY] = lambda _: self.history()
         self.relay = Relay(secret, self.bridge.consumer_name, self._siblings)
         self.intake = Intake(settings, self.hub, self.bridge, self.relay)
-        self.recorder = Recorder(self)
+        self.event_recorder = EventRecorder(self)
         self.admission = Admission(
             refusal=lambda: self._refusal,
             open_streams=lambda: self.hub.subscribers,
@@ -112,6 +131,17 @@ class RealtimeService:
             # Each costs a file. Publishers and probes keep half of what is theirs.
             room=min(2 * settings.max_subscribers, file_limit(reserve=0.5)),
             delay=settings.reject_delay,
+        )
+        self.listens_at: Callable[[], tuple[str, int] | None] = lambda: (
+            self.local_address
+        )
+        """Where this process listens, as far as the server tells; no Unix socket, and
+        no TLS."""
+        self._canary = Canary(
+            seconds=settings.canary,
+            token=secret,
+            where=lambda: self.listens_at(),
+            refusal=self.admission.refused,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._draining: asyncio.Task[None] | None = None
@@ -145,6 +175,20 @@ class RealtimeService:
             self.agent.announce()
 
     @property
+    def instance(self) -> str:
+        """Its name among the instances of the fleet."""
+        return self.bridge.consumer_name
+
+    def history(self) -> History:
+        """What this process tells of the last hour."""
+        return History(
+            instance=self.instance,
+            alive=self.agent.roll.alive(),
+            hour=self.recorder.hour(),
+            past=self.recorder.past,
+        )
+
+    @property
     def not_ready(self) -> Refusal | None:
         """Why no stream should come here now; None if all is well."""
         if self.draining:
@@ -168,8 +212,14 @@ class RealtimeService:
         await self._served.wait()
 
     def note_readiness(self) -> None:
-        """Tell the metrics whether new streams are welcome."""
-        metrics.ready.set(self.not_ready is None)
+        """Tell the metrics whether new streams are welcome, and note since when they
+        are not. Called several times a second."""
+        ready = self.not_ready is None
+        metrics.ready.set(ready)
+        if ready:
+            self.not_ready_since = None
+        elif self.not_ready_since is None:
+            self.not_ready_since = time.time()
 
     @property
     def ending_streams(self) -> bool:
@@ -186,11 +236,16 @@ class RealtimeService:
         self.keep_running("nats-bridge", BridgeWorker(self.bridge).handle())
         self.keep_running("keep-alive", self.hub.keep_alive())
         self.keep_running("vitals", Vitals(self).watch())
+        self.keep_running("history", self.recorder.run())
         self.keep_running("late-publisher", self.intake.late_publisher.run())
         if self.intake.folder is not None:
             self.keep_running("outbox-folder", self.intake.folder.take_over())
+        if self.watches_fleet:
+            self.keep_running("lookout", look_out(self))
         if self._groups is not None:
             self.keep_running("group-sender", self._groups.run())
+        if self.settings.canary:
+            self.keep_running("canary", self._canary.run())
 
     def keep_running(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run `work`, which does not end by itself, until `stop`. If it does end, so
@@ -204,6 +259,7 @@ class RealtimeService:
         if not self.draining:
             self.draining = self.intake.draining = True
             self._drain_began = time.monotonic()
+            self._canary.stop()
             self._owed = self.admission.held
             self.streams_at_drain = self.hub.subscribers
             self.note_readiness()
@@ -260,7 +316,7 @@ class RealtimeService:
 
     def _on_ready(self) -> None:
         self._served.set()
-        self.recorder.on_ready()
+        self.event_recorder.on_ready()
         self.note_readiness()
         self.admission.review()
 

@@ -18,13 +18,17 @@ class Subscriber(ABC):
     """
 
     __slots__ = (
-        *("commented_at", "due", "ends_at", "environment"),
-        *("lagging_since", "quiet_since", "told"),
+        *("client", "commented_at", "due", "ends_at", "environment"),
+        *("lagging_since", "quiet_since", "subscribed_at", "told"),
     )
 
     def __init__(self) -> None:
         # The hub's own book-keeping; see there.
         self.environment: str | None = None
+        self.client = "other"
+        """What kind of client it is, one of `metrics.CLIENTS`; set before it
+        subscribes."""
+        self.subscribed_at = 0.0
         self.quiet_since = 0.0
         self.commented_at = 0.0
         """When the last comment was sent; what was sent later is an update."""

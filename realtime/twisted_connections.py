@@ -9,6 +9,21 @@ from typing import Any
 from realtime.tcp import end_output
 
 
+def listening_address(reactor: Any) -> tuple[str, int] | None:
+    """The address and port at which `reactor` listens without TLS; None: only with it,
+    or on a Unix socket."""
+    from twisted.internet.address import IPv4Address, IPv6Address
+    from twisted.internet.tcp import Port
+
+    for port in reactor.getReaders():
+        # A port with TLS is one without, but for its name.
+        if isinstance(port, Port) and port._type == "TCP":
+            address: Any = port.getHost()  # type: ignore[no-untyped-call]
+            if isinstance(address, IPv4Address | IPv6Address):
+                return address.host, address.port
+    return None
+
+
 def answer_for_the_last_time(reactor: Any) -> None:
     """Close each HTTP connection of `reactor` with the answer that is under way, or,
     from now on, with its next one."""

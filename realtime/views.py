@@ -10,7 +10,7 @@ from msgspec import json
 
 from realtime import metrics
 from realtime.asgi import Receive, Scope, environment_in, service_in
-from realtime.environments import is_environment_key
+from realtime.environments import is_environment_key, is_probe_environment
 from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
 from realtime.holding import to_its_end
 from realtime.http import (
@@ -45,8 +45,12 @@ class QueueChangeView(View):
 
     async def answer(self, scope: Scope, receive: Receive) -> Response:
         response = await super().answer(scope, receive)
-        metrics.publish_requests[str(int(response.status))].inc()
-        note_answer(service_in(scope), scope, response)
+        # That a probe's update was taken says nothing of Flagsmith's.
+        if response.status != HTTPStatus.ACCEPTED or not is_probe_environment(
+            environment_in(scope)
+        ):
+            metrics.publish_requests[str(int(response.status))].inc()
+            note_answer(service_in(scope), scope, response)
         return response
 
     async def handle(self, scope: Scope, receive: Receive) -> Response:

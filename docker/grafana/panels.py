@@ -115,8 +115,12 @@ def rate(metric: str, selector: str = OURS) -> str:
     return f"rate({metric}{selector}[$__rate_interval])"
 
 
-def quantile(share: float, metric: str) -> str:
-    return f"histogram_quantile({share}, sum by (le) ({rate(metric + '_bucket')}))"
+def quantile(share: float, metric: str, label: str = "") -> str:
+    """Of all together, or for each value of `label`."""
+    labels = f"{label}, le" if label else "le"
+    return (
+        f"histogram_quantile({share}, sum by ({labels}) ({rate(metric + '_bucket')}))"
+    )
 
 
 def quantiles(metric: str) -> Queries:

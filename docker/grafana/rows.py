@@ -125,6 +125,15 @@ ROWS: Final[dict[str, list[Panel]]] = {
             by("instance", f"flagsmith_sse_lagging_subscribers{OURS}"),
             COUNT,
         ),
+        graph(
+            "Subscribers by client",
+            "Kinds of clients by their User-Agent, of all instances together. Several "
+            "SDKs send that of their HTTP library: android is OkHttp, ios CFNetwork, "
+            "flutter Dart.",
+            by("client", f"flagsmith_sse_subscribers_by_client{OURS}"),
+            COUNT,
+            stacked=True,
+        ),
     ],
     "Publishing and delivery": [
         graph(
@@ -161,6 +170,26 @@ ROWS: Final[dict[str, list[Panel]]] = {
             "an instance's last subscriber.",
             quantiles("flagsmith_sse_delivery_duration_seconds"),
             SECONDS,
+        ),
+        graph(
+            "Canary",
+            "Where SSE_CANARY_SECONDS is set: from an instance's publishing an update "
+            "over HTTP to its arrival on a stream of its own, 99th percentile.",
+            {
+                "{{instance}}": quantile(
+                    0.99, "flagsmith_sse_canary_duration_seconds", "instance"
+                )
+            },
+            SECONDS,
+        ),
+        graph(
+            "Canaries that failed",
+            "In the past 5 minutes. 0 where SSE_CANARY_SECONDS is not set, too.",
+            by(
+                "instance",
+                f"increase(flagsmith_sse_canary_failures_total{OURS}[5m])",
+            ),
+            COUNT,
         ),
         graph(
             "Errors by kind",

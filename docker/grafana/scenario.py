@@ -59,6 +59,7 @@ def record(folder: Path, then: Callable[[Scenario], None]) -> None:
             SSE_KEEPALIVE_SECONDS="5",
             SSE_STALL_SECONDS="10",
             SSE_DRAIN_SECONDS="5",
+            SSE_CANARY_SECONDS="5",
         ) as monitored,
         ExitStack() as loads,
     ):

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import URLPattern
 
-from realtime.admin.views import fleet_urls
+from realtime.admin.urls import fleet_urls
 from realtime.models import Fleet
 
 if TYPE_CHECKING:

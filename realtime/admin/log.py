@@ -1,13 +1,54 @@
 """Who did what to the fleet, in Django's own log of the admin."""
 
-from typing import cast
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, cast
 
+from django.contrib.admin import AdminSite
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
 
+from realtime.admin.answering import may_operate, render
+from realtime.environments import is_environment_key
+from realtime.fleet.messages import shortened
 from realtime.models import Fleet
+
+SHOWN: Final = 100
+"""The newest entries; the rest is in the database."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`user` did `what` to `about`, and what came of it."""
+
+    at: datetime
+    user: str
+    what: str
+    about: str
+    outcome: str
+
+
+@require_safe
+def log_page(request: HttpRequest, site: AdminSite) -> HttpResponse:
+    """What was done to the fleet, the newest first."""
+    found = (
+        LogEntry.objects.filter(content_type__app_label="realtime")
+        .filter(content_type__model="fleet")
+        .select_related("user")
+        .order_by("-action_time")[:SHOWN]
+    )
+    whole = may_operate(request)
+    return render(
+        request,
+        site,
+        "log",
+        title="Log",
+        entries=[_entry(one, whole=whole) for one in found],
+        shown=SHOWN,
+    )
 
 
 def log_action(request: HttpRequest, about: str, action: str) -> LogEntry:
@@ -26,3 +67,11 @@ def log_action(request: HttpRequest, about: str, action: str) -> LogEntry:
 def log_outcome(entry: LogEntry, outcome: str) -> None:
     entry.change_message = f"{entry.change_message}: {outcome}"
     entry.save(update_fields=["change_message"])
+
+
+def _entry(one: LogEntry, *, whole: bool) -> Entry:
+    what, _, outcome = one.change_message.partition(": ")
+    about = one.object_repr
+    if not whole and is_environment_key(about):
+        about = shortened(about)
+    return Entry(one.action_time, one.user.get_username(), what, about, outcome)

@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from realtime.fleet.finding import Finding
+from realtime.fleet.findings import NAMED, counted
 from realtime.fleet.messages import InstanceReport
 from realtime.fleet.telling import Account, Death
-from realtime.fleet.units import counted
 
 RUNBOOK = "an-instance-died"
-NAMED = 3
-"""How many of the dead are named before they are only counted."""
 
 _CONSEQUENCE = (
     "Its clients have connected again, to the other instances; those kinds that never "

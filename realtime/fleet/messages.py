@@ -6,7 +6,7 @@ what arrives is checked, and is text wherever it is shown.
 
 from typing import Annotated, Final, TypeVar
 
-from msgspec import Meta, Struct, json
+from msgspec import Meta, Struct, field, json
 
 from realtime.fleet.publish_report import PublishesReport
 from realtime.jetstream.stream_config import Setting, StreamSettings
@@ -31,6 +31,11 @@ Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 InstanceName = Annotated[str, Meta(max_length=200, pattern=r"^[A-Za-z0-9_-]+\Z")]
 """One token of a NATS subject; the same as the name of its JetStream consumer."""
+
+ClientName = Annotated[str, Meta(max_length=32, pattern=r"^[a-z-]+\Z")]
+Clients = Annotated[dict[ClientName, Count], Meta(max_length=32)]
+"""Subscribers by kind of client, one of `metrics.CLIENTS` or one that a newer version
+tells apart; kinds that have none are left out."""
 
 
 class Busy(Struct, frozen=True):
@@ -73,13 +78,13 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     showed `now`; what was counted was counted since it started.
 
     `worker` is its number among the workers of one `serve`; None: it is a process of
-    its own. `not_ready` says why no stream should come here; None: all is well. If it
-    is `leaving` it was told to drain, for which a worker waits until it is replaced.
-    `publish_refused` says why NATS takes no update from it; None: it does.
-    `publishes` is None in a report of an older version.
-    `waiting` updates at most have not been delivered to it, and nothing else either,
-    since `waiting_since`. `stream` is what it wants of the stream, None in a report of
-    an older version, and `differences` are what it found otherwise.
+    its own. `not_ready` says why no stream should come here, which has been so
+    `not_ready_since` then; None: all is well. If it is `leaving` it was told to drain,
+    for which a worker waits until it is replaced. `publish_refused` says why NATS takes
+    no update from it; None: it does. `waiting` updates at most have not been delivered
+    to it, and nothing else either, since `waiting_since`. `stream` is what it wants of
+    the stream, None in a report of an older version, and `differences` are what it
+    found otherwise, `publishes` None in a report of an older version.
     """
 
     instance: InstanceName
@@ -90,6 +95,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     started_at: float
     worker: Count | None = None
     not_ready: Text | None = None
+    not_ready_since: float | None = None
     draining: bool = False
     leaving: bool = False
     nats_server: Text | None = None
@@ -105,6 +111,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     subscribers: Count = 0
     subscribers_limit: Count = 0
     lagging: Count = 0
+    clients: Clients = field(default_factory=dict)
     environments: Count = 0
     busiest: tuple[Busy, ...] = ()
     latest: tuple[LatestUpdate, ...] = ()

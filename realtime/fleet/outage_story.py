@@ -8,8 +8,9 @@ from typing import Final
 from msgspec import Struct
 
 from realtime.fleet.events import MAX_MARKS, NatsAway
+from realtime.fleet.findings import counted
 from realtime.fleet.merging import Merged
-from realtime.fleet.units import counted, duration
+from realtime.fleet.units import duration
 
 AROUND_SECONDS: Final = 30.0
 """After an outage: an instance that dies so soon may have had something to store."""

@@ -3,17 +3,20 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, json
 from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
+from realtime.fleet import merging
+from realtime.fleet.clients import ClientCount, summed
 from realtime.fleet.death_findings import dead_of, death_findings, expected_of
 from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
-from realtime.fleet.merging import merge
+from realtime.fleet.history import FleetHistory, asked_beside, merge
+from realtime.fleet.memory import memory_of
 from realtime.fleet.messages import (
     REPORT,
     Answer,
@@ -22,13 +25,17 @@ from realtime.fleet.messages import (
     LatestUpdate,
     Sighting,
 )
+from realtime.fleet.minutes import History
 from realtime.fleet.publish_findings import publish_findings
+from realtime.fleet.roll import not_present
 from realtime.fleet.stories import Story, tell
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
 from realtime.fleet.telling import EVENTS, Account, Death
 from realtime.fleet.verdict import Verdict, judge
-from realtime.service import RealtimeService
+
+if TYPE_CHECKING:
+    from realtime.service import RealtimeService
 
 SHOWN: Final = 10
 """The latest updates and the busiest environments."""
@@ -53,15 +60,18 @@ class Totals(Struct, frozen=True):
 
 class FleetReport(Struct, frozen=True, kw_only=True):
     """`at` is when it was made (Unix seconds) and `took` how long that took. `missing`
-    were seen in the last minute and do not answer, and the `dead` died, whenever that
-    was, and are expected back. `happenings` are of the last hours. If NATS cannot be
-    used `nats_error` says why, and `instances` is at most this process; if the stream
-    cannot be looked at, `stream_error` says why."""
+    were seen in the last minute and do not answer. If NATS cannot be used `nats_error`
+    says why, and `instances` is at most this process: `last_known` is the last report
+    that this process had of all of them before, None if it had none. If the stream
+    cannot be looked at, `stream_error` says why. The `history` is complete if all
+    `instances` have told theirs and none is missing. The `dead` died, whenever that
+    was, and are expected back; `happenings` are of the last hours."""
 
     verdict: Verdict
     at: float
     took: float
     totals: Totals
+    clients: tuple[ClientCount, ...]
     instances: tuple[InstanceReport, ...]
     missing: tuple[Sighting, ...]
     latest: tuple[LatestUpdate, ...]
@@ -69,9 +79,11 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream: StreamHealth | None
     nats_error: str | None
     stream_error: str | None
+    history: FleetHistory
+    publishes: FleetPublishes | None = None
     dead: tuple[Death, ...] = ()
     happenings: tuple[Story, ...] = ()
-    publishes: FleetPublishes | None = None
+    last_known: "FleetReport | None" = None
 
     @property
     def missed(self) -> int:
@@ -80,7 +92,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
 
 
 async def gather(
-    settings: RealtimeSettings, service: RealtimeService | None = None
+    settings: RealtimeSettings, service: "RealtimeService | None" = None
 ) -> FleetReport:
     """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
     at most, and raises nothing for what NATS does."""
@@ -89,17 +101,18 @@ async def gather(
     me = service.reporter.me().instance if service else None
     answers: list[Answer] = []
     accounts: list[Account] = []
+    histories: list[History] = []
     stream: StreamHealth | None = None
     nats_error = stream_error = stream_unseen = None
     try:
         async with (
             asyncio.timeout(LOOK_SECONDS),
             nats_client(settings, service) as client,
+            asked_beside(client, service) as histories,
         ):
-            (
-                (answers, accounts),
-                (stream, stream_error, stream_unseen),
-            ) = await asyncio.gather(_ask(client, service), _look(client, settings))
+            answers, (stream, stream_error, stream_unseen) = await asyncio.gather(
+                _ask(client, service, accounts), _look(client, settings)
+            )
     except NatsUnavailable as error:
         nats_error = str(error)
     except TimeoutError:
@@ -123,21 +136,17 @@ async def gather(
     took = time.monotonic() - began
     seen = [sighting for sighting in roll.seen() if sighting.ago >= took]
     overdue = [sighting for answer in answers for sighting in answer.overdue]
-    missing = _missing([*seen, *overdue], instances, accounts)
+    dismissed = {name for one in accounts for name in one.dismissed}
+    missing = not_present([*seen, *overdue], dismissed.union(instances))
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
     if stream is not None:
         stream = _as_wanted(stream, present)
-    dead = dead_of(accounts, present)
-    unseen = {one.instance for one in missing}
-    findings = death_findings(
-        # For a minute a dead instance is missing, which is said already.
-        [death for death in dead if death.sighting.instance not in unseen],
-        present,
-        expected_of(accounts, settings.expected_instances),
-    )
     at = time.time()
     publishes = fleet_publishes(present, at)
+    dead = dead_of(accounts, present)
+    unseen = {one.instance for one in missing}
     verdict = judge(
+        now=at,
         nats_error=nats_error,
         stream_error=stream_error,
         stream_unseen=stream_unseen,
@@ -145,14 +154,20 @@ async def gather(
         instances=present,
         missing=missing,
         unheard=unheard,
-        death_findings=findings,
         publish_findings=publish_findings(publishes, at),
+        death_findings=death_findings(
+            # For a minute a dead instance is missing, which is said already.
+            [death for death in dead if death.sighting.instance not in unseen],
+            present,
+            expected_of(accounts, settings.expected_instances),
+        ),
     )
-    return FleetReport(
+    report = FleetReport(
         verdict=verdict,
         at=at,
         took=took,
         totals=_totals(present),
+        clients=summed(one.clients for one in present),
         instances=tuple(present),
         missing=tuple(missing),
         latest=_latest(present),
@@ -160,17 +175,23 @@ async def gather(
         stream=stream,
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
+        history=await _history(
+            _with_own(histories, service),
+            nats_error is None and not any(one.missed for one in missing),
+            instances,
+        ),
+        publishes=publishes,
         dead=dead,
         happenings=tell(
-            merge(accounts, at),
+            merging.merge(accounts, at),
             at,
             awaited=max((one.awaited for one in accounts), default=0),
         ),
-        publishes=publishes,
     )
+    return memory_of(service).note(report)
 
 
-def as_json(report: FleetReport) -> bytes:
+def as_json(report: Struct) -> bytes:
     """`report` as JSON that is text even where somebody takes it for HTML."""
     encoded = json.encode(report)
     for character in b"<>&":
@@ -178,23 +199,41 @@ def as_json(report: FleetReport) -> bytes:
     return encoded
 
 
+async def _history(
+    histories: Sequence[History], complete: bool, instances: Iterable[str]
+) -> FleetHistory:
+    """The sums of what was told, which is `complete` if all `instances` have."""
+    told = {history.instance for history in histories}
+    complete = complete and bool(told) and told.issuperset(instances)
+    return await merge(histories, time.time(), complete=complete)
+
+
+def _with_own(
+    histories: list[History], service: "RealtimeService | None"
+) -> list[History]:
+    """What was told, and this process's own if its answer was not heard."""
+    own = [service.history()] if service is not None else []
+    told = {history.instance for history in histories}
+    return [*histories, *(one for one in own if one.instance not in told)]
+
+
 async def _ask(
-    client: Client, service: RealtimeService | None
-) -> tuple[list[Answer], list[Account]]:
-    """What the instances report, and then what they tell of what happened: of as many
-    as have reported."""
+    client: Client, service: "RealtimeService | None", accounts: list[Account]
+) -> list[Answer]:
+    """What the instances report. Then as many as have reported are asked what happened:
+    their `accounts` are added."""
     answers = await ask_everybody(client, service, REPORT, Answer)
-    if not answers:
-        return [], []
-    accounts = await ask_everybody(
-        client,
-        service,
-        EVENTS,
-        Account,
-        at_least=len(answers),
-        seconds=ACCOUNT_SECONDS,
-    )
-    return answers, accounts
+    if answers:
+        await ask_everybody(
+            client,
+            service,
+            EVENTS,
+            Account,
+            into=accounts,
+            at_least=len(answers),
+            seconds=ACCOUNT_SECONDS,
+        )
+    return answers
 
 
 async def _look(
@@ -220,22 +259,6 @@ def _as_wanted(
     compared = [stream.compared_with(one) for one in wanted]
     differing = [one for one in compared if one.differences]
     return [*differing, *compared, stream][0]
-
-
-def _missing(
-    sightings: Iterable[Sighting],
-    present: Mapping[str, InstanceReport],
-    accounts: Iterable[Account],
-) -> list[Sighting]:
-    """The latest sighting of each instance that is not present, and that nobody has
-    dismissed."""
-    excused = {*present, *(name for one in accounts for name in one.dismissed)}
-    latest: dict[str, Sighting] = {}
-    for one in sightings:
-        known = latest.get(one.instance)
-        if one.instance not in excused and (known is None or one.ago < known.ago):
-            latest[one.instance] = one
-    return sorted(latest.values(), key=lambda one: (one.host, one.pid))
 
 
 def _totals(instances: Sequence[InstanceReport]) -> Totals:

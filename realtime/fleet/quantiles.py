@@ -1,7 +1,8 @@
-"""Quantiles of what a Prometheus histogram has counted lately."""
+"""What Prometheus metrics of this process have counted, and quantiles of it."""
 
 from collections import deque
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from prometheus_client import Histogram
 
@@ -10,7 +11,7 @@ from realtime.fleet.messages import Quantiles
 SAMPLES: Final = 6
 """Every 10 s one: the quantiles are those of the last minute."""
 
-_Buckets = list[tuple[float, float]]
+Buckets = Sequence[tuple[float, float]]
 """Upper bounds in seconds, and how many were counted up to each."""
 
 
@@ -19,35 +20,39 @@ class RecentQuantiles:
 
     def __init__(self, histogram: Histogram) -> None:
         self._histogram = histogram
-        self._samples: deque[_Buckets] = deque([self._read()], SAMPLES)
+        self._samples: deque[Buckets] = deque([buckets_of(histogram)], SAMPLES)
 
     def sample(self) -> None:
         """From time to time: what was counted before the oldest sample is forgotten."""
-        self._samples.append(self._read())
+        self._samples.append(buckets_of(self._histogram))
 
     def quantiles(self) -> Quantiles | None:
         """None if nothing was counted."""
         before = self._samples[0]
         counted = [
             (bound, now - then)
-            for (bound, now), (_, then) in zip(self._read(), before, strict=True)
+            for (bound, now), (_, then) in zip(
+                buckets_of(self._histogram), before, strict=True
+            )
         ]
-        total = counted[-1][1]
-        if not total:
+        count = counted[-1][1]
+        if not count:
             return None
-        p50, p95, p99 = (_quantile(counted, q * total) for q in (0.5, 0.95, 0.99))
-        return Quantiles(p50, p95, p99, int(total))
-
-    def _read(self) -> _Buckets:
-        [metric] = self._histogram.collect()
-        return [
-            (float(sample.labels["le"]), sample.value)
-            for sample in metric.samples
-            if sample.name.endswith("_bucket")
-        ]
+        p50, p95, p99 = (quantile(counted, q * count) for q in (0.5, 0.95, 0.99))
+        return Quantiles(p50, p95, p99, int(count))
 
 
-def _quantile(buckets: _Buckets, rank: float) -> float:
+def buckets_of(histogram: Histogram) -> Buckets:
+    """What `histogram` has counted since the process started."""
+    [metric] = histogram.collect()
+    return [
+        (float(sample.labels["le"]), sample.value)
+        for sample in metric.samples
+        if sample.name.endswith("_bucket")
+    ]
+
+
+def quantile(buckets: Buckets, rank: float) -> float:
     """By linear interpolation within a bucket, as Prometheus does it; beyond the last
     bound that bound."""
     lower = counted_below = 0.0
@@ -58,3 +63,15 @@ def _quantile(buckets: _Buckets, rank: float) -> float:
         if bound != float("inf"):
             lower, counted_below = bound, counted
     return lower
+
+
+def total(*simple_metrics: Any) -> int:
+    """The sum of counters' or gauges' values."""
+    return int(
+        sum(
+            sample.value
+            for metric in simple_metrics
+            for family in metric.collect()
+            for sample in family.samples
+        )
+    )

@@ -1,101 +1,232 @@
-"""Puts together what of one service is worth telling, where it happens."""
+"""The last hour of this process, minute by minute, in memory. Nothing is counted for
+it: once a minute it reads the metrics and asks the hub."""
 
-import socket
-from typing import TYPE_CHECKING, Final
+import asyncio
+import heapq
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+from prometheus_client import Histogram
 
 from realtime import metrics
-from realtime.fleet.bursts import Bursts, Reason
-from realtime.fleet.events import MOST_WORDS, StreamChanged, WorkerDied
-from realtime.fleet.outage import Outages
-from realtime.jetstream.outbox import SETTLED_WELL, Outcome
-from realtime.jetstream.stream_config import NANOSECONDS, Setting
-from realtime.jetstream.stream_keeper import Change
+from realtime.fleet import minutes
+from realtime.fleet.messages import shortened
+from realtime.fleet.minutes import (
+    BUSIEST,
+    KEPT,
+    MAX_ENVIRONMENTS,
+    EnvironmentHour,
+    Hour,
+    Minute,
+    Past,
+    environment_id,
+)
+from realtime.fleet.quantiles import buckets_of, total
+from realtime.hub import Hub
 
-if TYPE_CHECKING:
-    from realtime.service import RealtimeService
+logger = structlog.get_logger("sse")
 
-SETTINGS_NAMED: Final = 20
+LOOKS: Final = 60
+"""How often in a minute the clock is looked at: where it was set, or the machine slept,
+that is known after a second."""
+
+SHORTEST_WAIT: Final = 0.001
+"""Seconds; a timer may fire a little before the minute is over."""
+
+
+class Counted(Struct, frozen=True):
+    """What the counters show: since the process started, or between two looks."""
+
+    opened: int = 0
+    closed: int = 0
+    deliveries: int = 0
+    rejections: int = 0
+    publishes: tuple[int, ...] = ()
+    latencies: tuple[int, ...] = ()
+
+
+class _Environments(Struct, frozen=True):
+    """The subscribers of a minute's busiest environments, by their keys, and whether
+    there were others."""
+
+    subscribers: dict[str, int]
+    others: bool
+
+    def of(self, key: str) -> int | None:
+        return self.subscribers.get(key, None if self.others else 0)
 
 
 class Recorder:
-    """Takes the hooks of the bridge, the outbox and the stream of `service`, and notes
-    in its agent's chronicle."""
+    """Records the minutes of the process whose streams are in `hub`.
 
-    def __init__(self, service: "RealtimeService") -> None:
-        self._service = service
-        self._chronicle = service.agent.chronicle
-        self._happenings = self._chronicle.happenings
-        self._me = service.bridge.consumer_name
-        self._outages = Outages(
-            self._happenings,
-            self._me,
-            is_waiting=lambda key: service.intake.outbox.get(key) is not None,
-            published_since=self._published_since,
-            rejected=lambda: _value_of("nats"),
-        )
-        self._bursts = Bursts(self._happenings, self._me, _rejections)
-        self._chronicle.refresh = self._outages.refresh
-        service.bridge.on_lost = self._outages.lost_connection
-        service.bridge.stream.on_change = self._on_stream_changed
-        service.intake.on_not_stored = self._on_not_stored
-        service.intake.outbox.on_settled = self._on_settled
+    `secret` makes the environments' ids. `clock` tells Unix seconds, of which a minute
+    has `seconds`. `past` is what workers that have ended left to this one.
+    """
 
-    def sample(self) -> None:
-        """Every 10 s."""
-        self._bursts.sample()
-        self._outages.refresh()
-
-    def on_ready(self) -> None:
-        """NATS is back, or there for the first time."""
-        if self._service.bridge.out_since is None:
-            self._outages.back()
-
-    def worker_died(self, worker: int, pid: int, reason: str, at: float) -> None:
-        """The supervisor tells of a worker that died `at` a time (Unix seconds)."""
-        self._happenings.note(
-            WorkerDied(
-                seen_by=self._me,
-                at=at,
-                host=socket.gethostname()[:MOST_WORDS],
-                worker=worker,
-                pid=pid,
-                reason=reason[:MOST_WORDS],
-            )
-        )
-
-    def _on_not_stored(self, environment: str, kept: bool) -> None:
-        self._outages.not_stored(environment, kept=kept)
-
-    def _on_settled(self, environment: str, outcome: Outcome) -> None:
-        if outcome not in SETTLED_WELL:
-            self._outages.dropped(environment)
-        elif self._service.bridge.out_since is None:
-            self._outages.back()
-
-    def _on_stream_changed(
-        self, change: Change, differences: tuple[Setting, ...]
+    def __init__(
+        self,
+        hub: Hub,
+        secret: str,
+        *,
+        read: Callable[[], Counted] | None = None,
+        clock: Callable[[], float] = time.time,
+        seconds: float | None = None,
     ) -> None:
-        self._happenings.note(
-            StreamChanged(
-                seen_by=self._me,
-                at=self._happenings.clock(),
-                change=change,
-                settings=tuple(
-                    f"{one.name} is {one.actual} instead of {one.expected}"[:MOST_WORDS]
-                    for one in differences[:SETTINGS_NAMED]
-                ),
+        self._hub = hub
+        self._secret = secret
+        self._read = read or counted
+        self._clock = clock
+        self.seconds = seconds or minutes.MINUTE_SECONDS
+        self._past: Past | None = None
+        self._since = clock()
+        self._before = self._read()
+        self._current = self._number()
+        self._minutes: deque[Minute] = deque(maxlen=KEPT)
+        self._environments: deque[_Environments] = deque(maxlen=KEPT)
+        self._hour = Hour(self._since)
+
+    @property
+    def past(self) -> Past | None:
+        """None: nobody has left anything, or it was longer ago than an hour."""
+        known = self._past.hour.minutes if self._past is not None else ()
+        newest = known[-1].number if known else -1
+        return self._past if newest >= self._current - KEPT else None
+
+    @past.setter
+    def past(self, past: Past) -> None:
+        self._past = past
+
+    async def run(self) -> None:
+        """Record for ever."""
+        while True:
+            # To the clock's own minute: what one look is late does not add up.
+            rest = self.seconds - self._clock() % self.seconds
+            await asyncio.sleep(max(min(rest, self.seconds / LOOKS), SHORTEST_WAIT))
+            try:
+                self.look()
+            except Exception:
+                # A history is no reason for a service to end.
+                logger.exception("history.failed")
+
+    def look(self) -> None:
+        """See whether the minute is over.
+
+        Where the clock was put forward, or the machine slept, the minutes between stay
+        unknown. Where it was put back by minutes, what was recorded by the wrong time
+        moves with it; by less, it soon catches up.
+        """
+        number = self._number()
+        ahead = number - self._current
+        if ahead > 0:
+            self._close()
+            self._current = number
+        elif ahead < -1:
+            self._move(ahead)
+
+    def hour(self) -> Hour:
+        """The minutes that are over."""
+        self.look()
+        return self._hour
+
+    def state(self) -> Hour:
+        """The same, and what was counted of this minute so far: for whoever remembers
+        it when this process has ended. The streams that are open now are not in it:
+        when the minute is over they will be elsewhere."""
+        hour = self.hour()
+        running = self._minute(self._read())
+        return replace(hour, minutes=(*hour.minutes, running))
+
+    def _number(self) -> int:
+        return max(0, int(self._clock() // self.seconds))
+
+    def _close(self) -> None:
+        now = self._read()
+        minute = self._minute(now)
+        minute.subscribers = self._hub.subscribers
+        self._minutes.append(minute)
+        self._environments.append(
+            _Environments(
+                subscribers=dict(self._hub.busiest(BUSIEST)),
+                others=self._hub.environments > BUSIEST,
             )
         )
+        self._before = now
+        self._make_hour()
 
-    def _published_since(self, environment: str, moment: float) -> bool:
-        latest = self._service.hub.latest_of(environment)
-        return latest is not None and latest.identity[1] / NANOSECONDS > moment
+    def _make_hour(self) -> None:
+        noted = self._environments
+        most: dict[str, int] = {}
+        for minute in noted:
+            for key, subscribers in minute.subscribers.items():
+                most[key] = max(subscribers, most.get(key, 0))
+        self._hour = Hour(
+            since=self._since,
+            minutes=tuple(self._minutes),
+            environments=tuple(
+                EnvironmentHour(
+                    environment_id(key, self._secret),
+                    shortened(key),
+                    [minute.of(key) for minute in noted],
+                )
+                for key in heapq.nlargest(MAX_ENVIRONMENTS, most, key=most.__getitem__)
+            ),
+            whole=len(most) <= MAX_ENVIRONMENTS and not any(m.others for m in noted),
+        )
+
+    def _minute(self, now: Counted) -> Minute:
+        """What was counted since the last minute's end."""
+        before = self._before
+        return Minute(
+            self._current,
+            opened=_more(now.opened, before.opened),
+            closed=_more(now.closed, before.closed),
+            deliveries=_more(now.deliveries, before.deliveries),
+            rejections=_more(now.rejections, before.rejections),
+            publishes=list(map(_more, now.publishes, before.publishes)),
+            latencies=list(map(_more, now.latencies, before.latencies)),
+        )
+
+    def _move(self, by: int) -> None:
+        for minute in self._minutes:
+            minute.number = max(0, minute.number + by)
+        self._current += by
+        self._since = max(0.0, self._since + by * self.seconds)
+        self._make_hour()
 
 
-def _rejections() -> dict[Reason, int]:
-    return {"full": _value_of("full"), "failed": _value_of("failed")}
+def counted() -> Counted:
+    """What this process's metrics show now."""
+    publishes = {status: total(one) for status, one in metrics.publish_requests.items()}
+    accepted = publishes.pop("202")
+    # Only what JetStream has stored is timed.
+    stored = min(accepted, sum(_latencies(metrics.publish_duration_seconds)))
+    unauthorized, unavailable = publishes.pop("401"), publishes.pop("503")
+    return Counted(
+        opened=total(metrics.subscribers_total),
+        closed=total(*metrics.disconnects.values()),
+        deliveries=total(metrics.http_writes["data"]),
+        rejections=total(*metrics.rejections.values()),
+        # In the order of `PUBLISHES`.
+        publishes=(
+            *(stored, accepted - stored, unauthorized, unavailable),
+            sum(publishes.values()),
+        ),
+        latencies=_latencies(metrics.delivery_duration_seconds),
+    )
 
 
-def _value_of(reason: str) -> int:
-    samples = (s for f in metrics.rejections[reason].collect() for s in f.samples)
-    return int(sum(sample.value for sample in samples))
+def _latencies(histogram: Histogram) -> tuple[int, ...]:
+    """How many fell into each bucket."""
+    up_to = [int(count) for _, count in buckets_of(histogram)]
+    below = [0, *up_to[:-1]]
+    return tuple(here - before for here, before in zip(up_to, below, strict=True))
+
+
+def _more(now: int, before: int) -> int:
+    # Whatever happens to a counter, nobody has opened fewer than no streams.
+    return max(0, now - before)

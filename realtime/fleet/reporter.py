@@ -4,9 +4,10 @@ import os
 import socket
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from realtime import __version__, metrics
+from realtime.environments import is_probe_environment
 from realtime.fleet.messages import (
     LONGEST_TEXT,
     Busy,
@@ -16,7 +17,7 @@ from realtime.fleet.messages import (
     Sighting,
     shortened,
 )
-from realtime.fleet.quantiles import RecentQuantiles
+from realtime.fleet.quantiles import RecentQuantiles, total
 from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
 from realtime.process import worker_number
 
@@ -37,10 +38,10 @@ class Reporter:
         self._delivery = RecentQuantiles(metrics.delivery_duration_seconds)
 
     def sample(self) -> None:
-        """Every 10 s: for the latencies of the last minute."""
+        """Every 10 s: for the latencies of the last minute, and for what happened."""
         self._publish.sample()
         self._delivery.sample()
-        self._service.recorder.sample()
+        self._service.event_recorder.sample()
 
     def me(self) -> Sighting:
         """Who this is."""
@@ -72,10 +73,11 @@ class Reporter:
             now=now,
             started_at=self._started_at,
             not_ready=not_ready.detail if not_ready else None,
+            not_ready_since=service.not_ready_since if not_ready else None,
             draining=me.draining,
             leaving=service.leaving,
             nats_server=bridge.server,
-            nats_reconnects=counted(metrics.nats_reconnects_total),
+            nats_reconnects=total(metrics.nats_reconnects_total),
             last_error=error and error[:LONGEST_TEXT],
             last_error_at=error_at,
             sequence=bridge.sequence,
@@ -86,16 +88,19 @@ class Reporter:
             differences=bridge.stream.differences,
             subscribers=hub.subscribers,
             subscribers_limit=service.settings.max_subscribers,
-            lagging=counted(metrics.lagging_subscribers),
+            lagging=total(metrics.lagging_subscribers),
+            clients=hub.by_client,
             environments=hub.environments,
             busiest=tuple(
                 Busy(shortened(environment), count)
                 for environment, count in hub.busiest(BUSIEST)
+                # More than a probe's own stream, whoever it is, is shown.
+                if count > 1 or not is_probe_environment(environment)
             ),
             latest=tuple(self._latest()),
-            updates_read=counted(metrics.updates_total),
-            updates_delivered=counted(metrics.http_writes["data"]),
-            rejections=counted(*metrics.rejections.values()),
+            updates_read=total(metrics.updates_total),
+            updates_delivered=total(metrics.http_writes["data"]),
+            rejections=total(*metrics.rejections.values()),
             outbox=self._outbox(),
             publish_seconds=self._publish.quantiles(),
             delivery_seconds=self._delivery.quantiles(),
@@ -112,7 +117,9 @@ class Reporter:
         )
 
     def _latest(self) -> Iterable[LatestUpdate]:
-        for environment, latest in self._service.hub.latest(LATEST):
+        for environment, latest in self._service.hub.latest(
+            LATEST, unless=is_probe_environment
+        ):
             sequence, nanoseconds = latest.identity
             yield LatestUpdate(
                 environment=shortened(environment),
@@ -120,15 +127,3 @@ class Reporter:
                 sequence=sequence,
                 stored_at=nanoseconds / NANOSECONDS,
             )
-
-
-def counted(*simple_metrics: Any) -> int:
-    """The sum of counters' or gauges' values."""
-    return int(
-        sum(
-            sample.value
-            for metric in simple_metrics
-            for family in metric.collect()
-            for sample in family.samples
-        )
-    )

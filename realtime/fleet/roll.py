@@ -1,7 +1,7 @@
 """Who is alive: the instances that were heard of in the last minute."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from typing import Final
 
 import msgspec
@@ -57,3 +57,16 @@ class Roll:
     def overdue(self) -> list[Sighting]:
         """Those that have left or were not heard of for too long."""
         return [s for s in self.seen() if s.left or s.ago >= OVERDUE_SECONDS]
+
+
+def not_present(
+    sightings: Iterable[Sighting], present: Container[str]
+) -> list[Sighting]:
+    """The latest sighting of each instance that is not `present`, by its name in
+    NATS."""
+    latest: dict[str, Sighting] = {}
+    for one in sightings:
+        known = latest.get(one.instance)
+        if one.instance not in present and (known is None or one.ago < known.ago):
+            latest[one.instance] = one
+    return sorted(latest.values(), key=lambda one: (one.host, one.pid))

@@ -6,9 +6,10 @@ from typing import Any, Final
 from msgspec import Struct
 
 from realtime.fleet import events
+from realtime.fleet.findings import counted
 from realtime.fleet.merging import Merged
 from realtime.fleet.outage_story import Gone, outage_story, outage_title
-from realtime.fleet.units import counted, duration
+from realtime.fleet.units import duration
 
 SHOWN: Final = 50
 

@@ -5,7 +5,7 @@ the Flagsmith API, over one of its own."""
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
@@ -29,7 +29,9 @@ from realtime.fleet.messages import (
 from realtime.fleet.roll import Roll
 from realtime.fleet.telling import TOLD
 from realtime.nats_client import FastClient
-from realtime.service import RealtimeService
+
+if TYPE_CHECKING:
+    from realtime.service import RealtimeService
 
 CONNECT_SECONDS: Final = 0.8
 ANSWER_SECONDS: Final = 1.0
@@ -62,7 +64,7 @@ A = TypeVar("A", bound=FromInstance)
 
 @asynccontextmanager
 async def nats_client(
-    settings: RealtimeSettings, service: RealtimeService | None = None
+    settings: RealtimeSettings, service: "RealtimeService | None" = None
 ) -> AsyncIterator[FastClient]:
     """A connection to NATS: that of `service`, if it has one. Raises
     `NatsUnavailable`."""
@@ -92,11 +94,15 @@ class Inquiry:
             raise NatsUnavailable(f"Cannot ask: {describe(error)}") from error
 
     async def collect(
-        self, kind: type[T], enough: Callable[[list[T]], bool], seconds: float
+        self,
+        kind: type[T],
+        enough: Callable[[list[T]], bool],
+        seconds: float,
+        into: list[T] | None = None,
     ) -> list[T]:
         """The answers of `kind` that come within `seconds`, or until they are `enough`
-        or there is nobody to answer."""
-        answers: list[T] = []
+        or there is nobody to answer. They are added to `into`, if it is given."""
+        answers: list[T] = [] if into is None else into
         with suppress(TimeoutError, nats.errors.Error):
             async with asyncio.timeout(seconds):
                 while len(answers) < MAX_ANSWERS and not (answers and enough(answers)):
@@ -124,16 +130,18 @@ async def inquiry(client: Client) -> AsyncIterator[Inquiry]:
 
 async def ask_everybody(
     client: Client,
-    service: RealtimeService | None,
+    service: "RealtimeService | None",
     subject: str,
     kind: type[A],
     payload: bytes = b"",
+    into: list[A] | None = None,
     *,
     at_least: int = 0,
     seconds: float = ANSWER_SECONDS,
 ) -> list[A]:
     """Every instance's answer, of `kind`, to what is asked on `subject`. `service` is
-    this process's own, if it runs one.
+    this process's own, if it runs one. The answers are added to `into`, if it is given:
+    whoever stops waiting has those that came.
 
     Waits until as many have answered as any of them, or this process, knows to be
     alive, and `at_least` so many, but no longer than `seconds`. Raises
@@ -149,11 +157,11 @@ async def ask_everybody(
 
     async with inquiry(client) as question:
         await question.ask(subject, payload)
-        return await question.collect(kind, enough, seconds)
+        return await question.collect(kind, enough, seconds, into)
 
 
 async def find_instance(
-    settings: RealtimeSettings, instance: str, service: RealtimeService | None = None
+    settings: RealtimeSettings, instance: str, service: "RealtimeService | None" = None
 ) -> InstanceReport | None:
     """The report of `instance`; None if it does not answer. `service` is this process's
     own, if it runs one. Raises `NatsUnavailable`."""
@@ -166,7 +174,7 @@ async def find_instance(
 async def drain_instance(
     settings: RealtimeSettings,
     instance: str,
-    service: RealtimeService | None = None,
+    service: "RealtimeService | None" = None,
     by: str = "",
 ) -> bool:
     """Tell `instance` to end its streams one after the other and to stop, as on
@@ -181,7 +189,7 @@ async def drain_instance(
 async def tell_everybody(
     settings: RealtimeSettings,
     told: Dismissed | TestUpdate,
-    service: RealtimeService | None = None,
+    service: "RealtimeService | None" = None,
 ) -> bool:
     """Tell every instance what a user did; whether any has heard it. `service` is this
     process's own, if it runs one. Raises `NatsUnavailable`."""
@@ -190,7 +198,7 @@ async def tell_everybody(
         return bool(await question.collect(Sighting, bool, ANSWER_SECONDS))
 
 
-def roll_of(service: RealtimeService | None) -> Roll:
+def roll_of(service: "RealtimeService | None") -> Roll:
     """Who is known to be alive: by `service`, or by what this process has heard."""
     return service.agent.roll if service else _roll
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from realtime.fleet.clients import ClientCount
 from realtime.fleet.fleet_publishes import FleetPublishes
 from realtime.fleet.messages import InstanceReport, Quantiles
 from realtime.fleet.overview import FleetReport
@@ -25,7 +26,7 @@ NEWEST: Final = 5
 def fleet_text(report: FleetReport, happenings: int = NEWEST) -> str:
     """The verdict, a table of the instances, the stream, the latest updates, and so
     much of what happened, the newest last."""
-    lines = [report.verdict.title, *(f"  {r}" for r in report.verdict.reasons), ""]
+    lines = [*_verdict(report), ""]
     rows = [_HEADINGS, *(_row(instance) for instance in report.instances)]
     for one in report.missing:
         state, reason = (
@@ -33,7 +34,9 @@ def fleet_text(report: FleetReport, happenings: int = NEWEST) -> str:
         )
         seen = f"{reason}, last seen {duration(one.ago)} ago"
         rows.append((one.name, state, *[""] * 9, seen))
-    lines += _table(rows)
+    lines += table(rows)
+    if report.clients:
+        lines += ["", f"Clients: {clients_text(report.clients)}"]
     if stream := report.stream:
         consumers = (
             "consumers: no answer"
@@ -59,7 +62,27 @@ def fleet_text(report: FleetReport, happenings: int = NEWEST) -> str:
     stories = report.happenings[:happenings]
     if stories:
         lines += ["", "What happened (UTC):", *map(_told, reversed(stories))]
-    return "\n".join(map(_printable, lines))
+    return "\n".join(map(printable, lines))
+
+
+def clients_text(clients: Iterable[ClientCount]) -> str:
+    """How many of each kind, as `12 Go, 3 Python`."""
+    return ", ".join(f"{one.subscribers:,} {one.title}" for one in clients)
+
+
+def _verdict(report: FleetReport) -> Iterable[str]:
+    verdict = report.verdict
+    yield f"{verdict.title}{_lasting(verdict.since, report.at)}"
+    several = len(verdict.findings) > 1
+    for finding in verdict.findings:
+        lasting = _lasting(finding.since, report.at) if several else ""
+        yield f"  {finding.reason}{lasting and f' ({lasting.strip()})'}"
+        if finding.consequence:
+            yield f"    {finding.consequence}"
+
+
+def _lasting(since: float | None, now: float) -> str:
+    return "" if since is None else f" for {duration(now - since)}"
 
 
 def publishes_text(publishes: FleetPublishes | None, at: float) -> Iterable[str]:
@@ -123,13 +146,13 @@ def _quantiles(quantiles: Quantiles | None) -> str:
     return f"{latency(quantiles.p50)}/{latency(quantiles.p99)}"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """What came over NATS must not give orders to a terminal."""
     return "".join(c if c.isprintable() else "?" for c in line)

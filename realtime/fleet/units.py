@@ -37,8 +37,3 @@ def size(count: int) -> str:
             break
         value, unit = value / 1000, larger
     return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
-
-
-def counted(number: int, one: str, several: str) -> str:
-    """`1 stream`, `2,000 streams`."""
-    return f"{number:,} {one if number == 1 else several}"

@@ -3,9 +3,15 @@
 import ipaddress
 import socket
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 REACH_SECONDS = 5
+
+
+def endpoint(base_url: str, environment: str, name: str) -> str:
+    """The URL of `environment`'s endpoint `name`, whatever characters the key has."""
+    key = quote(environment, safe="")
+    return f"{base_url.rstrip('/')}/sse/environments/{key}/{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +27,15 @@ class Target:
     @classmethod
     def of(cls, url: str) -> "Target":
         """Raises `ValueError` with the reason if `url` is no HTTP URL."""
+        if "://" not in url:
+            raise ValueError(f"takes an http:// or https:// URL: http://{url}?")
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("takes an http:// or https:// URL")
+        if not url.isprintable() or " " in url:
+            raise ValueError("takes a URL without white space")
         tls = parts.scheme == "https"
+        # Raises the same for what is no port.
         port = parts.port or (443 if tls else 80)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         return cls(url, tls, parts.hostname, port, path)

@@ -14,6 +14,7 @@ import prometheus_client
 import structlog
 
 from realtime.exceptions import MetricsUnavailable
+from realtime.fleet.minutes import Hour, Past
 from realtime.monitoring.families import Family, families_of
 from realtime.server import messages
 
@@ -40,6 +41,9 @@ class Worker(Protocol):
 
     def listen_within(self, seconds: float) -> None:
         """Accept connections after so many seconds at the latest."""
+
+    def inherit(self, past: Past) -> None:
+        """Tell the fleet, too, what workers counted that have ended."""
 
     def stay(self) -> None:
         """There was no replacement: forget the wish to leave."""
@@ -87,6 +91,11 @@ class WorkerLifeline:
         to leave."""
         self._send(messages.Leave())
 
+    def remember(self, instance: str, hour: Hour, *, leaves: bool) -> None:
+        """Have the supervisor remember what was counted here, for when this process has
+        ended; if it `leaves` that is now."""
+        self._send(messages.Remember(instance, hour, leaves))
+
     async def scrape(self) -> bytes:
         """The metrics of all workers, in the classic text format. Raises
         `MetricsUnavailable`."""
@@ -126,6 +135,8 @@ class WorkerLifeline:
                     worker.listen_within(message.within)
                 case messages.Stay():
                     worker.stay()
+                case messages.Inherit():
+                    worker.inherit(message.past)
                 case messages.Died():
                     worker.worker_died(message)
                 case messages.Exposition() if self._scraping is not None:

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from msgspec import DecodeError, Struct, ValidationError, msgpack
 
+from realtime.fleet.minutes import Hour, Past
 from realtime.monitoring.families import Family
 
 logger = structlog.get_logger("sse")
@@ -51,10 +52,6 @@ class Exposition(Message):
     text: bytes
 
 
-class Stay(Message):
-    """No replacement could be had; the worker need not leave."""
-
-
 class Died(Message):
     """A worker died `at` a time (Unix seconds), for a `reason` in words, and is
     replaced. Who is started later is told of the last few, too."""
@@ -63,6 +60,16 @@ class Died(Message):
     pid: int
     reason: str
     at: float
+
+
+class Stay(Message):
+    """No replacement could be had; the worker need not leave."""
+
+
+class Inherit(Message):
+    """What the workers counted in the last hour that have ended."""
+
+    past: Past
 
 
 # From a worker
@@ -89,8 +96,18 @@ class Scrape(Message):
     """The worker was asked for the metrics of all; `Exposition` answers."""
 
 
-FromSupervisor = Listen | Ask | Exposition | Stay | Died
-FromWorker = Listening | Told | Leave | Scrape
+class Remember(Message):
+    """What the worker has counted in the last hour, for when it has ended: it is told
+    several times a minute. If it `leaves` it is about to, and no longer tells this
+    itself."""
+
+    instance: str
+    hour: Hour
+    leaves: bool = False
+
+
+FromSupervisor = Listen | Ask | Exposition | Stay | Inherit | Died
+FromWorker = Listening | Told | Leave | Scrape | Remember
 AnyMessage = FromSupervisor | FromWorker | Unknown
 _decoder: Final = msgpack.Decoder(AnyMessage)
 _encode: Final = msgpack.Encoder().encode

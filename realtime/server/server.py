@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 import uvicorn
 
+from realtime.fleet.minutes import Past
 from realtime.kept_alive import close_idle, linger
 from realtime.server import garbage, messages
 from realtime.server.accepting import Acceptor
@@ -33,6 +34,10 @@ so that the one to close it is never the one that was just sent a request."""
 
 GRACE_SECONDS: Final = 3
 """After the drain: for what is still being answered."""
+
+REMEMBERED_IN_A_MINUTE: Final = 12
+"""How often a worker tells its supervisor what it has counted: if it is killed, the
+last few seconds are lost."""
 
 ACCEPTED_SECONDS: Final = 0.5
 """After the listener was handed over: for connections that the event loop accepts in
@@ -82,6 +87,7 @@ class Server(uvicorn.Server):
         self._service = service
         self._lifeline = lifeline
         self._stopping: asyncio.Task[None] | None = None
+        self._leaves = False
         self._accepted_until = 0.0
         self._may_listen = asyncio.Event()
 
@@ -113,6 +119,7 @@ class Server(uvicorn.Server):
         self._service.keep_running("connections", self._watched.watch(connections))
         if self._lifeline is not None:
             self._lifeline.listening()
+            self._service.keep_running("remembered", self._be_remembered())
 
     def _accept_on(self, listener: socket.socket) -> None:
         """What uvicorn's own start-up does with asyncio's server."""
@@ -134,6 +141,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
         if self._lifeline is not None:
+            self._remember(self._lifeline)
             await self._lifeline.close()
 
     async def _take_place(self, lifeline: WorkerLifeline) -> None:
@@ -156,13 +164,19 @@ class Server(uvicorn.Server):
         """Listen after so many seconds, whether streams can be served or not."""
         asyncio.get_running_loop().call_later(seconds, self._may_listen.set)
 
+    def inherit(self, past: Past) -> None:
+        """Tell of the last hour of workers that have ended."""
+        self._service.recorder.past = past
+
     def stay(self) -> None:
         """There is no other worker to take this one's place."""
         self._service.leaving = False
 
     def worker_died(self, died: messages.Died) -> None:
         """For what the fleet is told of what happened."""
-        self._service.recorder.worker_died(died.worker, died.pid, died.reason, died.at)
+        self._service.event_recorder.worker_died(
+            died.worker, died.pid, died.reason, died.at
+        )
 
     def supervisor_died(self) -> None:
         """Nobody would start another: drain and end."""
@@ -225,4 +239,23 @@ class Server(uvicorn.Server):
         await linger(self._idle_connections)
         # Those that came meanwhile, where they were not turned away.
         self._service.hub.end_all_now()
+        if self._lifeline is not None:
+            # While this process is still heard on NATS: there is no moment in which
+            # nobody tells what it has counted.
+            self._leaves = True
+            self._remember(self._lifeline)
         self.should_exit = True
+
+    async def _be_remembered(self) -> None:
+        """For ever: a process that is killed says nothing any more."""
+        while self._lifeline is not None:
+            self._remember(self._lifeline)
+            await asyncio.sleep(self._service.recorder.seconds / REMEMBERED_IN_A_MINUTE)
+
+    def _remember(self, lifeline: WorkerLifeline) -> None:
+        try:
+            instance, state = self._service.instance, self._service.recorder.state()
+            lifeline.remember(instance, state, leaves=self._leaves)
+        except Exception:
+            # A history is no reason for a server to end.
+            logger.exception("history.failed")

@@ -21,6 +21,7 @@ from realtime.monitoring.workers import WorkersMetrics
 from realtime.server import messages
 from realtime.server.limits import processors
 from realtime.server.listener import CannotListen, bind
+from realtime.server.past import WorkersPast
 from realtime.server.replacement import RollingReplacement, WorkerNotStarted
 from realtime.server.signals import terminal
 from realtime.server.spawn import spawn
@@ -82,6 +83,7 @@ class Supervisor:
         self._latest_deaths: deque[messages.Died] = deque(maxlen=DEATHS_TOLD)
         self._replacement = RollingReplacement(self)
         self._metrics = WorkersMetrics(count)
+        self._past = WorkersPast()
         self._start_beats = START_BEATS * math.ceil(count / processors())
         self._loop: Future[asyncio.AbstractEventLoop] = Future()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -130,6 +132,7 @@ class Supervisor:
                 listener.close()
             raise WorkerNotStarted(str(error)) from error
         self._alive.add(worker)
+        self._tell_past(worker)
         for died in self._latest_deaths:
             worker.tell(died)
         self._keep_running(self._see_to_end(worker))
@@ -205,6 +208,8 @@ class Supervisor:
         # In one go, so that no scrape meets its counters twice or not at all.
         self._alive.remove(worker)
         self._metrics.retire(worker.families)
+        if self._past.end(worker.pid):
+            self._tell_past(*self._alive)
         worker.ended.set_result(code)
 
     async def _watch(self) -> None:
@@ -223,6 +228,11 @@ class Supervisor:
             await asyncio.wait(asked, timeout=SCRAPE_SECONDS)
         return render(self._metrics.of(self._alive))
 
+    def _tell_past(self, *workers: WorkerProcess) -> None:
+        if (past := self._past.past) is not None:
+            for worker in workers:
+                worker.tell(messages.Inherit(past))
+
     async def _tell_metrics(self, worker: WorkerProcess) -> None:
         try:
             worker.tell(messages.Exposition(await self._scrape()))
@@ -236,6 +246,9 @@ class Supervisor:
                 metrics.worker_restarts_total.inc(self._deaths.pop(worker.slot, 0))
             case messages.Leave() if worker in self.workers:
                 self._replacement.replace(worker)
+            case messages.Remember():
+                if self._past.note(worker.pid, message):
+                    self._tell_past(*self._alive)
             case messages.Scrape():
                 self._keep_running(self._tell_metrics(worker))
 

@@ -1,16 +1,24 @@
-"""Template filters of the pages in the admin."""
+"""Template filters and tags of the pages in the admin."""
 
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from realtime.fleet import units
+from realtime.fleet.history import FleetHistory
 from realtime.fleet.verdict import state_of
 from realtime.jetstream.stream_config import Setting
 
 register = template.Library()
+
+_NUMBER: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]+)?")
+_LAST_YEAR: Final = 2e11
+"""Seconds since 1970, before the year 9999."""
 
 register.filter("duration", units.duration)
 register.filter("latency", units.latency)
@@ -36,16 +44,13 @@ def clock(unix: float) -> str:
     return datetime.fromtimestamp(unix, UTC).strftime("%H:%M:%S")
 
 
-@register.simple_tag
-def moment(unix: float, now: float) -> SafeString:
-    """A time of day, UTC, as a `<time>`; with the date where it is not today's."""
-    try:
-        at, today = (datetime.fromtimestamp(one, UTC) for one in (unix, now))
-    except (ValueError, OverflowError, OSError):
-        return format_html("{}", "?")
-    written = at.strftime("%H:%M:%S" if at.date() == today.date() else "%d %b %H:%M:%S")
-    machine = at.isoformat(timespec="seconds")
-    return format_html('<time datetime="{}">{}</time>', machine, written)
+@register.filter
+def moment(updated_at: str) -> str:
+    """The date and the time of an update, UTC; nothing if its number is none."""
+    seconds = float(updated_at) if _NUMBER.fullmatch(updated_at) else 0.0
+    if not 0 < seconds < _LAST_YEAR:
+        return ""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @register.filter
@@ -56,3 +61,37 @@ def words(setting: Setting, which: str) -> str:
     if setting.name in ("max_age", "duplicate_window") and value.isdecimal():
         return units.duration(int(value) / 1e9)
     return value.strip('"')
+
+
+@register.simple_tag
+def time_of(unix: float, now: float) -> SafeString:
+    """A time of day, UTC, as a `<time>`; with the date where it is not today's."""
+    at, today = (datetime.fromtimestamp(one, UTC) for one in (unix, now))
+    written = at.strftime("%H:%M:%S" if at.date() == today.date() else "%d %b %H:%M:%S")
+    machine = at.isoformat(timespec="seconds")
+    return format_html('<time datetime="{}">{}</time>', machine, written)
+
+
+@register.simple_tag
+def sparkline(
+    values: Sequence[float | None], label: str, kind: str = "number"
+) -> SafeString:
+    """A line of one value a minute; `kind` is `number`, or `latency` for seconds."""
+    # Django imports this file where its admin is not installed, too.
+    from realtime.admin import charts
+
+    words = units.latency if kind == "latency" else charts.plain
+    return charts.sparkline(values, label, words)
+
+
+@register.simple_tag
+def publishes_chart(history: FleetHistory) -> SafeString:
+    """Publishes per minute by their outcome, with a legend."""
+    from realtime.admin import charts
+
+    return charts.bars(
+        history.publishes,
+        "Publishes per minute in the last hour",
+        history.until,
+        history.seconds,
+    )

@@ -22,11 +22,14 @@ from tests.support.streams import Stream
 
 IMAGES = ROOT / "docs" / "images"
 DESKTOP = {"width": 1440, "height": 900}
+LAPTOP = {"width": 1366, "height": 768}
 PHONE = {"width": 390, "height": 844}
 LOOKS = {
     "light": {"color_scheme": "light", "viewport": DESKTOP},
     "dark": {"color_scheme": "dark", "viewport": DESKTOP},
+    "laptop": {"color_scheme": "light", "viewport": LAPTOP},
     "phone": {"color_scheme": "light", "viewport": PHONE},
+    "phone-dark": {"color_scheme": "dark", "viewport": PHONE},
 }
 ENVIRONMENTS = {
     "WzZVkYqY3nP8mTq4RbXk2c": 34,
@@ -37,6 +40,12 @@ ENVIRONMENTS = {
 
 async def draw(fleet: Fleet) -> None:
     async with chromium() as browser, AsyncExitStack() as streams:
+        page = await browser.new_page()
+        await log_in(page, fleet.workers)
+        login = await page.context.storage_state()
+        await page.context.close()
+
+        await draw_all(browser, fleet, login, "empty", ".verdict.well")
         for environment, count in ENVIRONMENTS.items():
             for number in range(count):
                 service = fleet.services[number % 2]
@@ -45,11 +54,6 @@ async def draw(fleet: Fleet) -> None:
         for number in range(40):
             for environment in ENVIRONMENTS:
                 await asyncio.to_thread(fleet.workers.publish, environment, number)
-        page = await browser.new_page()
-        await log_in(page, fleet.workers)
-        login = await page.context.storage_state()
-        await page.context.close()
-
         await draw_all(browser, fleet, login, "healthy", ".verdict.well")
         await draw_pages(browser, fleet, login)
         victim = fleet.workers.workers()[1]

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, ViewportSize, expect
+from playwright.async_api import Browser, Locator, Page, ViewportSize, expect
 
 from realtime.fleet.messages import Quantiles
 from tests.admin.fleet import Fleet, admin_url, log_in
@@ -42,6 +42,17 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     assert not errors
 
 
+def row_of(page: Page, pid: int) -> Locator:
+    """Of the instance that is a process of its own."""
+    return page.locator(".instances [data-instance]", has_text=f"({pid})")
+
+
+async def favicon(page: Page) -> str:
+    """The name of the file."""
+    address = await page.get_attribute("#favicon", "href")
+    return (address or "").rpartition("/")[2]
+
+
 def log_entries(database: Path, about: str) -> list[tuple[str, str]]:
     """Who did what to `about`, as the admin's log tells."""
     with closing(sqlite3.connect(database)) as connection:
@@ -62,6 +73,8 @@ async def test_overview__fleet_that_changes__shown_without_reloading(
     await expect(page.locator("#verdict")).to_have_text("All well")
     await expect(states).to_have_text(["ready"] * 3)
     await expect(subscribers).to_have_text("0")
+    await expect(page).to_have_title(f"✓ All well {DASH} Real-time health")
+    assert await favicon(page) == "favicon-well.svg"
     await page.evaluate("window.neverReloaded = true")
 
     # When: streams open on both servers, and close
@@ -81,7 +94,9 @@ async def test_overview__fleet_that_changes__shown_without_reloading(
     await asyncio.to_thread(fleet.daphne.stop)
 
     # Then: asked to go, so it is not missed
-    lone = page.locator(".instances tr", has_text=f"({fleet.daphne.process.pid})")
+    lone = page.locator(
+        ".instances [data-instance]", has_text=f"({fleet.daphne.process.pid})"
+    )
     await expect(lone.locator(".state.left")).to_have_text("left", timeout=SOON)
     await expect(lone).to_contain_text("it was shutting down")
     await expect(page.locator("#total-instances")).to_have_text("2")
@@ -93,8 +108,17 @@ async def test_overview__fleet_that_changes__shown_without_reloading(
     # Then: what this process knows
     await expect(page.locator("#verdict")).to_have_text("Down", timeout=SOON)
     await expect(page.locator(".verdict")).to_contain_text("Cannot connect to NATS")
-    await expect(page.locator("#announcement")).to_have_text("Down")
+    await expect(page.locator("#announcement")).to_contain_text(
+        "Down: Cannot connect to NATS"
+    )
     await expect(page.locator(".state.unready")).to_have_count(1)
+    await expect(page).to_have_title(f"● Down {DASH} Real-time health")
+    assert await favicon(page) == "favicon-down.svg"
+    # and, marked as such, what was known before
+    await expect(page.locator(".remembered")).to_contain_text("before NATS was lost")
+    await expect(page.locator("#total-instances")).to_have_text("2")
+    await expect(page.locator(".state.unknown").first).to_have_text("not known")
+    await expect(page.locator(".state.missing")).to_have_count(0)
     await expect(page.locator(".action a")).to_have_count(0)
     assert await page.evaluate("window.neverReloaded")
 
@@ -110,7 +134,7 @@ async def test_overview__instance_killed_before_anybody_looked__missing(
 
     # Then
     name = f"({fleet.daphne.process.pid})"
-    lone = page.locator(".instances tr", has_text=name)
+    lone = row_of(page, fleet.daphne.process.pid)
     await expect(page.locator("#verdict")).to_have_text("Degraded", timeout=SOON)
     await expect(page.locator(".verdict")).to_contain_text(f"{name} does not answer.")
     await expect(lone.locator(".state")).to_have_text("missing")
@@ -249,7 +273,9 @@ async def test_drain__confirmed__told_and_logged(
 ) -> None:
     # Given
     await log_in(page, fleet.workers)
-    lone = page.locator(".instances tr", has_text=f"({fleet.daphne.process.pid})")
+    lone = page.locator(
+        ".instances [data-instance]", has_text=f"({fleet.daphne.process.pid})"
+    )
     instance = await lone.get_attribute("data-instance")
     await lone.get_by_role("link", name="Drain").click()
 

@@ -1,30 +1,44 @@
 """The admin's pages by Django's own test client: who may see and do what, that
 everything shown is text, and what a page costs."""
 
+import asyncio
 import json
+import re
 import statistics
 import time
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.staticfiles import finders
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
+from realtime.admin.log import SHOWN
 from realtime.conf import RealtimeSettings
-from realtime.fleet.messages import Busy, LatestUpdate
+from realtime.fleet.messages import Busy, InstanceReport, LatestUpdate
+from realtime.fleet.survey import nats_client
 from realtime.jetstream.stream_config import StreamSettings
+from realtime.jetstream.stream_keeper import StreamKeeper
+from realtime.models import Fleet
 from tests.support.nats import NatsServer
 from tests.support.simulated_fleet import made_up, simulated_fleet
 
 FLEET = "/admin/realtime/fleet/"
 HOSTILE = """"><script>alert('x')</script>&amp;{{7*7}}"""
-PAGES = ["", "live/", "report.json", "playground/"]
+PAGES = ["", "live/", "report.json", "playground/", "environment/", "runbook/", "log/"]
 ACTIONS = ["test-update/", "drain/sse-simulated-0-abcdef/"]
 BY_SCRIPT = {"Accept": "application/json"}
+KEY = "WzZVkYqY3nP8mTq4RbXk2c"
 QUERIES = 4
 """The session, the user, and what the user and its groups may do."""
+
+
+async def ensure_stream(settings: RealtimeSettings) -> None:
+    async with nats_client(settings) as client:
+        await StreamKeeper(settings).ensure(client)
 
 
 @pytest.mark.parametrize("page", [*PAGES, *ACTIONS])
@@ -318,6 +332,146 @@ def test_overview__nats_down__said_within_two_seconds(
         assert "Cannot connect to NATS" in answer.content.decode()
         missing = [one.host for one in answer.context["report"].missing]
         assert "host-0" in missing
+
+        # Then: what was known is shown, and as such
+        page = answer.content.decode()
+        assert "before NATS was lost" in page
+        assert '<span class="value" id="total-subscribers">10</span>' in page
+        assert "not known" in page
+        assert 'class="state missing"' not in page
+
+
+def test_overview__nats_down_from_the_beginning__own_figures_are_no_totals(
+    operator: Client, nats: NatsServer, nats_settings: RealtimeSettings
+) -> None:
+    # Given
+    nats.kill()
+
+    # When
+    page = operator.get(FLEET).content.decode()
+
+    # Then
+    assert "this instance only" in page
+    assert "Not known." in page
+    assert "None." not in page
+
+
+def test_drain__last_ready_instance__warned_of(
+    operator: Client, nats_settings: RealtimeSettings
+) -> None:
+    # Given
+    address = FLEET + f"drain/{made_up(0).instance}/"
+
+    # When
+    with simulated_fleet(nats_settings, made_up(0), made_up(1, subscribers=1000)):
+        alone = operator.get(address).content.decode()
+    with simulated_fleet(nats_settings, made_up(0), made_up(1)):
+        accompanied = operator.get(address).content.decode()
+
+    # Then: a full one takes nobody
+    assert "No other instance is ready." in alone
+    assert "No other instance is ready." not in accompanied
+    assert 'class="danger"' in accompanied
+
+
+def test_log__what_was_done__told_with_keys_for_those_who_may_act(
+    operator: Client, users: dict[str, User], nats_settings: RealtimeSettings
+) -> None:
+    # Given: what came of it, and something that is about nothing of ours
+    operator.post(FLEET + "test-update/", {"environment": KEY}, headers=BY_SCRIPT)
+    LogEntry.objects.create(
+        user=users["operator"],
+        content_type=ContentType.objects.get_for_model(User),
+        object_repr="somebody-else",
+        action_flag=1,
+    )
+    viewer = Client()
+    viewer.force_login(users["viewer"])
+
+    # When
+    whole = operator.get(FLEET + "log/").content.decode()
+    short = viewer.get(FLEET + "log/").content.decode()
+
+    # Then
+    for page in (whole, short):
+        assert "Test update" in page
+        assert "Not confirmed. JetStream has no stream" in page
+        assert "somebody-else" not in page
+    assert KEY in whole
+    assert KEY not in short
+    assert "WzZVkY…Xk2c" in short
+
+
+def test_log__more_than_fit__the_newest(
+    operator: Client, users: dict[str, User]
+) -> None:
+    # Given
+    ours = ContentType.objects.get_for_model(Fleet)
+    for number in range(SHOWN + 1):
+        LogEntry.objects.create(
+            user=users["operator"],
+            content_type=ours,
+            object_repr=f"host ({number})",
+            action_flag=2,
+            change_message="Drain: done",
+        )
+
+    # When
+    page = operator.get(FLEET + "log/").content.decode()
+
+    # Then
+    assert page.count("Drain") == SHOWN
+    assert f"host ({SHOWN})" in page
+    assert "host (0)" not in page
+
+
+def test_overview__finding__leads_to_its_entry_in_the_runbook(
+    operator: Client, nats_settings: RealtimeSettings
+) -> None:
+    # Given
+    full = made_up(subscribers=1000)
+
+    # When
+    with simulated_fleet(nats_settings, full, made_up(1)):
+        overview = operator.get(FLEET).content.decode()
+    anchors = re.findall(rf'href="{FLEET}runbook/#([^"]+)"', overview)
+    runbook = operator.get(FLEET + "runbook/").content.decode()
+
+    # Then
+    assert "flagsmithssesubscribersnearlimit" in anchors
+    for anchor in anchors:
+        assert f'<h2 id="{anchor}">' in runbook
+
+
+@pytest.mark.parametrize(
+    ("reports", "title"),
+    [
+        ([], "● Down"),
+        ([made_up()], "✓ All well"),
+        ([made_up(), made_up(1, subscribers=1000)], "● Degraded"),
+    ],
+)
+def test_overview__any_verdict__in_the_title_and_the_icon(
+    operator: Client,
+    nats_settings: RealtimeSettings,
+    reports: list[InstanceReport],
+    title: str,
+) -> None:
+    # Given: without a stream all would be down
+    asyncio.run(ensure_stream(nats_settings))
+
+    # When
+    with simulated_fleet(nats_settings, *reports):
+        answer = operator.get(FLEET)
+
+    # Then
+    page = answer.content.decode()
+    level = answer.context["report"].verdict.level
+    assert f"<title>{title} \N{EN DASH} Real-time health</title>" in page.replace(
+        "\n", ""
+    )
+    assert f'/realtime/favicon-{level}.svg"' in page
+    assert finders.find(f"realtime/favicon-{level}.svg")
 
 
 def test_playground__process_without_streams__uses_the_service_s_address(

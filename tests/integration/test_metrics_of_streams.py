@@ -20,6 +20,7 @@ from tests.support.metrics import (
     answered,
     broken,
     disconnected,
+    of_client,
     rejected,
     written,
 )
@@ -72,6 +73,29 @@ async def test_subscribers__come_and_go__counted(
         await asyncio.to_thread(watch.await_moved, "flagsmith_sse_environments", 0)
         assert watch.moved(disconnected("client")) == 3
         assert watch.moved("flagsmith_sse_subscribers_total") == 3
+
+
+async def test_subscribers__of_several_kinds__counted_by_kind(
+    service: Service, environment: str
+) -> None:
+    # Given
+    watch = Watch(service)
+    url = service.stream_url(environment)
+
+    # When
+    async with (
+        Stream(url, headers={"User-Agent": "okhttp/4.12.0"}),
+        Stream(url, headers={"user-agent": "App/1 CFNetwork/1410 Darwin/22"}),
+        Stream(url, headers={"USER-AGENT": "App/2 CFNetwork/1410 Darwin/22"}),
+        Stream(url),
+    ):
+        # Then
+        assert watch.moved(of_client("android")) == 1
+        assert watch.moved(of_client("ios")) == 2
+        assert watch.moved(of_client("none")) == 1
+        assert watch.moved(of_client("browser")) == 0
+    for kind in ("android", "ios", "none"):
+        await asyncio.to_thread(watch.await_moved, of_client(kind), 0)
 
 
 async def test_stream__too_old__disconnects_aged(

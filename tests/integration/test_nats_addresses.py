@@ -89,6 +89,28 @@ async def test_connect__little_time__shared_by_all_addresses(
             await close(client)
 
 
+async def test_connect__none_is_reached__names_the_first_addresses_and_no_secret(
+    names: Names,
+) -> None:
+    # Given
+    names[NAME] = [f"127.0.1.{number}" for number in range(7)]
+    settings = RealtimeSettings(
+        nats_servers=(f"nats://me:s3cret@{NAME}:1", "nats://s3cret@no-such.invalid")
+    )
+
+    # When
+    with pytest.raises(NatsUnavailable) as raised:
+        await connect(settings, on_closed=on_closed)
+
+    # Then
+    named = ", ".join(f"{NAME}:1 (127.0.1.{number})" for number in range(5))
+    assert str(raised.value).startswith(
+        f"Cannot connect to NATS at {named} and 2 more: connection refused; "
+        "no-such.invalid has no address: "
+    )
+    assert "s3cret" not in str(raised.value)
+
+
 async def test_servers_of__last_resort__after_all_others(names: Names) -> None:
     # Given
     names[NAME] = [GOOD, HUNG, CLOSED]

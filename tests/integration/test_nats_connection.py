@@ -71,7 +71,8 @@ def test_url__first_server_of_the_list_is_down__connects_to_the_next(
 
 
 def test_url__nothing_listens__says_so(tmp_path: Path) -> None:
-    assert "Cannot connect to NATS" in refused("nats://127.0.0.1:1", tmp_path)
+    reason = refused("nats://me:s3cret@127.0.0.1:1", tmp_path)
+    assert reason == "Cannot connect to NATS at 127.0.0.1:1: connection refused"
 
 
 def test_tls__own_authority__connects(

@@ -27,6 +27,9 @@ VARIABLES = {
     "nats_job": "nats",
     "__rate_interval": "5s",
 }
+CANARY = "Canary"
+"""The title of the panel that is empty unless `SSE_CANARY_SECONDS` is set."""
+
 METRIC = re.compile(r"(?:flagsmith_sse|process)_\w+(?:\{[^}]*\})?")
 """A selector in PromQL, without what follows in brackets."""
 
@@ -71,8 +74,24 @@ def test_dashboard__load_test__every_panel_has_data(loaded: Monitored) -> None:
             f"{panel.title}, {target.legend}": target.expression
             for panel in panels(VARIABLES)
             for target in panel.targets
+            if panel.title != CANARY
         }
     )
+
+
+def test_dashboard__canary__its_panel_has_data_and_its_alert_holds_when_it_fails(
+    tmp_path: Path, await_alerts: Callable[..., None]
+) -> None:
+    # Given
+    [panel] = [panel for panel in panels(VARIABLES) if panel.title == CANARY]
+    with monitoring(tmp_path, ["serve"], SSE_CANARY_SECONDS="1") as monitored:
+        monitored.await_data({CANARY: panel.targets[0].expression})
+
+        # When
+        monitored.nats.kill()
+
+        # Then: when more have failed than came back
+        await_alerts(monitored, "FlagsmithSseCanaryFailing")
 
 
 def test_dashboard__load_test__every_variable_has_values(loaded: Monitored) -> None:

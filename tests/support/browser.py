@@ -34,7 +34,7 @@ def note_errors(page: Page, errors: list[str]) -> None:
     of what CORS or a Content-Security-Policy forbids."""
 
     def note(message: ConsoleMessage) -> None:
-        # There is none, and no page asks for it.
+        # Not every server of a page has one.
         favicon = message.location["url"].endswith("/favicon.ico")
         if message.type == "error" and not favicon:
             errors.append(message.text)

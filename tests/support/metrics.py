@@ -39,6 +39,10 @@ def rejected(reason: str) -> str:
     return f'flagsmith_sse_rejections_total{{reason="{reason}"}}'
 
 
+def of_client(kind: str) -> str:
+    return f'flagsmith_sse_subscribers_by_client{{client="{kind}"}}'
+
+
 def answered(status: int) -> str:
     return f'flagsmith_sse_publish_requests_total{{status="{status}"}}'
 

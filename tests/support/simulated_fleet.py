@@ -4,9 +4,12 @@ their own, with made-up reports."""
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from realtime.conf import RealtimeSettings
 from realtime.connection import close, connect
@@ -40,17 +43,26 @@ def made_up(number: int = 0, **fields: Any) -> InstanceReport:
     )
 
 
+Answers = Mapping[str, Callable[[InstanceReport, bytes], Struct | None]]
+"""By subject, what the instance of a report answers to a payload."""
+
+
 @contextmanager
 def simulated_fleet(
-    settings: RealtimeSettings, *reports: InstanceReport, others: int = 0
+    settings: RealtimeSettings,
+    *reports: InstanceReport,
+    others: int = 0,
+    answers: Answers | None = None,
 ) -> Iterator[None]:
-    """Instances that answer with `reports`, on an event loop of their own, besides so
-    many `others`."""
+    """Instances that answer with `reports`, and to other questions as `answers` say, on
+    an event loop of their own, besides so many `others`."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        starting = asyncio.run_coroutine_threadsafe(_start(settings, reports), loop)
+        starting = asyncio.run_coroutine_threadsafe(
+            _start(settings, reports, answers or {}), loop
+        )
         started = starting.result(START_SECONDS)
         try:
             eventually(
@@ -70,7 +82,7 @@ def simulated_fleet(
 
 
 async def _start(
-    settings: RealtimeSettings, reports: tuple[InstanceReport, ...]
+    settings: RealtimeSettings, reports: tuple[InstanceReport, ...], answers: Answers
 ) -> list[tuple[Agent, FastClient]]:
     started = []
     for report in reports:
@@ -80,6 +92,8 @@ async def _start(
             report=lambda report=report: report,  # type: ignore[misc]
             drain=lambda by: None,
         )
+        for subject, answer in answers.items():
+            agent.questions[subject] = partial(answer, report)
         await agent.join(client)
         started.append((agent, client))
     return started

@@ -12,6 +12,7 @@ import prometheus_client
 import pytest
 
 from realtime.exceptions import MetricsUnavailable
+from realtime.fleet.minutes import Hour, Minute, Past
 from realtime.server import messages
 from realtime.server.lifeline import WorkerLifeline
 from realtime.server.worker_process import HUNG_BEATS, START_BEATS, WorkerProcess
@@ -32,6 +33,9 @@ class Server:
 
     def listen_within(self, seconds: float) -> None:
         self.commands.append(f"listen within {seconds:g}")
+
+    def inherit(self, past: Past) -> None:
+        self.commands.append(f"inherit {past.version}")
 
     def stay(self) -> None:
         self.commands.append("stay")
@@ -136,6 +140,24 @@ async def test_tell__commands__followed_and_unknown_ones_passed_over() -> None:
 
         # Then
         assert both.server.commands == ["listen within 2", "stay"]
+
+
+async def test_history__of_both_ends__arrives_whole() -> None:
+    async with both_ends() as both:
+        # Given
+        await both.lifeline.attach(both.server)
+        hour = Hour(5.0, (Minute(7, 1, 2, 3, 4, 5, [6], [8]),))
+        past = Past(supervisor="supervisor-1", version=3, of=("sse-a",), hour=hour)
+
+        # When
+        both.lifeline.remember("sse-b", hour, leaves=True)
+        both.worker.tell(messages.Inherit(past))
+        async with asyncio.timeout(5):
+            await both.worker.ask()
+
+        # Then
+        assert both.said == [messages.Remember("sse-b", hour, leaves=True)]
+        assert both.server.commands == ["inherit 3"]
 
 
 async def test_worker__says_something__arrives() -> None:

@@ -263,6 +263,7 @@ def test_judge__all_publishes_refused__degraded_until_one_is_accepted() -> None:
     # Given
     instances = [telling(1, refused(200, 100, 5))]
     fields: dict[str, Any] = {
+        "now": AT,
         "nats_error": None,
         "stream_error": None,
         "stream": None,
@@ -279,7 +280,7 @@ def test_judge__all_publishes_refused__degraded_until_one_is_accepted() -> None:
 
     # Then
     assert verdict.level == "degraded"
-    [reason] = verdict.reasons
-    assert reason.startswith("3 publishes were refused with 401")
-    assert reason.endswith("No application is told of flag changes meanwhile.")
+    [finding] = verdict.findings
+    assert finding.reason.startswith("3 publishes were refused with 401")
+    assert finding.consequence == "No application is told of flag changes meanwhile."
     assert later.level == "well"

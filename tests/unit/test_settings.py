@@ -25,6 +25,7 @@ SENSELESS: list[tuple[str, str, str]] = [
     # variable, value, how what it takes is said
     *(("SSE_KEEPALIVE_SECONDS", value, SECONDS) for value in ["0", "-1", "soon"]),
     *(("SSE_KEEPALIVE_SECONDS", value, SECONDS) for value in ["nan", "inf", "1e400"]),
+    *(("SSE_CANARY_SECONDS", value, SECONDS) for value in ["0.5", "301", "nan"]),
     ("SSE_MAX_STREAM_AGE_SECONDS", "-0.1", SECONDS),
     ("SSE_MAX_STREAM_AGE_SECONDS", "1h", SECONDS),
     ("SSE_REJECT_DELAY_SECONDS", "-1", SECONDS),
@@ -304,7 +305,12 @@ def test_settings__nothing_set__documented_defaults() -> None:
         "DEBUG": False,
         "CORS_ALLOW_ALL_ORIGINS": True,
         "SSE_ADMIN_ENABLED": False,
-        "INSTALLED_APPS": ["corsheaders", "realtime", "django_prometheus"],
+        "INSTALLED_APPS": [
+            "corsheaders",
+            "realtime",
+            "django_prometheus",
+            "flagsmith_sse",
+        ],
         "CSRF_TRUSTED_ORIGINS": [],
     }
     # When

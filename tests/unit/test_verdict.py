@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from realtime.fleet.messages import OutboxReport, Sighting
+from realtime.fleet.stream_findings import BEHIND
 from realtime.fleet.stream_health import Consumer, Replica, StreamHealth
-from realtime.fleet.verdict import BEHIND, judge, state_of
+from realtime.fleet.verdict import judge, state_of
 from realtime.jetstream.stream_config import Setting, StreamSettings
 from tests.support.simulated_fleet import made_up
 
@@ -30,7 +31,9 @@ def stream(**fields: object) -> StreamHealth:
     return msgspec.structs.replace(STREAM, **fields)
 
 
+NOW = 1_800_000_000.0
 WELL = {
+    "now": NOW,
     "nats_error": None,
     "stream_error": None,
     "stream": STREAM,
@@ -207,6 +210,71 @@ def test_judge__every_finding__word_and_reasons(case: str) -> None:
     assert len(verdict.reasons) == len(beginnings)
     for reason, beginning in zip(verdict.reasons, beginnings, strict=True):
         assert reason.startswith(beginning)
+    if level != "well":
+        # what applications notice, and what to do
+        assert all(one.consequence and one.runbook for one in verdict.findings)
+
+
+AGES: dict[str, tuple[dict[str, object], float | None]] = {
+    # what it is: what is different, and for how many seconds it has been so
+    "well": ({}, None),
+    "unknown": ({"instances": [ONE, made_up(2, subscribers=1000)]}, None),
+    "NATS away": (
+        {
+            "nats_error": "Cannot connect.",
+            "instances": [made_up(1, now=50.0, not_ready_since=20.0, **UNREADY)],
+        },
+        30,
+    ),
+    "missing": ({"missing": [LOST, msgspec.structs.replace(LOST, ago=9)]}, 9),
+    "not ready, by a clock that is wrong": (
+        {"instances": [ONE, made_up(2, now=5.0, not_ready_since=1.0, **UNREADY)]},
+        4,
+    ),
+    "nobody ready: since the last of them is not": (
+        {
+            "instances": [
+                made_up(1, now=50.0, not_ready_since=10.0, **UNREADY),
+                made_up(2, now=50.0, not_ready_since=30.0, **UNREADY),
+            ]
+        },
+        20,
+    ),
+    "nobody ready, one of an older version": (
+        {
+            "instances": [
+                made_up(1, now=50.0, not_ready_since=10.0, **UNREADY),
+                made_up(2, **UNREADY),
+            ]
+        },
+        None,
+    ),
+    "down for less than something else is degraded": (
+        {"instances": [], "missing": [msgspec.structs.replace(LOST, ago=9)]},
+        None,
+    ),
+    "a report from the future": (
+        {"instances": [ONE, made_up(2, now=5.0, not_ready_since=8.0, **UNREADY)]},
+        0,
+    ),
+    "a report that is none": (
+        {"instances": [ONE, made_up(2, now=1e308, not_ready_since=-1e308, **UNREADY)]},
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", AGES)
+def test_judge__findings_that_know_their_age__since_then(case: str) -> None:
+    # Given
+    different, age = AGES[case]
+
+    # When
+    verdict = judge(**{**WELL, **different})  # type: ignore[arg-type]  # by name
+
+    # Then
+    since = None if age is None else NOW - age
+    assert verdict.since == since
 
 
 @pytest.mark.parametrize(

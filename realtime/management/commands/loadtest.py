@@ -18,7 +18,7 @@ from realtime.loadtest.results import Results
 from realtime.loadtest.run import LoadTest
 from realtime.loadtest.scenario import LoadTestFailed, Scenario, processes_for
 from realtime.loadtest.target import Target
-from realtime.management.base_url import add_url_argument, endpoint
+from realtime.management.base_url import add_url_argument, checked_endpoint
 from realtime.server.limits import raise_file_limit
 
 LINE_SECONDS: Final = 0.2
@@ -134,12 +134,10 @@ class Command(BaseCommand):
         token = tokens_in(configured)[0]
 
         def target(name: str) -> Target:
-            return Target.of(endpoint(options["url"], options["environment"], name))
+            url, environment = options["url"], options["environment"]
+            return Target.of(checked_endpoint(url, environment, name))
 
-        try:
-            stream, queue_change = target("stream"), target("queue-change")
-        except ValueError:
-            raise CommandError("--url takes an http:// or https:// URL") from None
+        stream, queue_change = target("stream"), target("queue-change")
         subscribers: int = options["subscribers"]
         return Scenario(
             stream=stream,

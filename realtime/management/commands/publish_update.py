@@ -7,22 +7,26 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from realtime.conf import configured_token, token_fault, tokens_in
-from realtime.management.base_url import add_url_argument, endpoint
+from realtime.exceptions import InvalidUpdate
+from realtime.management.base import ClientCommand
+from realtime.management.base_url import add_url_argument, checked_endpoint
+from realtime.probing.faults import advice_on, answer_text
+from realtime.probing.result import printable
+from realtime.updates import parse_update
 
 TIMEOUT_SECONDS: Final = 2
 """As the task processor's."""
 
 
-class Command(BaseCommand):
+class Command(ClientCommand):
     help = (
         "Publish an update of ENVIRONMENT over HTTP, as Flagsmith's task processor "
         "does: every subscriber of it is told and refetches its flags. The secret is "
         "taken from SSE_AUTHENTICATION_TOKEN."
     )
-    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -41,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError(f"SSE_AUTHENTICATION_TOKEN {fault}")
         token = tokens_in(configured)[0]
         body = self._body(options["updated_at"])
-        url = endpoint(options["url"], options["environment"], "queue-change")
+        url = checked_endpoint(options["url"], options["environment"], "queue-change")
         request = urllib.request.Request(  # noqa: S310  the setting takes http(s) only
             url,
             body,
@@ -51,8 +55,11 @@ class Command(BaseCommand):
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310  as above
                 pass
         except urllib.error.HTTPError as error:
-            answer = error.read().decode(errors="replace")
-            raise CommandError(f"{url} answered {error.code}: {answer}") from None
+            answer = printable(answer_text(error.read()))
+            advice = advice_on(error.code)
+            raise CommandError(
+                f"{url} answered {error.code}: {answer} {advice}"
+            ) from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise CommandError(f"Cannot reach {url}: {reason}") from None
@@ -65,6 +72,14 @@ class Command(BaseCommand):
         try:
             # A number goes out as it was written, like any JSON.
             float(updated_at)
-            return f'{{"updated_at": {updated_at}}}'.encode()
+            body = f'{{"updated_at": {updated_at}}}'.encode()
         except ValueError:
-            return json.dumps({"updated_at": updated_at}).encode()
+            body = json.dumps({"updated_at": updated_at}).encode()
+        try:
+            parse_update(body)
+        except InvalidUpdate:
+            raise CommandError(
+                f"--updated-at {updated_at}: takes a date and time as of ISO 8601, "
+                "or Unix seconds"
+            ) from None
+        return body

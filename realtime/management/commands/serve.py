@@ -13,6 +13,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
 
 from realtime import __version__
 from realtime.conf import RealtimeSettings
@@ -154,6 +155,10 @@ class Command(BaseCommand):
                 },
                 drain=settings.SSE_DRAIN_SECONDS,
             )
+            from flagsmith_sse.start_warnings import warn_at_start
+
+            # Here, because the workers would each say the same.
+            warn_at_start()
             if server := start_metrics_server(supervisor.exposition):
                 stack.callback(server.close)
             asyncio.run(supervisor.run())
@@ -186,7 +191,15 @@ class Command(BaseCommand):
         Server(application, service, lifeline).run_on(listener)
 
     def _prepare_admin(self, port: int, folder: Path) -> None:
-        login = prepare_login(folder / "admin-password")
+        try:
+            login = prepare_login(folder / "admin-password")
+        except DatabaseError as error:
+            reason = str(error).strip().partition("\n")[0]
+            self.stdout.write(
+                f"\nThe admin's database cannot be used ({reason}): DATABASE_URL says "
+                "where it is. Streams and updates go on without it.\n"
+            )
+            return
         self.stdout.write(
             f"\nThe health of all instances: http://localhost:{port}/admin/\n"
             f"Log in as {login}\n"

@@ -8,9 +8,12 @@ from argparse import ArgumentParser
 from datetime import datetime
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from realtime.management.base_url import add_url_argument, endpoint
+from realtime.management.base import ClientCommand
+from realtime.management.base_url import add_url_argument, checked_endpoint
+from realtime.probing.faults import advice_on, answer_text
+from realtime.probing.result import printable
 
 RETRY_SECONDS: Final = 3.0
 """Until a stream says otherwise by `retry:`."""
@@ -19,12 +22,11 @@ SILENCE_SECONDS: Final = 60
 """Four times the usual interval of keep-alives: the connection is dead."""
 
 
-class Command(BaseCommand):
+class Command(ClientCommand):
     help = (
         "Subscribe to ENVIRONMENT and print every event with the time it came at; "
         "reconnects for ever, as an SDK does. Ctrl-C stops it."
     )
-    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -38,7 +40,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         self._retry = RETRY_SECONDS
         self._keepalives: bool = options["keepalives"]
-        url = endpoint(options["url"], options["environment"], "stream")
+        url = checked_endpoint(options["url"], options["environment"], "stream")
         try:
             while True:
                 self._say(f"{self._read(url)}; reconnecting in {self._retry:.1f} s")
@@ -58,9 +60,12 @@ class Command(BaseCommand):
                     self._print(line.decode(errors="replace").rstrip("\r\n"))
             return "the stream ended"
         except urllib.error.HTTPError as error:
-            answer = error.read().decode(errors="replace")
+            answer = printable(answer_text(error.read()))
             if error.code < 500:
-                raise CommandError(f"{url} answered {error.code}: {answer}") from None
+                advice = advice_on(error.code)
+                raise CommandError(
+                    f"{url} answered {error.code}: {answer} {advice}"
+                ) from None
             return f"the service answered {error.code}: {answer}"
         except TimeoutError:
             return f"nothing came for {SILENCE_SECONDS} s"

@@ -10,11 +10,18 @@ const staleness = document.getElementById("staleness");
 const reason = document.getElementById("staleness-reason");
 const since = document.getElementById("staleness-since");
 const announcement = document.getElementById("announcement");
+const favicon = document.getElementById("favicon");
+const heading = document.title.slice(document.title.indexOf(" – "));
 let updatedAt = performance.now();
 let problem = "";
 
-function level() {
-  return fleet.querySelector("[data-level]").dataset.level;
+function verdict() {
+  return fleet.querySelector("[data-level]");
+}
+
+function inWords() {
+  const reason = verdict().querySelector(".reason").textContent;
+  return `${document.getElementById("verdict").textContent}: ${reason}`;
 }
 
 // What somebody is about to copy stays as it is.
@@ -30,7 +37,7 @@ function show(html) {
   if (!newer.content.querySelector("[data-level]")) {
     throw new Error("the server answers with something else");
   }
-  const before = level();
+  const before = verdict().dataset.level;
   const focused = document.activeElement && document.activeElement.id;
   const opened = [...fleet.querySelectorAll("details[open]")].map((one) => one.id);
   fleet.replaceChildren(newer.content);
@@ -42,8 +49,11 @@ function show(html) {
     const again = document.getElementById(focused);
     if (again) again.focus({ preventScroll: true });
   }
-  if (level() !== before) {
-    announcement.textContent = document.getElementById("verdict").textContent;
+  const { level, title, favicon: icon } = verdict().dataset;
+  if (level !== before) {
+    document.title = `${title}${heading}`;
+    favicon.href = icon;
+    announcement.textContent = inWords();
   }
 }
 

@@ -1,0 +1,148 @@
+"""The pages of the admin that act on the fleet, each after a confirmation."""
+
+import time
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+from asgiref.sync import async_to_sync
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.defaultfilters import pluralize
+from django.views.decorators.http import require_http_methods
+
+from realtime.admin.answering import (
+    look,
+    realtime_settings,
+    redirect,
+    render,
+    service_of,
+)
+from realtime.admin.dismissal import let_remember, user_name
+from realtime.admin.log import log_action, log_outcome
+from realtime.environments import is_environment_key
+from realtime.exceptions import NatsUnavailable, PublishFailed
+from realtime.fleet.events import TestUpdate
+from realtime.fleet.messages import LONGEST_TEXT, InstanceReport, shortened
+from realtime.fleet.roundtrip import Probe, send_test_update
+from realtime.fleet.survey import drain_instance
+from realtime.fleet.units import latency
+from realtime.fleet.verdict import state_of
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
+    """Asks for an environment, asks for confirmation, sends. The playground's script,
+    which asks by itself, gets the outcome as JSON."""
+    posted = request.method == "POST"
+    by_script = request.headers.get("Accept") == "application/json"
+    given = request.POST if posted else request.GET
+    environment = given.get("environment", "").strip()
+    if posted and by_script and not is_environment_key(environment):
+        return JsonResponse(
+            {"outcome": f"Not sent. {environment} cannot be an environment key."},
+            status=HTTPStatus.BAD_REQUEST,
+        )
+    if not posted or not is_environment_key(environment):
+        return render(
+            request,
+            site,
+            "test_update",
+            title="Send a test update",
+            environment=environment,
+            valid=is_environment_key(environment),
+            status=HTTPStatus.BAD_REQUEST if posted else HTTPStatus.OK,
+        )
+    entry = log_action(request, environment, "Test update")
+    updated_at = None
+    try:
+        probe = async_to_sync(send_test_update)(
+            realtime_settings(), environment, service_of(request)
+        )
+        level, outcome, updated_at = messages.SUCCESS, _told(probe), probe.updated_at
+        if len(probe.reached) < max(probe.instances, 1):
+            level = messages.WARNING
+    except NatsUnavailable as error:
+        level, outcome = messages.ERROR, f"Not sent. {error}"
+    except PublishFailed as error:
+        level, outcome = messages.ERROR, f"Not confirmed. {error}"
+    log_outcome(entry, outcome)
+    let_remember(
+        request,
+        TestUpdate(
+            seen_by="admin",
+            at=time.time(),
+            environment=shortened(environment),
+            by=user_name(request),
+            outcome=outcome[:LONGEST_TEXT],
+        ),
+    )
+    if by_script:
+        return JsonResponse({"outcome": outcome, "updated_at": updated_at})
+    messages.add_message(request, level, f"Test update of {environment}: {outcome}")
+    query = urlencode({"environment": environment})
+    return redirect(site, "test_update", query)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
+    """Asks for confirmation, then drains the instance."""
+    fleet = look(request)
+    found = [one for one in fleet.instances if one.instance == instance]
+    if fleet.nats_error or not found or request.method != "POST":
+        report = None if fleet.nats_error or not found else found[0]
+        return render(
+            request,
+            site,
+            "drain",
+            title="Drain an instance",
+            instance=report,
+            name=instance,
+            alone=_others_ready(fleet.instances, instance) == 0,
+            error=fleet.nats_error or "It does not answer.",
+            status=HTTPStatus.OK if report else HTTPStatus.NOT_FOUND,
+        )
+    report = found[0]
+    entry = log_action(request, report.name, "Drain")
+    error = "It does not answer."
+    try:
+        agreed = async_to_sync(drain_instance)(
+            realtime_settings(), instance, service_of(request), user_name(request)
+        )
+    except NatsUnavailable as unavailable:
+        agreed, error = False, str(unavailable)
+    if agreed:
+        outcome = (
+            "It ends its streams one after the other and stops."
+            if report.worker is None
+            else "Its supervisor replaces it."
+        )
+    else:
+        outcome = error
+    log_outcome(entry, outcome)
+    level = messages.SUCCESS if agreed else messages.ERROR
+    messages.add_message(request, level, f"Drain of {report.name}: {outcome}")
+    return redirect(site, "changelist")
+
+
+def _others_ready(instances: tuple[InstanceReport, ...], instance: str) -> int:
+    """How many could take its streams."""
+    return sum(
+        one.instance != instance and state_of(one) == "ready" for one in instances
+    )
+
+
+def _told(probe: Probe) -> str:
+    if not probe.reached and not probe.silent:
+        return "Stored, but no instance answers."
+    details = ", ".join(
+        f"{one.name}: {one.subscribers} in {latency(one.seconds)}"
+        for one in probe.reached
+    )
+    lost = f" No word from {', '.join(probe.silent)}." if probe.silent else ""
+    return (
+        f"{len(probe.reached)} of {max(probe.instances, len(probe.reached))} instances "
+        f"told {probe.subscribers} "
+        f"subscriber{pluralize(probe.subscribers)} within {latency(probe.seconds)} "
+        f"({details}).{lost}"
+    )

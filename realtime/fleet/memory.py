@@ -1,0 +1,73 @@
+"""What a process remembers of its looks at the fleet."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from realtime.fleet.finding import Finding
+
+if TYPE_CHECKING:
+    from realtime.fleet.overview import FleetReport
+    from realtime.service import RealtimeService
+
+LOOK_SECONDS: Final = 30.0
+"""How often a process that shows the page looks by itself: what it says of an age is
+true to that."""
+
+GAP_SECONDS: Final = 2 * LOOK_SECONDS
+"""After so long without a look nothing is known of when what is found began."""
+
+_NUMBER: Final = re.compile(r"(?<![\w(-])\d[\d,.]*(?![\w)-])")
+"""What counts and grows: no part of a name, and no process id in parentheses."""
+
+
+class Memory:
+    """The last figures of the whole fleet, and since when each finding has held.
+    `clock` counts seconds from anywhere. Bounded: by one report, which `survey`
+    bounds, and the findings of one verdict."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._looked_at = float("-inf")
+        self._since: dict[str, float | None] = {}
+        self._last: FleetReport | None = None
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last look."""
+        return self._clock() - self._looked_at
+
+    def note(self, report: "FleetReport") -> "FleetReport":
+        """Remember `report`, and give it the ages of its findings and, while NATS is
+        away, the figures of before."""
+        began = report.at if self.age <= GAP_SECONDS else None
+        self._looked_at = self._clock()
+        known = self._since
+        self._since = {}
+        for finding in report.verdict.findings:
+            key = key_of(finding)
+            self._since[key] = known.get(key, began)
+        since = self._since
+        report = replace(
+            report, verdict=report.verdict.dated(lambda one: since[key_of(one)])
+        )
+        if report.nats_error:
+            return replace(report, last_known=self._last)
+        self._last = report
+        return report
+
+
+def key_of(finding: Finding) -> str:
+    """The same for the same finding, whatever its numbers have become."""
+    return f"{finding.runbook} {_NUMBER.sub('#', finding.reason)}"
+
+
+def memory_of(service: "RealtimeService | None") -> Memory:
+    """What `service` remembers, or this process where it runs none."""
+    return service.memory if service else _memory
+
+
+_memory = Memory()

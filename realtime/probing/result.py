@@ -1,0 +1,62 @@
+"""What came of a probe, for people and machines. Values; nothing runs."""
+
+from msgspec import Struct, json
+
+from realtime.fleet.units import latency
+
+
+class Hop(Struct, frozen=True, kw_only=True):
+    """A step that was taken: its `name` (`stream`, `publish`, `read` or `received`), in
+    words, and how many `seconds` it took. `ok` is None where it cannot be known."""
+
+    name: str
+    text: str
+    ok: bool | None = True
+    seconds: float | None = None
+
+
+class Fault(Struct, frozen=True):
+    """Why it does not work: at which hop, what failed there, and what to do."""
+
+    hop: str
+    what: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.advice}".rstrip()
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """The hops as far as it came, and why it came no farther (None: it works). The
+    `seconds` are from the sending of the update to its arrival; None: it did not
+    arrive."""
+
+    url: str
+    environment: str
+    hops: tuple[Hop, ...] = ()
+    fault: Fault | None = None
+    seconds: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.fault is None
+
+    @property
+    def text(self) -> str:
+        """The hops in one line."""
+        return " · ".join(printable(hop.text) for hop in self.hops)
+
+
+def took(what: str, seconds: float) -> str:
+    """What was done, and in which time."""
+    return f"{what} in {latency(seconds)}"
+
+
+def as_json(result: Result) -> bytes:
+    """One line, with `ok` before the rest."""
+    return json.encode({"ok": result.ok, **json.decode(json.encode(result))})
+
+
+def printable(text: str) -> str:
+    """What a stranger's server answered must not give orders to a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
