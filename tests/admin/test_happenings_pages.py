@@ -155,7 +155,6 @@ async def test_test_update__sent_from_the_page__told_with_its_outcome(
     )
 
     # When
-    await page.get_by_role("button", name="Go on").click()
     await page.get_by_role("button", name="Yes, send it").click()
     await expect(page.locator(".messagelist")).to_contain_text("3 of 3 instances told")
     await page.goto(admin_url(fleet.daphne))
