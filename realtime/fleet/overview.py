@@ -12,8 +12,10 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
+from realtime.fleet import merging
 from realtime.fleet.busiest import ask_counts, busiest, without_keys
 from realtime.fleet.clients import ClientCount, summed
+from realtime.fleet.death_findings import dead_of, death_findings, expected_of
 from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
 from realtime.fleet.history import FleetHistory
 from realtime.fleet.history_survey import asked_beside, history_of
@@ -29,8 +31,10 @@ from realtime.fleet.messages import (
 from realtime.fleet.minutes import History
 from realtime.fleet.publish_findings import publish_findings
 from realtime.fleet.roll import not_present
+from realtime.fleet.stories import Story, tell
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
+from realtime.fleet.telling import EVENTS, Account, Death
 from realtime.fleet.verdict import Verdict, judge
 
 if TYPE_CHECKING:
@@ -41,6 +45,11 @@ SHOWN: Final = 10
 
 LOOK_SECONDS: Final = 1.9
 """For all that NATS is asked: it must be known within 2 s that it is down."""
+
+
+ACCOUNT_SECONDS: Final = 0.5
+"""For what happened: an instance of an older version does not answer, and the reports
+may have taken a second."""
 
 
 class Totals(Struct, frozen=True):
@@ -59,7 +68,9 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     that this process had of all of them before, None if it had none. If the stream
     cannot be looked at, `stream_error` says why. An environment that is not among the
     `busiest`, because no instance has named it, has `unnamed` subscribers at most. The
-    `history` is complete if all `instances` have told theirs and none is missing."""
+    `history` is complete if all `instances` have told theirs and none is missing. The
+    `dead` died, whenever that was, and are expected back; `happenings` are of the last
+    hours."""
 
     verdict: Verdict
     at: float
@@ -76,6 +87,8 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     history: FleetHistory
     publishes: FleetPublishes | None = None
     unnamed: int = 0
+    dead: tuple[Death, ...] = ()
+    happenings: tuple[Story, ...] = ()
     last_known: "FleetReport | None" = None
 
     @property
@@ -98,6 +111,7 @@ async def gather(
     roll = roll_of(service)
     me = service.reporter.me().instance if service else None
     answers: list[Answer] = []
+    accounts: list[Account] = []
     histories: list[History] = []
     stream: StreamHealth | None = None
     counts: dict[str, dict[str, int]] = {}
@@ -109,8 +123,7 @@ async def gather(
             asked_beside(client, service) as histories,
         ):
             answers, (stream, stream_error, stream_unseen) = await asyncio.gather(
-                ask_everybody(client, service, REPORT, Answer),
-                _look(client, settings),
+                _ask(client, service, accounts), _look(client, settings)
             )
             with suppress(NatsUnavailable):
                 counts = await ask_counts(client, [one.report for one in answers])
@@ -129,18 +142,23 @@ async def gather(
         unheard = service.agent.client is not None
         if unheard and stream_error and not answers:
             nats_error = nats_error or "NATS does not answer."
+    if service is not None and all(one.instance != me for one in accounts):
+        accounts.append(service.agent.chronicle.account())
     for answer in answers:
         roll.note(answer.report.sighting)
     # Who was heard of since may have started after the question.
     took = time.monotonic() - began
     seen = [sighting for sighting in roll.seen() if sighting.ago >= took]
     overdue = [sighting for answer in answers for sighting in answer.overdue]
-    missing = not_present([*seen, *overdue], instances)
+    dismissed = {name for one in accounts for name in one.dismissed}
+    missing = not_present([*seen, *overdue], dismissed.union(instances))
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
     if stream is not None:
         stream = _as_wanted(stream, present)
     at = time.time()
     publishes = fleet_publishes(present, at)
+    dead = dead_of(accounts, present)
+    unseen = {one.instance for one in missing}
     verdict = judge(
         now=at,
         nats_error=nats_error,
@@ -151,6 +169,12 @@ async def gather(
         missing=missing,
         unheard=unheard,
         publish_findings=publish_findings(publishes, at),
+        death_findings=death_findings(
+            # For a minute a dead instance is missing, which is said already.
+            [death for death in dead if death.sighting.instance not in unseen],
+            present,
+            expected_of(accounts, settings.expected_instances),
+        ),
     )
     most, latest = busiest(present, counts, SHOWN), _latest(present)
     report = FleetReport(
@@ -173,6 +197,12 @@ async def gather(
             [*instances, *(one.instance for one in missing if one.missed)],
         ),
         publishes=publishes,
+        dead=dead,
+        happenings=tell(
+            merging.merge(accounts, at),
+            at,
+            awaited=max((one.awaited for one in accounts), default=0),
+        ),
     )
     # What is remembered is shown to everybody.
     report = memory_of(service).note(report)
@@ -187,6 +217,25 @@ def as_json(report: Struct) -> bytes:
     for character in b"<>&":
         encoded = encoded.replace(b"%c" % character, b"\\u%04x" % character)
     return encoded
+
+
+async def _ask(
+    client: Client, service: "RealtimeService | None", accounts: list[Account]
+) -> list[Answer]:
+    """What the instances report. Then as many as have reported are asked what happened:
+    their `accounts` are added."""
+    answers = await ask_everybody(client, service, REPORT, Answer)
+    if answers:
+        await ask_everybody(
+            client,
+            service,
+            EVENTS,
+            Account,
+            into=accounts,
+            at_least=len(answers),
+            seconds=ACCOUNT_SECONDS,
+        )
+    return answers
 
 
 async def _look(
