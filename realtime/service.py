@@ -21,6 +21,7 @@ from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
 from realtime.fleet.environment_answer import environment_answer
 from realtime.fleet.environment_messages import ENVIRONMENT
+from realtime.fleet.keys import KEYS, keys_answer
 from realtime.fleet.lookout import look_out
 from realtime.fleet.memory import Memory
 from realtime.fleet.minutes import HISTORY, History
@@ -93,6 +94,7 @@ class RealtimeService:
         """Whether it looks at the whole fleet although nobody asks: set where this
         process shows the page."""
         self.agent.questions[ENVIRONMENT] = partial(environment_answer, self)
+        self.agent.questions[KEYS] = partial(keys_answer, self)
         self.requests_are_cancelled = False
         """Whether the server cancels the requests under way when it stops: Daphne
         does."""

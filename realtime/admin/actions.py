@@ -16,6 +16,7 @@ from realtime.admin.answering import (
     render,
     service_of,
 )
+from realtime.admin.environments import asked_for
 from realtime.admin.log import log_action, log_outcome
 from realtime.admin.outcome import outcome_of
 from realtime.environments import is_environment_key
@@ -32,8 +33,9 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
     which asks by itself, gets the outcome as JSON."""
     posted = request.method == "POST"
     by_script = request.headers.get("Accept") == "application/json"
-    given = request.POST if posted else request.GET
-    environment = given.get("environment", "").strip()
+    environment, fault = request.POST.get("environment", "").strip(), ""
+    if not posted:
+        environment, fault = asked_for(request, "environment")
     if posted and by_script and not is_environment_key(environment):
         return JsonResponse(
             {
@@ -50,6 +52,7 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
             "test_update",
             title="Send a test update",
             environment=environment,
+            fault=fault,
             valid=is_environment_key(environment),
             status=HTTPStatus.BAD_REQUEST if posted else HTTPStatus.OK,
         )

@@ -39,10 +39,14 @@ tells apart; kinds that have none are left out."""
 
 
 class Busy(Struct, frozen=True):
-    """An environment (shortened key) and how many subscribe to it."""
+    """An environment (shortened key), how many subscribe to it, and when its latest
+    update was stored (Unix seconds; None: none is kept). Of all instances together
+    `at_least` so many, where one tells of its busiest only."""
 
     environment: Text
     subscribers: Count
+    stored_at: float | None = None
+    at_least: bool = False
 
 
 class LatestUpdate(Struct, frozen=True):

@@ -13,7 +13,8 @@ from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.fleet.clients import ClientCount, summed
 from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
-from realtime.fleet.history import FleetHistory, asked_beside, merge
+from realtime.fleet.history import FleetHistory
+from realtime.fleet.history_survey import asked_beside, history_of
 from realtime.fleet.memory import memory_of
 from realtime.fleet.messages import (
     REPORT,
@@ -152,10 +153,10 @@ async def gather(
         stream=stream,
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
-        history=await _history(
-            _with_own(histories, service),
-            nats_error is None and not any(one.missed for one in missing),
-            instances,
+        history=await history_of(
+            histories,
+            service,
+            [*instances, *(one.instance for one in missing if one.missed)],
         ),
         publishes=publishes,
     )
@@ -168,24 +169,6 @@ def as_json(report: Struct) -> bytes:
     for character in b"<>&":
         encoded = encoded.replace(b"%c" % character, b"\\u%04x" % character)
     return encoded
-
-
-async def _history(
-    histories: Sequence[History], complete: bool, instances: Iterable[str]
-) -> FleetHistory:
-    """The sums of what was told, which is `complete` if all `instances` have."""
-    told = {history.instance for history in histories}
-    complete = complete and bool(told) and told.issuperset(instances)
-    return await merge(histories, time.time(), complete=complete)
-
-
-def _with_own(
-    histories: list[History], service: "RealtimeService | None"
-) -> list[History]:
-    """What was told, and this process's own if its answer was not heard."""
-    own = [service.history()] if service is not None else []
-    told = {history.instance for history in histories}
-    return [*histories, *(one for one in own if one.instance not in told)]
 
 
 async def _look(
@@ -230,10 +213,20 @@ def _latest(instances: Sequence[InstanceReport]) -> tuple[LatestUpdate, ...]:
 
 
 def _busiest(instances: Sequence[InstanceReport]) -> tuple[Busy, ...]:
-    """As far as the instances tell: an environment that is among the first ten of none
-    of them is left out."""
+    """As far as the instances tell: where one has more environments than it tells of,
+    it may have subscribers of any other."""
     counted: Counter[str] = Counter()
+    told: Counter[str] = Counter()
+    stored: dict[str, float] = {}
+    partial = {one.instance for one in instances if one.environments > len(one.busiest)}
     for one in instances:
         for busy in one.busiest:
             counted[busy.environment] += busy.subscribers
-    return tuple(Busy(key, count) for key, count in counted.most_common(SHOWN))
+            told[busy.environment] += one.instance in partial
+            if busy.stored_at is not None:
+                known = stored.get(busy.environment, busy.stored_at)
+                stored[busy.environment] = max(known, busy.stored_at)
+    return tuple(
+        Busy(key, count, stored.get(key), told[key] < len(partial))
+        for key, count in counted.most_common(SHOWN)
+    )
