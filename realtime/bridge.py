@@ -109,6 +109,8 @@ class NatsBridge:
         self._on_session = on_session
         self._on_turned_back = on_turned_back
         self.on_update = on_update
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called when a session was lost, or could not be had, because of NATS."""
         host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())
         # Host and process are for people: containers may share both.
         self.consumer_name = f"sse-{host}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -365,28 +367,11 @@ class NatsBridge:
         if told is not update:
             self._on_turned_back(environment, latest)
         on_told = self._hub.broadcast(environment, latest)
-        if on_told is None:
-            self._agent.delivered(environment, update, 0)
-        else:
-            on_told.append(partial(self._on_told, environment, update, headers, stored))
+        if on_told is not None:
+            on_told.append(partial(_note_told, headers, stored))
         if self.on_update and (session.caught_up or session.announces):
             self.on_update(environment, update, sequence)
         return on_told
-
-    def _on_told(
-        self,
-        environment: str,
-        update: Update,
-        headers: bytes,
-        stored: float,
-        subscribers: int,
-    ) -> None:
-        """So many `subscribers` have been told of `update`, or of a later one."""
-        self._agent.delivered(environment, update, subscribers)
-        if subscribers:
-            # The clocks of two machines may differ by more than this took.
-            took = max(0.0, time.time() - published_at(headers, stored))
-            metrics.delivery_duration_seconds.observe(took)
 
     def _in_order(self, environment: str, update: Update) -> Update:
         """What a dated update tells: its time, or that of the one before it if that is
@@ -428,6 +413,14 @@ class NatsBridge:
         self._connected_before = True
         metrics.consumer_lag.set(0)
         self._on_ready()
+
+
+def _note_told(headers: bytes, stored: float, subscribers: int) -> None:
+    """So many `subscribers` have been told of an update, or of a later one."""
+    if subscribers:
+        # The clocks of two machines may differ by more than this took.
+        took = max(0.0, time.time() - published_at(headers, stored))
+        metrics.delivery_duration_seconds.observe(took)
 
 
 async def _leave(client: Client, consumer: PullConsumer | None) -> None:

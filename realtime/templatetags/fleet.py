@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from django import template
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from realtime.fleet import units
 from realtime.fleet.history import FleetHistory
-from realtime.fleet.verdict import state_of
+from realtime.fleet.publish_findings import from_addresses
 from realtime.jetstream.stream_config import Setting
 
 register = template.Library()
@@ -22,7 +23,8 @@ _LAST_YEAR: Final = 2e11
 register.filter("duration", units.duration)
 register.filter("latency", units.latency)
 register.filter("size", units.size)
-register.filter("state", state_of)
+
+register.filter("addresses", from_addresses)
 
 
 @register.filter
@@ -60,6 +62,15 @@ def words(setting: Setting, which: str) -> str:
     if setting.name in ("max_age", "duplicate_window") and value.isdecimal():
         return units.duration(int(value) / 1e9)
     return value.strip('"')
+
+
+@register.simple_tag
+def time_of(unix: float, now: float) -> SafeString:
+    """A time of day, UTC, as a `<time>`; with the date where it is not today's."""
+    at, today = (datetime.fromtimestamp(one, UTC) for one in (unix, now))
+    written = at.strftime("%H:%M:%S" if at.date() == today.date() else "%d %b %H:%M:%S")
+    machine = at.isoformat(timespec="seconds")
+    return format_html('<time datetime="{}">{}</time>', machine, written)
 
 
 @register.simple_tag

@@ -8,12 +8,18 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from realtime.conf import configured_token, token_fault, tokens_in
+from realtime.conf import RealtimeSettings, configured_token, token_fault, tokens_in
 from realtime.environments import probe_environment
 from realtime.management.base import ClientCommand
 from realtime.management.base_url import add_url_argument, checked_url
 from realtime.probing.probe import TIMEOUT_SECONDS, Plan, probe
-from realtime.probing.result import as_json, printable
+from realtime.probing.readers import asked_over_nats
+from realtime.probing.result import Result, as_json, printable
+
+
+async def _probe(plan: Plan, settings: RealtimeSettings) -> Result:
+    async with asked_over_nats(settings) as readers:
+        return await probe(plan, readers)
 
 
 def seconds(text: str) -> float:
@@ -59,7 +65,8 @@ class Command(ClientCommand):
             environment=probe_environment(socket.gethostname()),
             seconds=options["timeout"],
         )
-        result = asyncio.run(probe(plan))
+        settings = RealtimeSettings.from_django(hosting=False)
+        result = asyncio.run(_probe(plan, settings))
         if options["json"]:
             self.stdout.write(as_json(result).decode())
         elif result.hops:
