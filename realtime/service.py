@@ -22,6 +22,7 @@ from realtime.fleet.agent import Agent
 from realtime.fleet.busiest import COUNTS, counts_answer
 from realtime.fleet.environment_answer import environment_answer
 from realtime.fleet.environment_messages import ENVIRONMENT
+from realtime.fleet.keys import KEYS, keys_answer
 from realtime.fleet.lookout import look_out
 from realtime.fleet.memory import Memory
 from realtime.fleet.minutes import HISTORY, History
@@ -95,6 +96,7 @@ class RealtimeService:
         process shows the page."""
         self.agent.questions[COUNTS] = partial(counts_answer, self)
         self.agent.questions[ENVIRONMENT] = partial(environment_answer, self)
+        self.agent.questions[KEYS] = partial(keys_answer, self)
         self.requests_are_cancelled = False
         """Whether the server cancels the requests under way when it stops: Daphne
         does."""

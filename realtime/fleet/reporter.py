@@ -24,7 +24,10 @@ from realtime.process import worker_number
 if TYPE_CHECKING:
     from realtime.service import RealtimeService
 
-BUSIEST: Final = 10
+BUSIEST: Final = 40
+"""More than are shown: one that is busy over all may not be among the first ten of each
+instance."""
+
 LATEST: Final = 10
 
 
@@ -89,7 +92,12 @@ class Reporter:
             clients=hub.by_client,
             environments=hub.environments,
             busiest=tuple(
-                Busy(shortened(environment), count, environment)
+                Busy(
+                    shortened(environment),
+                    count,
+                    self._stored_at(environment),
+                    key=environment,
+                )
                 for environment, count in busiest[:BUSIEST]
                 # More than a probe's own stream, whoever it is, is shown.
                 if count > 1 or not is_probe_environment(environment)
@@ -114,6 +122,10 @@ class Reporter:
             fault=fault and fault[:LONGEST_TEXT],
         )
 
+    def _stored_at(self, environment: str) -> float | None:
+        latest = self._service.hub.latest_of(environment)
+        return latest.identity[1] / NANOSECONDS if latest else None
+
     def _latest(self) -> Iterable[LatestUpdate]:
         for environment, latest in self._service.hub.latest(
             LATEST, unless=is_probe_environment
@@ -124,5 +136,4 @@ class Reporter:
                 updated_at=latest.update.updated_at[:LONGEST_TEXT],
                 sequence=sequence,
                 stored_at=nanoseconds / NANOSECONDS,
-                key=environment,
             )
