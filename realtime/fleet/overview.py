@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, json
-from msgspec.structs import replace
 from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
@@ -98,15 +97,10 @@ class FleetReport(Struct, frozen=True, kw_only=True):
 
 
 async def gather(
-    settings: RealtimeSettings,
-    service: "RealtimeService | None" = None,
-    *,
-    whole_keys: bool = False,
+    settings: RealtimeSettings, service: "RealtimeService | None" = None
 ) -> FleetReport:
     """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
-    at most, and raises nothing for what NATS does. The `busiest` and the `latest` have
-    `whole_keys` only if these are asked for, for somebody who may see them; nothing
-    else in the report has."""
+    at most, and raises nothing for what NATS does."""
     began = time.monotonic()
     roll = roll_of(service)
     me = service.reporter.me().instance if service else None
@@ -176,7 +170,7 @@ async def gather(
             expected_of(accounts, settings.expected_instances),
         ),
     )
-    most, latest = busiest(present, counts, SHOWN), _latest(present)
+    most = busiest(present, counts, SHOWN)
     report = FleetReport(
         verdict=verdict,
         at=at,
@@ -185,8 +179,8 @@ async def gather(
         clients=summed(one.clients for one in present),
         instances=tuple(map(without_keys, present)),
         missing=tuple(missing),
-        latest=tuple(replace(one, key=None) for one in latest),
-        busiest=tuple(replace(one, key=None) for one in most.environments),
+        latest=_latest(present),
+        busiest=most.environments,
         unnamed=most.unnamed,
         stream=stream,
         nats_error=nats_error,
@@ -204,11 +198,7 @@ async def gather(
             awaited=max((one.awaited for one in accounts), default=0),
         ),
     )
-    # What is remembered is shown to everybody.
-    report = memory_of(service).note(report)
-    if whole_keys:
-        return replace(report, latest=latest, busiest=most.environments)
-    return report
+    return memory_of(service).note(report)
 
 
 def as_json(report: Struct) -> bytes:
