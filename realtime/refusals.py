@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Final
 
 from realtime.asgi import Scope
+from realtime.fleet.publishes import ACCEPTED
 from realtime.http import Response, header
 from realtime.service import RealtimeService
 
@@ -13,7 +14,7 @@ _NO_KEY: Final = "The path holds nothing that can be an environment key."
 
 def note_answer(service: RealtimeService, scope: Scope, response: Response) -> None:
     """Remember that `response` answers the request to publish in `scope`."""
-    if response.status == HTTPStatus.ACCEPTED:
+    if response.status == ACCEPTED:
         service.publishes.accepted.note()
     elif response.status >= HTTPStatus.BAD_REQUEST:
         note_refused(service, scope, response.status, _reason(response))

@@ -45,11 +45,11 @@ class QueueChangeView(View):
 
     async def answer(self, scope: Scope, receive: Receive) -> Response:
         response = await super().answer(scope, receive)
-        # That a probe's update was taken says nothing of Flagsmith's.
-        if response.status != HTTPStatus.ACCEPTED or not is_probe_environment(
-            environment_in(scope)
-        ):
+        # What becomes of a probe's update says nothing of Flagsmith's.
+        is_probe = is_probe_environment(environment_in(scope))
+        if response.status != HTTPStatus.ACCEPTED or not is_probe:
             metrics.publish_requests[str(int(response.status))].inc()
+        if not is_probe:
             note_answer(service_in(scope), scope, response)
         return response
 

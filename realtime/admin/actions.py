@@ -8,7 +8,6 @@ from asgiref.sync import async_to_sync
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.template.defaultfilters import pluralize
 from django.views.decorators.http import require_http_methods
 
 from realtime.admin.answering import (
@@ -19,14 +18,15 @@ from realtime.admin.answering import (
     service_of,
 )
 from realtime.admin.dismissal import let_remember, user_name
+from realtime.admin.environments import asked_for
 from realtime.admin.log import log_action, log_outcome
+from realtime.admin.outcome import outcome_of
 from realtime.environments import is_environment_key
 from realtime.exceptions import NatsUnavailable, PublishFailed
 from realtime.fleet.events import TestUpdate
 from realtime.fleet.messages import LONGEST_TEXT, InstanceReport, shortened
-from realtime.fleet.roundtrip import Probe, send_test_update
+from realtime.fleet.roundtrip import send_test_update
 from realtime.fleet.survey import drain_instance
-from realtime.fleet.units import latency
 from realtime.fleet.verdict import state_of
 
 
@@ -36,11 +36,16 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
     which asks by itself, gets the outcome as JSON."""
     posted = request.method == "POST"
     by_script = request.headers.get("Accept") == "application/json"
-    given = request.POST if posted else request.GET
-    environment = given.get("environment", "").strip()
+    environment, fault = request.POST.get("environment", "").strip(), ""
+    if not posted:
+        environment, fault = asked_for(request, "environment")
     if posted and by_script and not is_environment_key(environment):
         return JsonResponse(
-            {"outcome": f"Not sent. {environment} cannot be an environment key."},
+            {
+                "outcome": f"Not sent. {environment} cannot be an environment key.",
+                "level": "error",
+                "updated_at": None,
+            },
             status=HTTPStatus.BAD_REQUEST,
         )
     if not posted or not is_environment_key(environment):
@@ -50,6 +55,7 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
             "test_update",
             title="Send a test update",
             environment=environment,
+            fault=fault,
             valid=is_environment_key(environment),
             status=HTTPStatus.BAD_REQUEST if posted else HTTPStatus.OK,
         )
@@ -59,9 +65,7 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
         probe = async_to_sync(send_test_update)(
             realtime_settings(), environment, service_of(request)
         )
-        level, outcome, updated_at = messages.SUCCESS, _told(probe), probe.updated_at
-        if len(probe.reached) < max(probe.instances, 1):
-            level = messages.WARNING
+        (level, outcome), updated_at = outcome_of(probe), probe.updated_at
     except NatsUnavailable as error:
         level, outcome = messages.ERROR, f"Not sent. {error}"
     except PublishFailed as error:
@@ -78,7 +82,13 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
         ),
     )
     if by_script:
-        return JsonResponse({"outcome": outcome, "updated_at": updated_at})
+        return JsonResponse(
+            {
+                "outcome": outcome,
+                "level": messages.DEFAULT_TAGS[level],
+                "updated_at": updated_at,
+            }
+        )
     messages.add_message(request, level, f"Test update of {environment}: {outcome}")
     query = urlencode({"environment": environment})
     return redirect(site, "test_update", query)
@@ -129,20 +139,4 @@ def _others_ready(instances: tuple[InstanceReport, ...], instance: str) -> int:
     """How many could take its streams."""
     return sum(
         one.instance != instance and state_of(one) == "ready" for one in instances
-    )
-
-
-def _told(probe: Probe) -> str:
-    if not probe.reached and not probe.silent:
-        return "Stored, but no instance answers."
-    details = ", ".join(
-        f"{one.name}: {one.subscribers} in {latency(one.seconds)}"
-        for one in probe.reached
-    )
-    lost = f" No word from {', '.join(probe.silent)}." if probe.silent else ""
-    return (
-        f"{len(probe.reached)} of {max(probe.instances, len(probe.reached))} instances "
-        f"told {probe.subscribers} "
-        f"subscriber{pluralize(probe.subscribers)} within {latency(probe.seconds)} "
-        f"({details}).{lost}"
     )

@@ -1,13 +1,24 @@
 """What the overview shows of a report."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from realtime.admin.environments import EnvironmentRow, environment_rows
 from realtime.admin.rows import Row, known_instances, rows, summary
 from realtime.admin.tiles import Tile, tiles
+from realtime.fleet.clients import ClientCount
 from realtime.fleet.overview import FleetReport
 
 MARKS = {"well": "\N{CHECK MARK}", "degraded": "●", "down": "●"}
+
+
+@dataclass(frozen=True)
+class ClientRow:
+    """A kind of clients, and the length of its bar in hundredths of the longest."""
+
+    count: ClientCount
+    share: float
 
 
 @dataclass(frozen=True)
@@ -23,6 +34,15 @@ class Overview:
     rows: list[Row]
     summary: str
     tiles: list[Tile]
+    environments: list[EnvironmentRow]
+    clients: list[ClientRow]
+
+    @property
+    def may_miss(self) -> bool:
+        """Whether an environment that is not listed may have more subscribers than the
+        last of the busiest."""
+        last = self.shown.busiest[-1].subscribers if self.shown.busiest else 0
+        return self.shown.unnamed > last
 
 
 def overview(report: FleetReport, *, may_operate: bool) -> Overview:
@@ -40,4 +60,11 @@ def overview(report: FleetReport, *, may_operate: bool) -> Overview:
         rows=rows(report, may_drain=may_operate),
         summary=summary(known_instances(report)) if figures != "own" else "",
         tiles=tiles(shown),
+        environments=environment_rows(shown, report.at),
+        clients=_clients(shown.clients),
     )
+
+
+def _clients(counts: Sequence[ClientCount]) -> list[ClientRow]:
+    most = max((one.subscribers for one in counts), default=1)
+    return [ClientRow(one, 100 * one.subscribers / most) for one in counts]

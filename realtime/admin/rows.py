@@ -112,7 +112,7 @@ def summary(instances: Sequence[InstanceReport]) -> str:
     fewest, most = min(counts), max(counts)
     spread = f"{fewest:,} to {most:,} each"
     if sum(counts) < FEW * len(counts):
-        return f"{versions}; {spread}."
+        return f"{versions}; streams: {spread}."
     if most <= BALANCED * fewest:
         return f"{versions}; streams are balanced: {spread}."
     return f"{versions}; streams are not balanced: {spread}."

@@ -1,5 +1,7 @@
 """The pages of the admin that show the fleet."""
 
+from http import HTTPStatus
+
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
@@ -13,6 +15,7 @@ from realtime.admin.answering import (
     streams_base,
 )
 from realtime.admin.environment import environment_page
+from realtime.admin.environments import asked_for
 from realtime.admin.page import overview
 from realtime.fleet.overview import as_json
 
@@ -50,24 +53,31 @@ def report_json(request: HttpRequest, site: AdminSite) -> HttpResponse:
 @require_safe
 def environment(request: HttpRequest, site: AdminSite) -> HttpResponse:
     """One environment on all instances. It asks them, and changes nothing."""
+    key, fault = asked_for(request, "key")
     status, context = environment_page(
-        request.GET.get("key", "").strip(),
+        key,
         realtime_settings(),
         service_of(request),
         whole_keys=may_operate(request),
     )
+    if fault:
+        status, context["fault"] = HTTPStatus.NOT_FOUND, fault
     return render(request, site, "environment", status=status, **context)
 
 
 @require_safe
 def playground(request: HttpRequest, site: AdminSite) -> HttpResponse:
-    """Subscribe and publish from the browser."""
+    """Subscribe and publish from the browser. Who may not see a whole key has to know
+    it."""
+    given = request.GET.get("environment", "")
+    key, fault = asked_for(request, "environment") if may_operate(request) else ("", "")
     return render(
         request,
         site,
         "playground",
         title="Playground",
-        environment=request.GET.get("environment", ""),
+        environment=key if may_operate(request) else given,
+        fault=fault,
         streams=f"{streams_base(request)}/sse/environments/",
     )
 

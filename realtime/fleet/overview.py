@@ -2,20 +2,23 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, json
+from msgspec.structs import replace
 from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.fleet import merging
+from realtime.fleet.busiest import ask_counts, busiest, without_keys
 from realtime.fleet.clients import ClientCount, summed
 from realtime.fleet.death_findings import dead_of, death_findings, expected_of
 from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
-from realtime.fleet.history import FleetHistory, asked_beside, merge
+from realtime.fleet.history import FleetHistory
+from realtime.fleet.history_survey import asked_beside, history_of
 from realtime.fleet.memory import memory_of
 from realtime.fleet.messages import (
     REPORT,
@@ -63,9 +66,11 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     were seen in the last minute and do not answer. If NATS cannot be used `nats_error`
     says why, and `instances` is at most this process: `last_known` is the last report
     that this process had of all of them before, None if it had none. If the stream
-    cannot be looked at, `stream_error` says why. The `history` is complete if all
-    `instances` have told theirs and none is missing. The `dead` died, whenever that
-    was, and are expected back; `happenings` are of the last hours."""
+    cannot be looked at, `stream_error` says why. An environment that is not among the
+    `busiest`, because no instance has named it, has `unnamed` subscribers at most. The
+    `history` is complete if all `instances` have told theirs and none is missing. The
+    `dead` died, whenever that was, and are expected back; `happenings` are of the last
+    hours."""
 
     verdict: Verdict
     at: float
@@ -81,6 +86,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream_error: str | None
     history: FleetHistory
     publishes: FleetPublishes | None = None
+    unnamed: int = 0
     dead: tuple[Death, ...] = ()
     happenings: tuple[Story, ...] = ()
     last_known: "FleetReport | None" = None
@@ -92,10 +98,15 @@ class FleetReport(Struct, frozen=True, kw_only=True):
 
 
 async def gather(
-    settings: RealtimeSettings, service: "RealtimeService | None" = None
+    settings: RealtimeSettings,
+    service: "RealtimeService | None" = None,
+    *,
+    whole_keys: bool = False,
 ) -> FleetReport:
     """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
-    at most, and raises nothing for what NATS does."""
+    at most, and raises nothing for what NATS does. The `busiest` and the `latest` have
+    `whole_keys` only if these are asked for, for somebody who may see them; nothing
+    else in the report has."""
     began = time.monotonic()
     roll = roll_of(service)
     me = service.reporter.me().instance if service else None
@@ -103,6 +114,7 @@ async def gather(
     accounts: list[Account] = []
     histories: list[History] = []
     stream: StreamHealth | None = None
+    counts: dict[str, dict[str, int]] = {}
     nats_error = stream_error = stream_unseen = None
     try:
         async with (
@@ -113,6 +125,8 @@ async def gather(
             answers, (stream, stream_error, stream_unseen) = await asyncio.gather(
                 _ask(client, service, accounts), _look(client, settings)
             )
+            with suppress(NatsUnavailable):
+                counts = await ask_counts(client, [one.report for one in answers])
     except NatsUnavailable as error:
         nats_error = str(error)
     except TimeoutError:
@@ -162,23 +176,25 @@ async def gather(
             expected_of(accounts, settings.expected_instances),
         ),
     )
+    most, latest = busiest(present, counts, SHOWN), _latest(present)
     report = FleetReport(
         verdict=verdict,
         at=at,
         took=took,
         totals=_totals(present),
         clients=summed(one.clients for one in present),
-        instances=tuple(present),
+        instances=tuple(map(without_keys, present)),
         missing=tuple(missing),
-        latest=_latest(present),
-        busiest=_busiest(present),
+        latest=tuple(replace(one, key=None) for one in latest),
+        busiest=tuple(replace(one, key=None) for one in most.environments),
+        unnamed=most.unnamed,
         stream=stream,
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
-        history=await _history(
-            _with_own(histories, service),
-            nats_error is None and not any(one.missed for one in missing),
-            instances,
+        history=await history_of(
+            histories,
+            service,
+            [*instances, *(one.instance for one in missing if one.missed)],
         ),
         publishes=publishes,
         dead=dead,
@@ -188,7 +204,11 @@ async def gather(
             awaited=max((one.awaited for one in accounts), default=0),
         ),
     )
-    return memory_of(service).note(report)
+    # What is remembered is shown to everybody.
+    report = memory_of(service).note(report)
+    if whole_keys:
+        return replace(report, latest=latest, busiest=most.environments)
+    return report
 
 
 def as_json(report: Struct) -> bytes:
@@ -197,24 +217,6 @@ def as_json(report: Struct) -> bytes:
     for character in b"<>&":
         encoded = encoded.replace(b"%c" % character, b"\\u%04x" % character)
     return encoded
-
-
-async def _history(
-    histories: Sequence[History], complete: bool, instances: Iterable[str]
-) -> FleetHistory:
-    """The sums of what was told, which is `complete` if all `instances` have."""
-    told = {history.instance for history in histories}
-    complete = complete and bool(told) and told.issuperset(instances)
-    return await merge(histories, time.time(), complete=complete)
-
-
-def _with_own(
-    histories: list[History], service: "RealtimeService | None"
-) -> list[History]:
-    """What was told, and this process's own if its answer was not heard."""
-    own = [service.history()] if service is not None else []
-    told = {history.instance for history in histories}
-    return [*histories, *(one for one in own if one.instance not in told)]
 
 
 async def _ask(
@@ -275,13 +277,3 @@ def _latest(instances: Sequence[InstanceReport]) -> tuple[LatestUpdate, ...]:
     by_sequence = {u.sequence: u for one in instances for u in one.latest}
     newest_first = sorted(by_sequence, reverse=True)
     return tuple(by_sequence[sequence] for sequence in newest_first[:SHOWN])
-
-
-def _busiest(instances: Sequence[InstanceReport]) -> tuple[Busy, ...]:
-    """As far as the instances tell: an environment that is among the first ten of none
-    of them is left out."""
-    counted: Counter[str] = Counter()
-    for one in instances:
-        for busy in one.busiest:
-            counted[busy.environment] += busy.subscribers
-    return tuple(Busy(key, count) for key, count in counted.most_common(SHOWN))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from realtime import __version__, metrics
-from realtime.environments import is_probe_environment
+from realtime.environments import is_probe_environment, without_probes
 from realtime.fleet.messages import (
     LONGEST_TEXT,
     Busy,
@@ -24,7 +24,10 @@ from realtime.process import worker_number
 if TYPE_CHECKING:
     from realtime.service import RealtimeService
 
-BUSIEST: Final = 10
+BUSIEST: Final = 40
+"""More than are shown: one that is busy over all may not be among the first ten of each
+instance."""
+
 LATEST: Final = 10
 
 
@@ -62,6 +65,7 @@ class Reporter:
         service, me = self._service, self.me()
         hub, bridge = service.hub, service.bridge
         not_ready = service.not_ready
+        busiest = hub.busiest(BUSIEST + 1)
         error, error_at = bridge.last_error or (None, None)
         now = time.time()
         return InstanceReport(
@@ -92,11 +96,15 @@ class Reporter:
             clients=hub.by_client,
             environments=hub.environments,
             busiest=tuple(
-                Busy(shortened(environment), count)
-                for environment, count in hub.busiest(BUSIEST)
-                # More than a probe's own stream, whoever it is, is shown.
-                if count > 1 or not is_probe_environment(environment)
+                Busy(
+                    shortened(environment),
+                    count,
+                    environment,
+                    self._stored_at(environment),
+                )
+                for environment, count in without_probes(busiest[:BUSIEST])
             ),
+            unnamed=busiest[BUSIEST][1] if len(busiest) > BUSIEST else 0,
             latest=tuple(self._latest()),
             updates_read=total(metrics.updates_total),
             updates_delivered=total(metrics.http_writes["data"]),
@@ -116,6 +124,10 @@ class Reporter:
             fault=fault and fault[:LONGEST_TEXT],
         )
 
+    def _stored_at(self, environment: str) -> float | None:
+        latest = self._service.hub.latest_of(environment)
+        return latest.identity[1] / NANOSECONDS if latest else None
+
     def _latest(self) -> Iterable[LatestUpdate]:
         for environment, latest in self._service.hub.latest(
             LATEST, unless=is_probe_environment
@@ -126,4 +138,5 @@ class Reporter:
                 updated_at=latest.update.updated_at[:LONGEST_TEXT],
                 sequence=sequence,
                 stored_at=nanoseconds / NANOSECONDS,
+                key=environment,
             )

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from realtime.fleet import units
 from realtime.fleet.history import FleetHistory
-from realtime.fleet.verdict import state_of
+from realtime.fleet.publish_findings import from_addresses
 from realtime.jetstream.stream_config import Setting
 
 register = template.Library()
@@ -23,7 +23,8 @@ _LAST_YEAR: Final = 2e11
 register.filter("duration", units.duration)
 register.filter("latency", units.latency)
 register.filter("size", units.size)
-register.filter("state", state_of)
+
+register.filter("addresses", from_addresses)
 
 
 @register.filter

@@ -85,8 +85,11 @@ PODS = {
 
 
 @contextmanager
-def running_fleet(folder: Path, database: Path) -> Iterator[Fleet]:
-    """Three instances that are ready, on hosts named as Kubernetes does."""
+def running_fleet(
+    folder: Path, database: Path, settings: str = "tests.support.pod"
+) -> Iterator[Fleet]:
+    """Three instances that are ready, on hosts named as Kubernetes does. `settings` is
+    Django's module."""
     with ExitStack() as stack:
         nats = NatsServer(folder / "nats")
         nats.start()
@@ -97,7 +100,7 @@ def running_fleet(folder: Path, database: Path) -> Iterator[Fleet]:
                     server,
                     nats.url,
                     folder,
-                    DJANGO_SETTINGS_MODULE="tests.support.pod",
+                    DJANGO_SETTINGS_MODULE=settings,
                     POD=pod,
                     **admin_variables(database),
                 )

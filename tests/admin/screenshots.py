@@ -16,6 +16,7 @@ from tests.admin.fleet import (
     log_in,
     running_fleet,
 )
+from tests.admin.made_up_hour import ENVIRONMENTS
 from tests.support.browser import chromium
 from tests.support.service import ROOT
 from tests.support.streams import Stream
@@ -31,11 +32,13 @@ LOOKS = {
     "phone": {"color_scheme": "light", "viewport": PHONE},
     "phone-dark": {"color_scheme": "dark", "viewport": PHONE},
 }
-ENVIRONMENTS = {
-    "WzZVkYqY3nP8mTq4RbXk2c": 34,
-    "Hq7sQx2LdKe9vFa1MpTz6w": 11,
-    "staging": 5,
-}
+AGENTS = (
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/140",
+    "okhttp/4.12.0",
+    "python-requests/2.32.4",
+    "Example/1 CFNetwork/1568.100.1 Darwin/24.0.0",
+)
 
 
 async def draw(fleet: Fleet) -> None:
@@ -49,7 +52,10 @@ async def draw(fleet: Fleet) -> None:
         for environment, count in ENVIRONMENTS.items():
             for number in range(count):
                 service = fleet.services[number % 2]
-                stream = Stream(service.stream_url(environment))
+                stream = Stream(
+                    service.stream_url(environment),
+                    headers={"User-Agent": AGENTS[number % len(AGENTS)]},
+                )
                 await streams.enter_async_context(stream)
         for number in range(40):
             for environment in ENVIRONMENTS:
@@ -93,6 +99,22 @@ async def draw_pages(browser: Browser, fleet: Fleet, login: StorageState) -> Non
     await page.wait_for_selector("#outcome:has-text('instances')")
     await picture(page, "playground")
     await context.close()
+    key = next(iter(ENVIRONMENTS))
+    pages = {
+        "environment": f"environment/?key={key}",
+        "log": "log/",
+        "drain": "",
+    }
+    for name, path in pages.items():
+        for look in ("light", "phone"):
+            context = await browser.new_context(storage_state=login, **LOOKS[look])  # type: ignore[arg-type]
+            page = await context.new_page()
+            await page.goto(admin_url(fleet.workers, f"realtime/fleet/{path}"))
+            if name == "drain":
+                await page.locator(".action a[id^=drain]").first.click()
+                await page.wait_for_selector("input.danger")
+            await picture(page, f"{name}-{look}")
+            await context.close()
 
 
 async def picture(page: Page, name: str) -> None:
@@ -103,7 +125,7 @@ def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         database = create_database(Path(folder) / "admin.sqlite3")
-        with running_fleet(Path(folder), database) as fleet:
+        with running_fleet(Path(folder), database, "tests.admin.pictured") as fleet:
             asyncio.run(draw(fleet))
             for service in fleet.services:
                 service.expected_errors |= {"task.died", "update.lost"}

@@ -495,6 +495,106 @@ async def test_playground__no_environment_key__refused_and_text(
     await page.click("#subscribe")
 
     # Then
-    await expect(page.locator("#state")).to_have_text("refused")
+    await expect(page.locator("#state")).to_have_text(
+        "refused (404): this cannot be an environment key", timeout=SOON
+    )
     assert await page.input_value("#environment") == '"><img src=x onerror=alert(1)>'
     assert not dialogs
+
+
+async def test_playground__nats_away__refused_with_its_status_and_reason(
+    fleet: Fleet, browser: Browser, environment: str
+) -> None:
+    # Given: the browser reports the 503 on its console
+    page = await browser.new_page()
+    await log_in(page, fleet.daphne)
+    path = f"realtime/fleet/playground/?environment={environment}"
+    await page.goto(admin_url(fleet.daphne, path))
+    await asyncio.to_thread(fleet.nats.kill)
+    await asyncio.to_thread(fleet.daphne.await_ready, False)
+
+    # When
+    await page.click("#subscribe")
+
+    # Then: each request is held for some seconds before it is refused
+    state = page.locator("#state")
+    await expect(state).to_contain_text("refused (503): ", timeout=2 * SOON)
+    await expect(state).to_contain_text("NATS")
+
+    # When
+    await asyncio.to_thread(fleet.nats.start)
+    await asyncio.to_thread(fleet.daphne.await_ready)
+    await page.click("#subscribe")
+
+    # Then
+    await expect(state).to_have_text("subscribed", timeout=SOON)
+
+
+async def test_playground__another_key__events_and_outcome_of_the_last_one_gone(
+    fleet: Fleet, page: Page, environment: str
+) -> None:
+    # Given
+    await log_in(page, fleet.workers)
+    await page.get_by_role("link", name="Playground").click()
+    await page.fill("#environment", environment)
+    await page.click("#subscribe")
+    await expect(page.locator("#state")).to_have_text("subscribed")
+    await page.check("#confirmed")
+    await page.click("#publish")
+    rows = page.locator("#events tbody tr")
+    outcome = page.locator("#outcome.success")
+    await expect(rows).to_have_count(1)
+    await expect(outcome).to_contain_text("told 1 subscriber")
+
+    # When
+    other = f"{environment}2"
+    await page.fill("#environment", other)
+
+    # Then: the events are still said to be of the environment that is subscribed to
+    await expect(page.locator("#outcome")).to_have_text("")
+    heading = page.locator("h2", has_text="Events")
+    await expect(heading).to_have_text(f"Events of {environment}")
+    await expect(rows).to_have_count(1)
+
+    # When
+    await page.click("#subscribe")
+
+    # Then
+    await expect(heading).to_have_text(f"Events of {other}")
+    await expect(page.locator("#state")).to_have_text("subscribed")
+    await expect(rows).to_have_count(0)
+
+    # When
+    await asyncio.to_thread(fleet.workers.publish, other, 7)
+
+    # Then
+    await expect(rows).to_have_count(1)
+    await expect(rows).to_contain_text('{"updated_at":7}')
+
+
+async def test_test_update__nobody_subscribed__warns_that_the_key_may_be_wrong(
+    fleet: Fleet, page: Page, environment: str, admin_database: Path
+) -> None:
+    # Given
+    await log_in(page, fleet.daphne)
+    path = f"realtime/fleet/test-update/?environment={environment}"
+    await page.goto(admin_url(fleet.daphne, path))
+
+    # When
+    await page.get_by_role("button", name="Yes, send it").click()
+
+    # Then
+    nobody = "Nobody is subscribed to this environment: is the key right?"
+    await expect(page.locator(".messagelist .warning")).to_contain_text(nobody)
+    await expect(page.locator(".messagelist .success")).to_have_count(0)
+    [(_, message)] = log_entries(admin_database, environment)
+    assert message.endswith(nobody)
+
+    # When: the same in the playground
+    path = f"realtime/fleet/playground/?environment={environment}"
+    await page.goto(admin_url(fleet.daphne, path))
+    await page.check("#confirmed")
+    await page.click("#publish")
+
+    # Then
+    await expect(page.locator("#outcome.warning")).to_contain_text(nobody)

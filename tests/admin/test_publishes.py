@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import requests
+from django.test import Client
+from playwright.async_api import expect
 
 from realtime.conf import RealtimeSettings
 from realtime.fleet.fleet_publishes import FleetPublishes
@@ -20,7 +22,9 @@ from realtime.fleet.publish_report import (
 )
 from realtime.fleet.text import fleet_text
 from realtime.relay import SIGNATURE_HEADER, Relayed, sign
+from tests.admin.fleet import Fleet, log_in
 from tests.integration.test_commands import manage
+from tests.support.browser import chromium
 from tests.support.nats import NatsServer
 from tests.support.raw_http import PUBLISHER, ask, queue_change
 from tests.support.service import TOKEN, Service, running_service
@@ -292,3 +296,72 @@ async def test_fleet__all_refused_for_minutes__degraded_in_report_and_terminal(
     )
     assert command.returncode == 1
     assert "6 publishes were refused with 401" in command.stdout
+
+
+def test_overview__publishes_refused__reason_and_addresses_as_text(
+    operator: Client, nats_settings: RealtimeSettings
+) -> None:
+    # Given
+    now = time.time()
+    hostile = "<script>alert('x')</script>"
+    refused = RefusalReport(
+        status=400,
+        reason=hostile,
+        publisher=False,
+        slots=(Slot(now - 5, 1234),),
+        sources=(Source(hostile, now - 5), Source("10.0.3.17", now - 7)),
+        others_at=now - 9,
+    )
+    report = PublishesReport(
+        statuses=(StatusCount(202, 5), StatusCount(400, 1234)), refusals=(refused,)
+    )
+
+    # When
+    with simulated_fleet(nats_settings, made_up(1, publishes=report), made_up(2)):
+        page = operator.get("/admin/realtime/fleet/").content.decode()
+
+    # Then
+    assert hostile not in page
+    escaped = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;"
+    assert f"from {escaped}, 10.0.3.17 and others" in page
+    assert "None has been accepted since the instances started." in page
+    assert "1,234 × 400" in page
+    assert "does not look like Flagsmith" in page
+    assert "Instances of an older version do not tell of theirs." in page
+
+
+def test_overview__no_instance_tells_of_publishes__nothing_said(
+    operator: Client, nats_settings: RealtimeSettings
+) -> None:
+    # When
+    with simulated_fleet(nats_settings, made_up(1)):
+        page = operator.get("/admin/realtime/fleet/").content.decode()
+
+    # Then
+    assert 'id="publishes"' not in page
+
+
+async def test_overview__token_wrong_at_real_instances__seen_in_the_browser(
+    fleet: Fleet, environment: str
+) -> None:
+    # Given
+    assert fleet.workers.publish(environment, 1).status_code == 202
+    for number in range(5):
+        address = f"2001:db8:1234:5678:9abc:def0:1234:567{number}"
+        assert wrong_from(fleet.daphne, environment, address) == 401
+    async with chromium() as browser:
+        page = await browser.new_page(viewport={"width": 390, "height": 844})
+
+        # When
+        await log_in(page, fleet.daphne)
+
+        # Then
+        section = page.locator("#publishes")
+        await expect(section).to_contain_text("The latest was accepted")
+        await expect(section).to_contain_text("1 × 202, 5 × 401")
+        row = section.locator("tbody tr")
+        await expect(row).to_contain_text("Invalid token.")
+        await expect(row).to_contain_text(f"from {address}, ")
+        await expect(row).to_contain_text(" and others")
+        await expect(page.locator("#verdict")).to_have_text("All well")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390

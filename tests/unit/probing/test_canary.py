@@ -121,7 +121,7 @@ async def test_canary__nothing_listens__counted() -> None:
 @pytest.mark.parametrize(
     ("host", "addresses"),
     [
-        ("0.0.0.0", ("127.0.0.1",)),
+        ("0.0.0.0", ("127.0.0.1",)),  # noqa: S104  nothing binds
         ("::", ("::1", "127.0.0.1")),
         ("10.0.0.5", ("10.0.0.5",)),
         ("fd00::5", ("fd00::5",)),
