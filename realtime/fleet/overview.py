@@ -11,7 +11,9 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
+from realtime.fleet import merging
 from realtime.fleet.clients import ClientCount, summed
+from realtime.fleet.death_findings import dead_of, death_findings, expected_of
 from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
 from realtime.fleet.history import FleetHistory, asked_beside, merge
 from realtime.fleet.memory import memory_of
@@ -26,8 +28,10 @@ from realtime.fleet.messages import (
 from realtime.fleet.minutes import History
 from realtime.fleet.publish_findings import publish_findings
 from realtime.fleet.roll import not_present
+from realtime.fleet.stories import Story, tell
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
+from realtime.fleet.telling import EVENTS, Account, Death
 from realtime.fleet.verdict import Verdict, judge
 
 if TYPE_CHECKING:
@@ -38,6 +42,11 @@ SHOWN: Final = 10
 
 LOOK_SECONDS: Final = 1.9
 """For all that NATS is asked: it must be known within 2 s that it is down."""
+
+
+ACCOUNT_SECONDS: Final = 0.5
+"""For what happened: an instance of an older version does not answer, and the reports
+may have taken a second."""
 
 
 class Totals(Struct, frozen=True):
@@ -55,7 +64,9 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     says why, and `instances` is at most this process: `last_known` is the last report
     that this process had of all of them before, None if it had none. If the stream
     cannot be looked at, `stream_error` says why. The `history` is complete if all
-    `instances` have told theirs and none is missing."""
+    `instances` have told theirs and none is missing. So many hosts are `expected` to
+    answer; 0: nobody says. The `dead` died, whenever that
+    was, and are expected back; `happenings` are of the last hours."""
 
     verdict: Verdict
     at: float
@@ -71,6 +82,9 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream_error: str | None
     history: FleetHistory
     publishes: FleetPublishes | None = None
+    expected: int = 0
+    dead: tuple[Death, ...] = ()
+    happenings: tuple[Story, ...] = ()
     last_known: "FleetReport | None" = None
 
     @property
@@ -88,6 +102,7 @@ async def gather(
     roll = roll_of(service)
     me = service.reporter.me().instance if service else None
     answers: list[Answer] = []
+    accounts: list[Account] = []
     histories: list[History] = []
     stream: StreamHealth | None = None
     nats_error = stream_error = stream_unseen = None
@@ -98,8 +113,7 @@ async def gather(
             asked_beside(client, service) as histories,
         ):
             answers, (stream, stream_error, stream_unseen) = await asyncio.gather(
-                ask_everybody(client, service, REPORT, Answer),
-                _look(client, settings),
+                _ask(client, service, accounts), _look(client, settings)
             )
     except NatsUnavailable as error:
         nats_error = str(error)
@@ -116,18 +130,24 @@ async def gather(
         unheard = service.agent.client is not None
         if unheard and stream_error and not answers:
             nats_error = nats_error or "NATS does not answer."
+    if service is not None and all(one.instance != me for one in accounts):
+        accounts.append(service.agent.chronicle.account())
     for answer in answers:
         roll.note(answer.report.sighting)
     # Who was heard of since may have started after the question.
     took = time.monotonic() - began
     seen = [sighting for sighting in roll.seen() if sighting.ago >= took]
     overdue = [sighting for answer in answers for sighting in answer.overdue]
-    missing = not_present([*seen, *overdue], instances)
+    dismissed = {name for one in accounts for name in one.dismissed}
+    missing = not_present([*seen, *overdue], dismissed.union(instances))
     present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
     if stream is not None:
         stream = _as_wanted(stream, present)
     at = time.time()
     publishes = fleet_publishes(present, at)
+    dead = dead_of(accounts, present)
+    expected = expected_of(accounts, settings.expected_instances)
+    unseen = {one.instance for one in missing}
     verdict = judge(
         now=at,
         nats_error=nats_error,
@@ -138,6 +158,12 @@ async def gather(
         missing=missing,
         unheard=unheard,
         publish_findings=publish_findings(publishes, at),
+        death_findings=death_findings(
+            # For a minute a dead instance is missing, which is said already.
+            [death for death in dead if death.sighting.instance not in unseen],
+            present,
+            expected,
+        ),
     )
     report = FleetReport(
         verdict=verdict,
@@ -158,6 +184,13 @@ async def gather(
             instances,
         ),
         publishes=publishes,
+        expected=expected,
+        dead=dead,
+        happenings=tell(
+            merging.merge(accounts, at),
+            at,
+            awaited=max((one.awaited for one in accounts), default=0),
+        ),
     )
     return memory_of(service).note(report)
 
@@ -186,6 +219,25 @@ def _with_own(
     own = [service.history()] if service is not None else []
     told = {history.instance for history in histories}
     return [*histories, *(one for one in own if one.instance not in told)]
+
+
+async def _ask(
+    client: Client, service: "RealtimeService | None", accounts: list[Account]
+) -> list[Answer]:
+    """What the instances report. Then as many as have reported are asked what happened:
+    their `accounts` are added."""
+    answers = await ask_everybody(client, service, REPORT, Answer)
+    if answers:
+        await ask_everybody(
+            client,
+            service,
+            EVENTS,
+            Account,
+            into=accounts,
+            at_least=len(answers),
+            seconds=ACCOUNT_SECONDS,
+        )
+    return answers
 
 
 async def _look(

@@ -41,9 +41,10 @@ class Reporter:
         self._delivery = RecentQuantiles(metrics.delivery_duration_seconds)
 
     def sample(self) -> None:
-        """Every 10 s: for the latencies of the last minute."""
+        """Every 10 s: for the latencies of the last minute, and for what happened."""
         self._publish.sample()
         self._delivery.sample()
+        self._service.event_recorder.sample()
 
     def me(self) -> Sighting:
         """Who this is."""
@@ -54,6 +55,9 @@ class Reporter:
             worker=worker_number(),
             draining=self._service.draining,
             address=self._service.address,
+            started_at=self._started_at,
+            drained_by=self._service.drained_by[:LONGEST_TEXT] or None,
+            streams=self._service.streams_at_drain,
         )
 
     def report(self) -> InstanceReport:

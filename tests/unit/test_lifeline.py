@@ -40,6 +40,9 @@ class Server:
     def stay(self) -> None:
         self.commands.append("stay")
 
+    def worker_died(self, died: messages.Died) -> None:
+        self.commands.append(f"worker {died.worker} died: {died.reason}")
+
     def supervisor_died(self) -> None:
         self.commands.append("died")
 
