@@ -297,6 +297,15 @@ SSE_SERVER_BASE_URL = text(
     r"https?://[^/\s]+\S*",
 )
 """Where the commands that are clients find the service."""
+SSE_PUBLIC_URLS = listed(
+    "SSE_PUBLIC_URLS",
+    "",
+    "http:// or https:// URLs separated by commas",
+    r"https?://[^/\s,]+[^\s,]*",
+)
+"""Where clients reach the service, for [probes](admin.md#probe) from the admin: they
+send the secret to these addresses, besides `SSE_SERVER_BASE_URL` and the page's own if
+that is certain to be the service's."""
 
 # Logging
 

@@ -15,7 +15,8 @@ from realtime.fleet import merging
 from realtime.fleet.clients import ClientCount, summed
 from realtime.fleet.death_findings import dead_of, death_findings, expected_of
 from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
-from realtime.fleet.history import FleetHistory, asked_beside, merge
+from realtime.fleet.history import FleetHistory
+from realtime.fleet.history_survey import asked_beside, history_of
 from realtime.fleet.memory import memory_of
 from realtime.fleet.messages import (
     REPORT,
@@ -178,10 +179,10 @@ async def gather(
         stream=stream,
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
-        history=await _history(
-            _with_own(histories, service),
-            nats_error is None and not any(one.missed for one in missing),
-            instances,
+        history=await history_of(
+            histories,
+            service,
+            [*instances, *(one.instance for one in missing if one.missed)],
         ),
         publishes=publishes,
         expected=expected,
@@ -201,24 +202,6 @@ def as_json(report: Struct) -> bytes:
     for character in b"<>&":
         encoded = encoded.replace(b"%c" % character, b"\\u%04x" % character)
     return encoded
-
-
-async def _history(
-    histories: Sequence[History], complete: bool, instances: Iterable[str]
-) -> FleetHistory:
-    """The sums of what was told, which is `complete` if all `instances` have."""
-    told = {history.instance for history in histories}
-    complete = complete and bool(told) and told.issuperset(instances)
-    return await merge(histories, time.time(), complete=complete)
-
-
-def _with_own(
-    histories: list[History], service: "RealtimeService | None"
-) -> list[History]:
-    """What was told, and this process's own if its answer was not heard."""
-    own = [service.history()] if service is not None else []
-    told = {history.instance for history in histories}
-    return [*histories, *(one for one in own if one.instance not in told)]
 
 
 async def _ask(

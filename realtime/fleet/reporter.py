@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from realtime import __version__, metrics
-from realtime.environments import is_probe_environment
+from realtime.environments import is_probe_environment, without_probes
 from realtime.fleet.messages import (
     LONGEST_TEXT,
     Busy,
@@ -96,9 +96,7 @@ class Reporter:
             environments=hub.environments,
             busiest=tuple(
                 Busy(shortened(environment), count, self._stored_at(environment))
-                for environment, count in hub.busiest(BUSIEST)
-                # More than a probe's own stream, whoever it is, is shown.
-                if count > 1 or not is_probe_environment(environment)
+                for environment, count in without_probes(hub.busiest(BUSIEST))
             ),
             latest=tuple(self._latest()),
             updates_read=total(metrics.updates_total),

@@ -4,23 +4,22 @@ import asyncio
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from realtime.conf import RealtimeSettings
 from realtime.environments import is_environment_key
 from realtime.fleet.environment import survey_environment
 from realtime.fleet.environment_text import environment_text
 from realtime.fleet.overview import as_json
-from realtime.jetstream.servers import split
+from realtime.management.base import ClientCommand
 
 
-class Command(BaseCommand):
+class Command(ClientCommand):
     help = (
-        "Ask every instance over NATS about the environment KEY: how many subscribe "
-        "to it, with what kind of client, and when they were last told of an update. "
-        "Nobody refetches because of it."
+        "Tell who is subscribed to an environment. Every instance is asked over NATS "
+        "how many subscribe to KEY, with what kind of client, and when they were last "
+        "told of an update. Nobody refetches because of it."
     )
-    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("key", metavar="KEY", help="the environment's key")
@@ -32,16 +31,8 @@ class Command(BaseCommand):
         settings = RealtimeSettings.from_django(hosting=False)
         report = asyncio.run(survey_environment(settings, key))
         if report.nats_error:
-            addresses = ", ".join(map(_address, settings.nats_servers))
-            error = report.nats_error.rstrip(".")
-            raise CommandError(f"{error} (NATS_URL: {addresses}).")
+            raise CommandError(report.nats_error)
         if json:
             self.stdout.write(as_json(report).decode())
         else:
             self.stdout.write(environment_text(report))
-
-
-def _address(url: str) -> str:
-    """Where a server is, without the user and the password."""
-    _, host, port = split(url)
-    return f"{host}:{port}"
