@@ -367,28 +367,11 @@ class NatsBridge:
         if told is not update:
             self._on_turned_back(environment, latest)
         on_told = self._hub.broadcast(environment, latest)
-        if on_told is None:
-            self._agent.delivered(environment, update, 0)
-        else:
-            on_told.append(partial(self._on_told, environment, update, headers, stored))
+        if on_told is not None:
+            on_told.append(partial(_note_told, headers, stored))
         if self.on_update and (session.caught_up or session.announces):
             self.on_update(environment, update, sequence)
         return on_told
-
-    def _on_told(
-        self,
-        environment: str,
-        update: Update,
-        headers: bytes,
-        stored: float,
-        subscribers: int,
-    ) -> None:
-        """So many `subscribers` have been told of `update`, or of a later one."""
-        self._agent.delivered(environment, update, subscribers)
-        if subscribers:
-            # The clocks of two machines may differ by more than this took.
-            took = max(0.0, time.time() - published_at(headers, stored))
-            metrics.delivery_duration_seconds.observe(took)
 
     def _in_order(self, environment: str, update: Update) -> Update:
         """What a dated update tells: its time, or that of the one before it if that is
@@ -430,6 +413,14 @@ class NatsBridge:
         self._connected_before = True
         metrics.consumer_lag.set(0)
         self._on_ready()
+
+
+def _note_told(headers: bytes, stored: float, subscribers: int) -> None:
+    """So many `subscribers` have been told of an update, or of a later one."""
+    if subscribers:
+        # The clocks of two machines may differ by more than this took.
+        took = max(0.0, time.time() - published_at(headers, stored))
+        metrics.delivery_duration_seconds.observe(took)
 
 
 async def _leave(client: Client, consumer: PullConsumer | None) -> None:

@@ -160,6 +160,11 @@ class Hub:
             key=itemgetter(1),
         )
 
+    def count_of(self, environment: str) -> int:
+        """How many streams of `environment` are open."""
+        entry = self._environments.get(environment)
+        return len(entry.subscribers) if entry else 0
+
     def crowd_of(self, environment: str) -> Crowd:
         """The subscribers of `environment`: how many, of what kind, since when."""
         entry = self._environments.get(environment)

@@ -19,6 +19,7 @@ from realtime.bridge import NatsBridge
 from realtime.client_address import TrustedProxies
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
+from realtime.fleet.busiest import COUNTS, counts_answer
 from realtime.fleet.environment_answer import environment_answer
 from realtime.fleet.environment_messages import ENVIRONMENT
 from realtime.fleet.event_recorder import EventRecorder
@@ -101,6 +102,7 @@ class RealtimeService:
         self.watches_fleet = False
         """Whether it looks at the whole fleet although nobody asks: set where this
         process shows the page."""
+        self.agent.questions[COUNTS] = partial(counts_answer, self)
         self.agent.questions[ENVIRONMENT] = partial(environment_answer, self)
         self.agent.questions[KEYS] = partial(keys_answer, self)
         self.requests_are_cancelled = False

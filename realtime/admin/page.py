@@ -37,6 +37,13 @@ class Overview:
     environments: list[EnvironmentRow]
     clients: list[ClientRow]
 
+    @property
+    def may_miss(self) -> bool:
+        """Whether an environment that is not listed may have more subscribers than the
+        last of the busiest."""
+        last = self.shown.busiest[-1].subscribers if self.shown.busiest else 0
+        return self.shown.unnamed > last
+
 
 def overview(report: FleetReport, *, may_operate: bool) -> Overview:
     """What there is to show of `report`, to somebody who `may_operate` or not."""

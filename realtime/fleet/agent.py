@@ -16,10 +16,7 @@ from realtime.fleet import messages, telling
 from realtime.fleet.chronicle import Chronicle
 from realtime.fleet.messages import (
     Answer,
-    Delivered,
     DrainOrder,
-    Expectation,
-    Expecting,
     InstanceReport,
     Sighting,
     decode,
@@ -28,16 +25,12 @@ from realtime.fleet.messages import (
 from realtime.fleet.roll import BEACON_SECONDS, Roll
 from realtime.nats_client import FastClient
 from realtime.nats_parser import Handler
-from realtime.updates import Update
 
 logger = structlog.get_logger("sse")
 
 FRESH_SECONDS: Final = 0.25
 """For how long an answer is given again, however often it is asked for: making one
 visits every environment."""
-
-EXPECT_SECONDS: Final = 5.0
-MAX_EXPECTATIONS: Final = 100
 
 Question = Callable[[bytes], Struct | None]
 """Makes the answer to a question from its payload, on the event loop; None: none."""
@@ -81,8 +74,6 @@ class Agent:
         self._addresses: list[str] = []
         self._beacon: asyncio.TimerHandle | None = None
         self._answer: tuple[float, bytes] = float("-inf"), b""
-        # Where to tell of an update's delivery, and until when.
-        self._expected: dict[Expectation, tuple[bytes, float]] = {}
 
     async def join(self, client: FastClient) -> None:
         """Answer on `client` from now on. Raises `NatsUnavailable`."""
@@ -91,7 +82,6 @@ class Agent:
             messages.REPORT: self._on_report,
             f"{messages.REPORT}.{me}": self._on_report,
             messages.ALIVE: self._on_alive,
-            messages.EXPECT: self._on_expect,
             f"{messages.DRAIN}.{me}": self._on_drain,
             telling.TOLD: self._on_told,
             **{
@@ -137,16 +127,6 @@ class Agent:
             said = self._publish(messages.ALIVE, replace(me, left=me.draining))
             self.said_last_word = said and me.draining
         self.client = self._beacon = None
-        self._expected.clear()
-
-    def delivered(self, environment: str, update: Update, subscribers: int) -> None:
-        """`update` was written to so many subscribers of `environment`."""
-        if not self._expected:
-            return
-        expectation = Expectation(environment, update.updated_at)
-        if expected := self._expected.pop(expectation, None):
-            me = self._me().instance
-            self._reply(expected[0], Delivered(delivered=me, subscribers=subscribers))
 
     def _on_beacon(self) -> None:
         self.announce()
@@ -180,20 +160,6 @@ class Agent:
             )
             self._answer = time.monotonic(), answer
         self._reply(reply, answer)
-
-    def _on_expect(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
-        expectation = decode(data, Expectation)
-        if expectation is None:
-            return
-        now = time.monotonic()
-        for known, (_reply, until) in list(self._expected.items()):
-            if until <= now:
-                del self._expected[known]
-        if len(self._expected) >= MAX_EXPECTATIONS:
-            return
-        self._expected[expectation] = reply, now + EXPECT_SECONDS
-        me, alive = self._me(), self.roll.alive()
-        self._reply(reply, Expecting(expecting=me.instance, name=me.name, alive=alive))
 
     def _on_question(
         self, question: Question, subject: bytes, reply: bytes, data: bytes, _: bytes

@@ -17,9 +17,6 @@ REPORT: Final = "flagsmith.fleet.report"
 ALIVE: Final = "flagsmith.fleet.alive"
 """Where every instance publishes its `Sighting` from time to time."""
 
-EXPECT: Final = "flagsmith.fleet.expect"
-"""Asks every instance to tell when it delivers a certain update."""
-
 DRAIN: Final = "flagsmith.fleet.drain"
 """With `.<instance>`: tells that instance to drain and to stop."""
 
@@ -28,9 +25,18 @@ MAX_BYTES: Final = 256 * 1024
 
 LONGEST_TEXT: Final = 500
 Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
-Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+"""What one instance counts: the sum over a thousand of them fits 64 bits, as JSON's
+encoder wants it."""
+
 InstanceName = Annotated[str, Meta(max_length=200, pattern=r"^[A-Za-z0-9_-]+\Z")]
 """One token of a NATS subject; the same as the name of its JetStream consumer."""
+
+EnvironmentKey = Annotated[
+    str,
+    Meta(max_length=100, pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z"),
+]
+"""As `realtime.environments` has it."""
 
 ClientName = Annotated[str, Meta(max_length=32, pattern=r"^[a-z-]+\Z")]
 Clients = Annotated[dict[ClientName, Count], Meta(max_length=32)]
@@ -41,12 +47,14 @@ tells apart; kinds that have none are left out."""
 class Busy(Struct, frozen=True):
     """An environment (shortened key), how many subscribe to it, and when its latest
     update was stored (Unix seconds; None: none is kept). Of all instances together
-    `at_least` so many, where one tells of its busiest only."""
+    `at_least` so many, where one tells of its busiest only. The whole `key` is told
+    over NATS only: no report that is shown has one."""
 
     environment: Text
     subscribers: Count
     stored_at: float | None = None
     at_least: bool = False
+    key: EnvironmentKey | None = None
 
 
 class LatestUpdate(Struct, frozen=True):
@@ -88,7 +96,9 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     no update from it; None: it does. `waiting` updates at most have not been delivered
     to it, and nothing else either, since `waiting_since`. `stream` is what it wants of
     the stream, None in a report of an older version, and `differences` are what it
-    found otherwise, `publishes` None in a report of an older version.
+    found otherwise, `publishes` None in a report of an older version. An environment
+    that is not among the `busiest` has `unnamed` subscribers at most; None: an older
+    version does not tell.
     """
 
     instance: InstanceName
@@ -118,6 +128,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     clients: Clients = field(default_factory=dict)
     environments: Count = 0
     busiest: tuple[Busy, ...] = ()
+    unnamed: Count | None = None
     latest: tuple[LatestUpdate, ...] = ()
     updates_read: Count = 0
     updates_delivered: Count = 0
@@ -195,28 +206,6 @@ class Answer(Struct, frozen=True, kw_only=True):
     @property
     def instance(self) -> str:
         return self.report.instance
-
-
-class Expectation(Struct, frozen=True):
-    """The update whose delivery is to be told of, by its environment and time."""
-
-    environment: Text
-    updated_at: Text
-
-
-class Expecting(Struct, frozen=True, kw_only=True):
-    """An instance will tell; how many instances it knows to be alive."""
-
-    expecting: InstanceName
-    name: Text
-    alive: Count
-
-
-class Delivered(Struct, frozen=True, kw_only=True):
-    """An instance has written the update to so many subscribers."""
-
-    delivered: InstanceName
-    subscribers: Count
 
 
 def shortened(key: str) -> str:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, json
@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.fleet import merging
+from realtime.fleet.busiest import ask_counts, busiest, without_keys
 from realtime.fleet.clients import ClientCount, summed
 from realtime.fleet.death_findings import dead_of, death_findings, expected_of
 from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
@@ -64,9 +65,10 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     were seen in the last minute and do not answer. If NATS cannot be used `nats_error`
     says why, and `instances` is at most this process: `last_known` is the last report
     that this process had of all of them before, None if it had none. If the stream
-    cannot be looked at, `stream_error` says why. The `history` is complete if all
-    `instances` have told theirs and none is missing. So many hosts are `expected` to
-    answer; 0: nobody says. The `dead` died, whenever that
+    cannot be looked at, `stream_error` says why. An environment that is not among the
+    `busiest`, because no instance has named it, has `unnamed` subscribers at most. The
+    `history` is complete if all `instances` have told theirs and none is missing. So
+    many hosts are `expected` to answer; 0: nobody says. The `dead` died, whenever that
     was, and are expected back; `happenings` are of the last hours."""
 
     verdict: Verdict
@@ -86,6 +88,7 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     expected: int = 0
     dead: tuple[Death, ...] = ()
     happenings: tuple[Story, ...] = ()
+    unnamed: int = 0
     last_known: "FleetReport | None" = None
 
     @property
@@ -106,6 +109,7 @@ async def gather(
     accounts: list[Account] = []
     histories: list[History] = []
     stream: StreamHealth | None = None
+    counts: dict[str, dict[str, int]] = {}
     nats_error = stream_error = stream_unseen = None
     try:
         async with (
@@ -116,6 +120,8 @@ async def gather(
             answers, (stream, stream_error, stream_unseen) = await asyncio.gather(
                 _ask(client, service, accounts), _look(client, settings)
             )
+            with suppress(NatsUnavailable):
+                counts = await ask_counts(client, [one.report for one in answers])
     except NatsUnavailable as error:
         nats_error = str(error)
     except TimeoutError:
@@ -166,16 +172,18 @@ async def gather(
             expected,
         ),
     )
+    most = busiest(present, counts, SHOWN)
     report = FleetReport(
         verdict=verdict,
         at=at,
         took=took,
         totals=_totals(present),
         clients=summed(one.clients for one in present),
-        instances=tuple(present),
+        instances=tuple(map(without_keys, present)),
         missing=tuple(missing),
         latest=_latest(present),
-        busiest=_busiest(present),
+        busiest=most.environments,
+        unnamed=most.unnamed,
         stream=stream,
         nats_error=nats_error,
         stream_error=stream_error or stream_unseen,
@@ -262,23 +270,3 @@ def _latest(instances: Sequence[InstanceReport]) -> tuple[LatestUpdate, ...]:
     by_sequence = {u.sequence: u for one in instances for u in one.latest}
     newest_first = sorted(by_sequence, reverse=True)
     return tuple(by_sequence[sequence] for sequence in newest_first[:SHOWN])
-
-
-def _busiest(instances: Sequence[InstanceReport]) -> tuple[Busy, ...]:
-    """As far as the instances tell: where one has more environments than it tells of,
-    it may have subscribers of any other."""
-    counted: Counter[str] = Counter()
-    told: Counter[str] = Counter()
-    stored: dict[str, float] = {}
-    partial = {one.instance for one in instances if one.environments > len(one.busiest)}
-    for one in instances:
-        for busy in one.busiest:
-            counted[busy.environment] += busy.subscribers
-            told[busy.environment] += one.instance in partial
-            if busy.stored_at is not None:
-                known = stored.get(busy.environment, busy.stored_at)
-                stored[busy.environment] = max(known, busy.stored_at)
-    return tuple(
-        Busy(key, count, stored.get(key), told[key] < len(partial))
-        for key, count in counted.most_common(SHOWN)
-    )

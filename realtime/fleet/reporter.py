@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from realtime import __version__, metrics
-from realtime.environments import is_probe_environment, without_probes
+from realtime.environments import is_probe_environment
 from realtime.fleet.messages import (
     LONGEST_TEXT,
     Busy,
@@ -65,6 +65,7 @@ class Reporter:
         service, me = self._service, self.me()
         hub, bridge = service.hub, service.bridge
         not_ready = service.not_ready
+        busiest = hub.busiest(BUSIEST + 1)
         error, error_at = bridge.last_error or (None, None)
         now = time.time()
         return InstanceReport(
@@ -95,9 +96,17 @@ class Reporter:
             clients=hub.by_client,
             environments=hub.environments,
             busiest=tuple(
-                Busy(shortened(environment), count, self._stored_at(environment))
-                for environment, count in without_probes(hub.busiest(BUSIEST))
+                Busy(
+                    shortened(environment),
+                    count,
+                    self._stored_at(environment),
+                    key=environment,
+                )
+                for environment, count in busiest[:BUSIEST]
+                # More than a probe's own stream, whoever it is, is shown.
+                if count > 1 or not is_probe_environment(environment)
             ),
+            unnamed=busiest[BUSIEST][1] if len(busiest) > BUSIEST else 0,
             latest=tuple(self._latest()),
             updates_read=total(metrics.updates_total),
             updates_delivered=total(metrics.http_writes["data"]),

@@ -1,9 +1,10 @@
-"""A test update: published like any other, with every instance telling of its
-delivery."""
+"""A test update: published like any other, until every instance says that it has told
+its subscribers."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import nats.errors
@@ -13,8 +14,12 @@ from realtime.conf import RealtimeSettings
 from realtime.connection import describe
 from realtime.environments import subject_of
 from realtime.exceptions import NatsUnavailable, PublishFailed
-from realtime.fleet.messages import EXPECT, Delivered, Expectation, Expecting, encode
-from realtime.fleet.survey import ANSWER_SECONDS, Inquiry, inquiry, nats_client
+from realtime.fleet.environment_messages import (
+    ENVIRONMENT,
+    EnvironmentAnswer,
+    SeenUpdate,
+)
+from realtime.fleet.survey import Inquiry, ask_everybody, inquiry, nats_client
 from realtime.jetstream_publisher import Publisher
 from realtime.nats_client import FastClient
 from realtime.service import RealtimeService
@@ -23,6 +28,13 @@ from realtime.updates import Update
 START_SECONDS: Final = 1.0
 PUBLISH_SECONDS: Final = 1.7
 DELIVER_SECONDS: Final = 2.0
+
+ROUND_SECONDS: Final = 0.25
+"""For how long those that have not told yet are waited for, before they are asked once
+more."""
+
+PAUSE_SECONDS: Final = 0.02
+"""Between two questions: an answer costs an instance up to 3 ms."""
 
 
 class Reached(Struct, frozen=True):
@@ -36,8 +48,8 @@ class Reached(Struct, frozen=True):
 
 class Probe(Struct, frozen=True):
     """What became of a test update, dated `updated_at` (Unix seconds), where as many
-    `instances` are alive as any of them knows. `silent` wanted to tell of its delivery
-    and did not, by name."""
+    `instances` are alive as any of them knows. `silent` answer and do not say that they
+    have delivered it, by name."""
 
     updated_at: float
     instances: int
@@ -64,34 +76,88 @@ async def send_test_update(
     Raises `NatsUnavailable` if it was not sent, `PublishFailed` if nothing is known.
     """
     async with nats_client(settings, service) as client, inquiry(client) as question:
-        update = Update(f"{time.time():.6f}")
-        expectation = Expectation(environment, update.updated_at)
-        await question.ask(EXPECT, encode(expectation))
-        expecting = await question.collect(
-            Expecting,
-            lambda answers: len(answers) >= max(a.alive for a in answers),
-            ANSWER_SECONDS,
+        there = await ask_everybody(
+            client, service, ENVIRONMENT, EnvironmentAnswer, environment.encode()
         )
-        names = {one.expecting: one.name for one in expecting}
+        update = Update(f"{time.time():.6f}")
+        delivery = _Delivery(update.updated_at, {a.instance: a.name for a in there})
         publish = service.bridge.publish if service else await _publisher_on(client)
-        began = time.monotonic()
+        delivery.began = time.monotonic()
         deadline = asyncio.get_running_loop().time() + PUBLISH_SECONDS
-        telling = asyncio.create_task(_reached(question, names, began))
         try:
             await publish(environment, update, deadline)
-            reached = await telling
         except NatsUnavailable as error:
             # The connection may have been lost after it was stored.
             raise PublishFailed(str(error)) from error
-        finally:
-            telling.cancel()
-    silent = [name for key, name in names.items() if key not in reached]
+        with suppress(NatsUnavailable):
+            await delivery.follow(question, environment)
     return Probe(
         updated_at=float(update.updated_at),
-        instances=max((one.alive for one in expecting), default=0),
-        reached=tuple(reached.values()),
-        silent=tuple(silent),
+        instances=max((one.alive for one in there), default=0),
+        reached=tuple(delivery.reached.values()),
+        silent=tuple(delivery.silent),
     )
+
+
+class _Delivery:
+    """Who has told of the update `updated_at`, of the instances that have `names`."""
+
+    def __init__(self, updated_at: str, names: dict[str, str]) -> None:
+        self.began = 0.0
+        """When it was published (`time.monotonic`)."""
+        self.reached: dict[str, Reached] = {}
+        self._updated_at = updated_at
+        self._names = names
+        self._sequence: int | None = None
+
+    @property
+    def silent(self) -> list[str]:
+        """The names of those that have not told."""
+        return [name for key, name in self._names.items() if key not in self.reached]
+
+    async def follow(self, question: Inquiry, environment: str) -> None:
+        """Ask again and again until all have told, for `DELIVER_SECONDS` at most.
+        Raises `NatsUnavailable`."""
+        until = time.monotonic() + DELIVER_SECONDS
+        while self.silent and (left := until - time.monotonic()) > 0:
+            heard: set[str] = set()
+
+            def note(answers: list[EnvironmentAnswer], heard: set[str] = heard) -> bool:
+                """Called as each comes in: now is when it came."""
+                heard.add(answers[-1].instance)
+                self._note(answers[-1])
+                return self._names.keys() <= heard | self.reached.keys()
+
+            await question.ask(ENVIRONMENT, environment.encode())
+            await question.collect(EnvironmentAnswer, note, min(left, ROUND_SECONDS))
+            if self.silent:
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    def _note(self, answer: EnvironmentAnswer) -> None:
+        if answer.instance not in self._names or answer.instance in self.reached:
+            return
+        written = self._written(answer)
+        if written is not None and written.written is not None:
+            # How long ago that was is by the instance's own clock: no two are compared.
+            seconds = time.monotonic() - self.began - written.written
+            name = self._names[answer.instance]
+            self.reached[answer.instance] = Reached(
+                name, written.subscribers, max(0.0, seconds)
+            )
+
+    def _written(self, answer: EnvironmentAnswer) -> SeenUpdate | None:
+        """What the instance says of the update; or of the one that followed, where it
+        does not remember as many."""
+        for one in answer.updates:
+            if one.updated_at == self._updated_at:
+                self._sequence = one.sequence
+                return one
+        later = [
+            one
+            for one in answer.updates
+            if self._sequence is not None and one.sequence > self._sequence
+        ]
+        return later[-1] if later else None
 
 
 async def _publisher_on(
@@ -110,22 +176,3 @@ async def _publisher_on(
         await publisher.publish(subject_of(environment), update.payload(), deadline)
 
     return publish
-
-
-async def _reached(
-    question: Inquiry, names: dict[str, str], began: float
-) -> dict[str, Reached]:
-    reached: dict[str, Reached] = {}
-
-    def note(answers: list[Delivered]) -> bool:
-        """Called as each comes in: now is when it came."""
-        one = answers[-1]
-        if one.delivered in names and one.delivered not in reached:
-            seconds = time.monotonic() - began
-            name = names[one.delivered]
-            reached[one.delivered] = Reached(name, one.subscribers, seconds)
-        return len(reached) == len(names)
-
-    if names:
-        await question.collect(Delivered, note, DELIVER_SECONDS)
-    return reached

@@ -18,7 +18,8 @@ from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
-from realtime.fleet.messages import EXPECT, REPORT, encode
+from realtime.fleet.environment_messages import ENVIRONMENT
+from realtime.fleet.messages import REPORT, encode
 from realtime.fleet.overview import gather
 from realtime.fleet.roundtrip import send_test_update
 from realtime.fleet.survey import CONNECT_SECONDS, nats_client
@@ -299,7 +300,7 @@ async def test_test_update__nats_killed_before_it_is_sent__unavailable(
     async def kill(message: Msg) -> None:
         nats.kill()
 
-    await asked.subscribe(EXPECT, cb=kill)
+    await asked.subscribe(ENVIRONMENT, cb=kill)
     await asked.flush()
 
     # When / Then
