@@ -102,9 +102,7 @@ class Reporter:
                     self._stored_at(environment),
                     key=environment,
                 )
-                for environment, count in busiest[:BUSIEST]
-                # More than a probe's own stream, whoever it is, is shown.
-                if count > 1 or not is_probe_environment(environment)
+                for environment, count in without_probes(busiest[:BUSIEST])
             ),
             unnamed=busiest[BUSIEST][1] if len(busiest) > BUSIEST else 0,
             latest=tuple(self._latest()),

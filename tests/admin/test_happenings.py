@@ -264,6 +264,41 @@ def test_expected_instances__fewer_and_then_enough__said_and_well(
         assert [death.sighting.host for death in report.dead] == ["pod-2"]
 
 
+async def test_rolling_restart__of_everything__what_the_departed_saw_is_remembered(
+    nats: NatsServer, tmp_path: Path, settings_of: RealtimeSettings
+) -> None:
+    # Given: an outage that the first two have seen
+    with ExitStack() as stack:
+        running = [on_pod(stack, nats, tmp_path, f"old-{n}") for n in (1, 2)]
+        nats.kill()
+        for service in running:
+            service.await_ready(False)
+        nats.start()
+        for service in running:
+            service.await_ready()
+
+        # When: one after the other is replaced, twice
+        for generation in ("new", "newest"):
+            for place in range(2):
+                pod = f"{generation}-{place + 1}"
+                successor = on_pod(stack, nats, tmp_path, pod)
+                running[place].stop()
+                running[place] = successor
+        report = await asyncio.to_thread(
+            await_report,
+            settings_of,
+            lambda report: len(told(report, "left")) >= 4,
+            "their leaving",
+        )
+
+    # Then
+    [story] = told(report, "nats_away")
+    assert story.title.startswith("NATS was away for ")
+    assert not story.going_on
+    assert report.verdict.level == "well"
+    assert {one.host for one in report.instances} == {"newest-1", "newest-2"}
+
+
 async def test_outage__of_nats_with_one_stopped_meanwhile__nobody_has_died(
     nats: NatsServer, tmp_path: Path, settings_of: RealtimeSettings
 ) -> None:
