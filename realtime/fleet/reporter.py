@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from realtime import __version__, metrics
-from realtime.environments import is_probe_environment
+from realtime.environments import is_probe_environment, without_probes
 from realtime.fleet.messages import (
     LONGEST_TEXT,
     Busy,
