@@ -213,6 +213,10 @@ def shortened(key: str) -> str:
     return key if len(key) <= 12 else f"{key[:6]}…{key[-4:]}"
 
 
+NOT_READABLE: Final = (ValueError, RecursionError)
+"""What msgspec raises for what is no such message: its own errors, not UTF-8, and what
+is nested too deeply."""
+
 _T = TypeVar("_T")
 
 
@@ -226,5 +230,5 @@ def decode(payload: bytes, kind: type[_T]) -> _T | None:
         return None
     try:
         return json.decode(payload, type=kind)
-    except ValueError:  # msgspec's errors, and not UTF-8
+    except NOT_READABLE:
         return None

@@ -185,12 +185,15 @@ async def test_gather__answers_that_are_none__passed_over(
     # Given
     settings = RealtimeSettings(nats_servers=(nats.url,))
     liar = await nats_py.connect(nats.url)
+    nested = b'{"x":%b' % (b"[" * 5000)
 
     async def lie(message: Msg) -> None:
-        for payload in (b"", b"{}", b"\xff" * 100, b"[1]", encode(made_up(9))):
-            await message.respond(payload)
+        if message.reply:
+            for payload in (b"", b"{}", b"\xff" * 100, nested, b"[1]"):
+                await message.respond(payload)
+            await message.respond(encode(made_up(9)))
 
-    await liar.subscribe(REPORT, cb=lie)
+    await liar.subscribe("flagsmith.fleet.>", cb=lie)
     with simulated_fleet(settings, made_up()):
         # When
         report = await gather(settings)
