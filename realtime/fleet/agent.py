@@ -35,6 +35,10 @@ visits every environment."""
 Question = Callable[[bytes], Struct | None]
 """Makes the answer to a question from its payload, on the event loop; None: none."""
 
+GREET_SECONDS: Final = 0.05
+"""From hearing of somebody new to being heard: whoever makes instances up is to be
+answered once for many."""
+
 _INBOX: Final = b"_INBOX."
 
 
@@ -73,6 +77,7 @@ class Agent:
         """Whether the others have heard that this process stops."""
         self._addresses: list[str] = []
         self._beacon: asyncio.TimerHandle | None = None
+        self._greeting: asyncio.TimerHandle | None = None
         self._answer: tuple[float, bytes] = float("-inf"), b""
 
     async def join(self, client: FastClient) -> None:
@@ -100,11 +105,11 @@ class Agent:
         """Once: what departed instances saw is to outlive them."""
         if self.chronicle.has_asked:
             return
-        self.chronicle.has_asked = True
         inbox = client.new_inbox()
         await _listen(client, inbox, self.chronicle.on_account)
         with suppress(NatsUnavailable):
             client.send(telling.EVENTS, b"", inbox)
+            self.chronicle.has_asked = True
 
     @property
     def addresses(self) -> list[str]:
@@ -120,6 +125,9 @@ class Agent:
 
     def leave(self) -> None:
         """The connection ends; if the process does too, say so."""
+        if self._greeting is not None:
+            self._greeting.cancel()
+            self._greeting = None
         if self._beacon is not None:
             self._beacon.cancel()
             self._addresses = self.addresses
@@ -144,9 +152,15 @@ class Agent:
             return
         me = self._me().instance
         self.chronicle.deaths.heard(sighting)
-        if self.roll.note(sighting) and sighting.instance != me:
+        is_new = self.roll.note(sighting) and sighting.instance != me
+        if is_new and self._greeting is None:
             # One that has just started must not take itself for the only one.
-            self.announce()
+            loop = asyncio.get_running_loop()
+            self._greeting = loop.call_later(GREET_SECONDS, self._greet)
+
+    def _greet(self) -> None:
+        self._greeting = None
+        self.announce()
 
     def _on_report(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
         made_at, answer = self._answer
