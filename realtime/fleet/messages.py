@@ -8,7 +8,7 @@ from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct, field, json
 
-from realtime.fleet.publish_report import PublishesReport
+from realtime.fleet.publish_report import Moment, PublishesReport
 from realtime.jetstream.stream_config import Setting, StreamSettings
 
 REPORT: Final = "flagsmith.fleet.report"
@@ -28,6 +28,9 @@ Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 """What one instance counts: the sum over a thousand of them fits 64 bits, as JSON's
 encoder wants it."""
+
+Seconds = Annotated[float, Meta(ge=0, le=1e10)]
+"""How long something took, or ago it is: up to some three hundred years."""
 
 InstanceName = Annotated[str, Meta(max_length=200, pattern=r"^[A-Za-z0-9_-]+\Z")]
 """One token of a NATS subject; the same as the name of its JetStream consumer."""
@@ -52,7 +55,7 @@ class Busy(Struct, frozen=True):
 
     environment: Text
     subscribers: Count
-    stored_at: float | None = None
+    stored_at: Moment | None = None
     at_least: bool = False
     key: EnvironmentKey | None = None
 
@@ -64,7 +67,7 @@ class LatestUpdate(Struct, frozen=True):
     environment: Text
     updated_at: Text
     sequence: Count
-    stored_at: float
+    stored_at: Moment
 
 
 class OutboxReport(Struct, frozen=True):
@@ -72,16 +75,16 @@ class OutboxReport(Struct, frozen=True):
     why they are in memory only where they should be on disk."""
 
     updates: Count = 0
-    since: float | None = None
+    since: Moment | None = None
     fault: Text | None = None
 
 
 class Quantiles(Struct, frozen=True):
     """Seconds within which half, 95 % and 99 % were done, of so many."""
 
-    p50: float
-    p95: float
-    p99: float
+    p50: Seconds
+    p95: Seconds
+    p99: Seconds
     count: Count
 
 
@@ -105,21 +108,21 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     host: Text
     pid: Count
     version: Text
-    now: float
-    started_at: float
+    now: Moment
+    started_at: Moment
     worker: Count | None = None
     not_ready: Text | None = None
-    not_ready_since: float | None = None
+    not_ready_since: Moment | None = None
     draining: bool = False
     leaving: bool = False
     nats_server: Text | None = None
     nats_reconnects: Count = 0
     last_error: Text | None = None
-    last_error_at: float | None = None
+    last_error_at: Moment | None = None
     sequence: Count = 0
     publish_refused: Text | None = None
     waiting: Count = 0
-    waiting_since: float | None = None
+    waiting_since: Moment | None = None
     stream: StreamSettings | None = None
     differences: tuple[Setting, ...] = ()
     subscribers: Count = 0
@@ -171,9 +174,9 @@ class Sighting(Struct, frozen=True, kw_only=True):
     worker: Count | None = None
     draining: bool = False
     left: bool = False
-    ago: float = 0
+    ago: Seconds = 0
     address: Text | None = None
-    started_at: float | None = None
+    started_at: Moment | None = None
     drained_by: Text | None = None
     streams: Count = 0
 
