@@ -25,6 +25,7 @@ from realtime.fleet.messages import (
 from realtime.fleet.roll import BEACON_SECONDS, Roll
 from realtime.nats_client import FastClient
 from realtime.nats_parser import Handler
+from realtime.rate_limit import RateLimit
 
 logger = structlog.get_logger("sse")
 
@@ -38,6 +39,9 @@ Question = Callable[[bytes], Struct | None]
 GREET_SECONDS: Final = 0.05
 """From hearing of somebody new to being heard: whoever makes instances up is to be
 answered once for many."""
+
+LOG_SECONDS: Final = 60.0
+"""How often it is logged that an answer is larger than NATS takes."""
 
 _INBOX: Final = b"_INBOX."
 
@@ -79,6 +83,7 @@ class Agent:
         self._beacon: asyncio.TimerHandle | None = None
         self._greeting: asyncio.TimerHandle | None = None
         self._answer: tuple[float, bytes] = float("-inf"), b""
+        self._too_large = RateLimit(LOG_SECONDS)
 
     async def join(self, client: FastClient) -> None:
         """Answer on `client` from now on. Raises `NatsUnavailable`."""
@@ -203,6 +208,12 @@ class Agent:
         """Whether there was a connection on which to."""
         payload = message if isinstance(message, bytes) else encode(message)
         if self.client is None:
+            return False
+        if len(payload) > self.client.max_payload:
+            # NATS would end the connection, and updates would wait meanwhile.
+            if times := self._too_large.count("too large"):
+                most = self.client.max_payload
+                logger.warning("answer.too_large", max_payload=most, times=times)
             return False
         try:
             self.client.send(subject, payload, "")

@@ -1,8 +1,10 @@
 """Asking the fleet from a process that runs a service itself."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import nats as nats_py
 import pytest
@@ -11,6 +13,7 @@ from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
 from realtime.fleet import heard
+from realtime.fleet.events import TestUpdate
 from realtime.fleet.messages import ALIVE, REPORT, Sighting, encode
 from realtime.fleet.overview import gather
 from realtime.fleet.roundtrip import send_test_update
@@ -139,6 +142,33 @@ async def test_agent__many_that_are_made_up__greeted_all_at_once(
 
     # Then: its beacons apart
     assert names.count(service.instance) < MADE_UP / 10
+
+
+async def test_gather__answer_larger_than_nats_takes__connection_is_not_lost(
+    tmp_path: Path,
+) -> None:
+    # Given: updates are small, and somebody has allowed for no more
+    config = tmp_path / "nats.conf"
+    config.write_text("max_payload: 1024")
+    nats = NatsServer(tmp_path / "nats", arguments=["-c", str(config)])
+    nats.start()
+    async with hosted(nats.url) as service:
+        client = service.agent.client
+        for number in range(3):
+            told = TestUpdate(
+                seen_by="x", at=time.time(), environment=f"{number}", outcome="x" * 500
+            )
+            service.agent.chronicle.on_told(encode(told))
+
+        # When
+        await gather(service.settings, service)
+        assert client is not None
+        await client.flush()
+
+        # Then: no update waits because somebody has looked
+        assert service.agent.client is client
+        assert service.not_ready is None
+    nats.stop()
 
 
 async def test_gather__fleet_s_subjects_forbidden__degraded_and_said_why(
