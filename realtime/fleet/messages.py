@@ -4,10 +4,12 @@ Core NATS, outside the stream's subjects. Whoever may publish there may answer, 
 what arrives is checked, and is text wherever it is shown.
 """
 
+import re
 from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct, field, json
 
+from realtime.environments import SUBJECT_PREFIX
 from realtime.fleet.publish_report import Moment, PublishesReport
 from realtime.jetstream.stream_config import Setting, StreamSettings
 
@@ -215,6 +217,16 @@ def shortened(key: str) -> str:
     """An environment key, told from others and yet not given away."""
     return key if len(key) <= 12 else f"{key[:6]}…{key[-4:]}"
 
+
+def without_whole_keys(text: str) -> str:
+    """`text`, an error's for example, in which NATS may name an update's subject, with
+    shortened keys."""
+    return _SUBJECT.sub(lambda found: SUBJECT_PREFIX + shortened(found[1]), text)
+
+
+_SUBJECT: Final = re.compile(
+    re.escape(SUBJECT_PREFIX) + r"([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)"
+)
 
 NOT_READABLE: Final = (ValueError, RecursionError)
 """What msgspec raises for what is no such message: its own errors, not UTF-8, and what
