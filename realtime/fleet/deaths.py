@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from realtime.fleet.attendance import Attendance, Attending
+from realtime.fleet.attendance import Attendance, Attending, have_one_supervisor
 from realtime.fleet.events import MOST_WORDS, Came, Died, Dismissed, Gone, WorkerDied
 from realtime.fleet.happenings import Happenings
 from realtime.fleet.leavers import Leavers
@@ -153,6 +153,7 @@ class Deaths:
         if (
             me.worker is not None
             and (me.host, me.worker) == known.place
+            and have_one_supervisor(me, sighting)
             and (me.started_at or 0.0) > (sighting.started_at or 0.0)
         ):
             known.succeeded_at = me.started_at

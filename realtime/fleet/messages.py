@@ -168,7 +168,8 @@ class Sighting(Struct, frozen=True, kw_only=True):
     """An instance that was alive `ago` seconds ago, `draining` or not; `left` if that
     was its last word. At `address` (`HOST:PORT`) other instances reach it. It started
     at `started_at` (Unix seconds); where it drains, that is by order of the user
-    `drained_by`, if it was one, and it had so many `streams` when it began."""
+    `drained_by`, if it was one, and it had so many `streams` when it began. A `worker`
+    is one of the process `supervisor`."""
 
     instance: InstanceName
     host: Text
@@ -181,6 +182,7 @@ class Sighting(Struct, frozen=True, kw_only=True):
     started_at: Moment | None = None
     drained_by: Text | None = None
     streams: Count = 0
+    supervisor: Count | None = None
 
     @property
     def missed(self) -> bool:

@@ -200,6 +200,32 @@ def test_look__worker_that_its_supervisor_replaced__no_death(world: World) -> No
     assert [came.instance for came in world.noted(Came)] == ["one", "me"]
 
 
+def test_look__one_of_two_supervisors_on_a_machine_dies_with_its_workers__died() -> (
+    None
+):
+    # Given: the second one was started later, and this is one of its workers
+    second = seen("me", host="here", worker=0, supervisor=2, started_at=START)
+    world = World(second)
+    first: Any = {"host": "here", "supervisor": 1, "started_at": START - 60}
+    other = seen("me-1", host="here", worker=1, supervisor=2, started_at=START)
+    workers = [seen(f"first-{n}", worker=n, **first) for n in range(2)]
+    world.pass_time(20, *workers, other)
+
+    # When
+    world.pass_time(60, other)
+
+    # Then
+    assert sorted(world.dead) == ["first-0", "first-1"]
+
+    # When: it is started again
+    first["supervisor"] = 3
+    workers = [seen(f"again-{n}", worker=n, **first) for n in range(2)]
+    world.pass_time(20, *workers, other)
+
+    # Then
+    assert world.dead == []
+
+
 def test_look__whole_host_was_gone_and_is_back_with_fewer_workers__no_death(
     world: World,
 ) -> None:
@@ -432,7 +458,7 @@ def test_account__of_the_largest_memory__fits_64_kilobytes() -> None:
                     at=chronicle.happenings.clock(),
                     instance=f"{number:>03}".rjust(200, "x"),
                     host="\u1234" * 200,
-                    pid=2**62,
+                    pid=2**53,
                 )
             )
 
