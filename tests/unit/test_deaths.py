@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from realtime.fleet.attendance import MAX_INSTANCES
 from realtime.fleet.chronicle import Chronicle
@@ -24,8 +25,10 @@ from realtime.fleet.events import (
 )
 from realtime.fleet.happenings import Happenings
 from realtime.fleet.leavers import BACK_SECONDS
-from realtime.fleet.messages import Sighting
+from realtime.fleet.merging import merge
+from realtime.fleet.messages import Sighting, encode
 from realtime.fleet.roll import BEACON_SECONDS
+from realtime.fleet.stories import tell
 from realtime.fleet.telling import MOST_DEATHS, Account
 
 START = 1_700_000_000.0
@@ -351,6 +354,25 @@ def test_joined__again_after_an_outage__who_does_not_come_back_is_gone_not_dead(
     assert world.dead == []
     assert [gone.instance for gone in world.noted(Gone)] == ["stopped-meanwhile"]
     assert world.deaths.awaited == 0
+
+
+def test_heard__long_after_an_outage__back(world: World) -> None:
+    # Given
+    world.pass_time(10, seen("late"))
+    world.deaths.joined()
+    world.pass_time(2 * UNSURE_SECONDS)
+    [gone] = world.noted(Gone)
+    assert gone.until is None
+
+    # When
+    world.pass_time(2, seen("late"))
+
+    # Then
+    [gone] = world.noted(Gone)
+    assert gone.until == world.unix
+    account = Account(instance="me", alive=2, events=(Raw(encode(gone)),))
+    [story] = tell(merge([account], world.unix), world.unix)
+    assert "came back late" in story.title
 
 
 def test_look__dies_while_it_drains__left(world: World) -> None:
