@@ -25,6 +25,12 @@ DRAIN: Final = "flagsmith.fleet.drain"
 MAX_BYTES: Final = 256 * 1024
 """An answer is some 3 kB; anything over this is not looked at."""
 
+MOST_LISTED: Final = 100
+"""Updates or settings in one report, which lists ten."""
+
+MOST_OVERDUE: Final = 1000
+"""In one answer: as many instances as are remembered."""
+
 LONGEST_TEXT: Final = 500
 Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -126,7 +132,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     waiting: Count = 0
     waiting_since: Moment | None = None
     stream: StreamSettings | None = None
-    differences: tuple[Setting, ...] = ()
+    differences: Annotated[tuple[Setting, ...], Meta(max_length=MOST_LISTED)] = ()
     subscribers: Count = 0
     subscribers_limit: Count = 0
     lagging: Count = 0
@@ -134,7 +140,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     environments: Count = 0
     busiest: tuple[Busy, ...] = ()
     unnamed: Count | None = None
-    latest: tuple[LatestUpdate, ...] = ()
+    latest: Annotated[tuple[LatestUpdate, ...], Meta(max_length=MOST_LISTED)] = ()
     updates_read: Count = 0
     updates_delivered: Count = 0
     rejections: Count = 0
@@ -208,7 +214,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     report: InstanceReport
     alive: Count
-    overdue: tuple[Sighting, ...] = ()
+    overdue: Annotated[tuple[Sighting, ...], Meta(max_length=MOST_OVERDUE)] = ()
 
     @property
     def instance(self) -> str:
