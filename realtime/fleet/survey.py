@@ -2,7 +2,7 @@
 service runs it is asked over its bridge's connection; elsewhere, as in a command or in
 the Flagsmith API, over one of its own."""
 
-import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
@@ -38,6 +38,8 @@ ANSWER_SECONDS: Final = 1.0
 """Together less than the time within which it must be known that NATS is down."""
 
 MAX_ANSWERS: Final = 1000
+MAX_BYTES: Final = 16 * 1024 * 1024
+"""Of all answers to one question; the longest of an instance has some 60 kB."""
 
 _NO_RESPONDERS: Final = "503"
 
@@ -103,14 +105,21 @@ class Inquiry:
         """The answers of `kind` that come within `seconds`, or until they are `enough`
         or there is nobody to answer. They are added to `into`, if it is given."""
         answers: list[T] = [] if into is None else into
+        until, room = time.monotonic() + seconds, MAX_BYTES
         with suppress(TimeoutError, nats.errors.Error):
-            async with asyncio.timeout(seconds):
-                while len(answers) < MAX_ANSWERS and not (answers and enough(answers)):
-                    message = await self._inbox.next_msg(timeout=seconds)
-                    if (message.headers or {}).get("Status") == _NO_RESPONDERS:
-                        break
-                    if (answer := decode(message.data, kind)) is not None:
-                        answers.append(answer)
+            # Where messages come without a pause nats-py takes no notice of a time-out.
+            while (
+                (left := until - time.monotonic()) > 0
+                and room > 0
+                and len(answers) < MAX_ANSWERS
+                and not (answers and enough(answers))
+            ):
+                message = await self._inbox.next_msg(timeout=left)
+                if (message.headers or {}).get("Status") == _NO_RESPONDERS:
+                    break
+                room -= len(message.data)
+                if (answer := decode(message.data, kind)) is not None:
+                    answers.append(answer)
         return answers
 
 
