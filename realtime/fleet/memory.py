@@ -45,12 +45,12 @@ class Memory:
         away, the figures of before."""
         began = report.at if self.age <= GAP_SECONDS else None
         self._looked_at = self._clock()
-        known = self._since
-        self._since = {}
+        # Threads of a WSGI server share it: nobody changes what another may look at.
+        known, since = self._since, dict[str, float | None]()
         for finding in report.verdict.findings:
             key = key_of(finding)
-            self._since[key] = known.get(key, began)
-        since = self._since
+            since[key] = known.get(key, began)
+        self._since = since
         report = replace(
             report, verdict=report.verdict.dated(lambda one: since[key_of(one)])
         )
