@@ -203,6 +203,16 @@ SSE_OUTBOX_ENVIRONMENTS = whole(
 300 bytes each. Beyond that, the update that has waited longest is dropped."""
 SSE_OUTBOX_FOLDER = text("SSE_OUTBOX_FOLDER", "", "the path of a folder, or nothing")
 """Where updates that wait for NATS are kept on disk, too; not set: in memory only."""
+SSE_EXPECTED_INSTANCES = whole(
+    "SSE_EXPECTED_INSTANCES",
+    0,
+    "a whole number from 1 to 10000; 0 is not known",
+    least=0,
+    most=10_000,
+)
+"""How many hosts, or pods, should answer, the workers of one counting once: the health
+overview says so when there are fewer, and an instance that died is not missed when
+there are enough."""
 SSE_CANARY_SECONDS = read(
     "SSE_CANARY_SECONDS",
     0.0,
@@ -287,6 +297,15 @@ SSE_SERVER_BASE_URL = text(
     r"https?://[^/\s]+\S*",
 )
 """Where the commands that are clients find the service."""
+SSE_PUBLIC_URLS = listed(
+    "SSE_PUBLIC_URLS",
+    "",
+    "http:// or https:// URLs separated by commas",
+    r"https?://[^/\s,]+[^\s,]*",
+)
+"""Where clients reach the service, for [probes](admin.md#probe) from the admin: they
+send the secret to these addresses, besides `SSE_SERVER_BASE_URL` and the page's own if
+that is certain to be the service's."""
 
 # Logging
 

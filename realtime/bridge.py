@@ -109,6 +109,8 @@ class NatsBridge:
         self._on_session = on_session
         self._on_turned_back = on_turned_back
         self.on_update = on_update
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called when a session was lost, or could not be had, because of NATS."""
         host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())
         # Host and process are for people: containers may share both.
         self.consumer_name = f"sse-{host}-{os.getpid()}-{secrets.token_hex(3)}"

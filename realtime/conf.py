@@ -38,6 +38,7 @@ class RealtimeSettings:
     accept_without_nats: bool = True
     outbox_environments: int = 10_000
     outbox_folder: str = ""
+    expected_instances: int = 0
     canary: float = 0
     nats_servers: tuple[str, ...] = ("nats://localhost:4222",)
     nats_credentials_file: str = ""
@@ -97,6 +98,7 @@ SETTINGS = {
     "SSE_ACCEPT_WITHOUT_NATS": "accept_without_nats",
     "SSE_OUTBOX_ENVIRONMENTS": "outbox_environments",
     "SSE_OUTBOX_FOLDER": "outbox_folder",
+    "SSE_EXPECTED_INSTANCES": "expected_instances",
     "SSE_CANARY_SECONDS": "canary",
     "NATS_STREAM_STORAGE": "stream_storage",
     "NATS_STREAM_REPLICAS": "stream_replicas",

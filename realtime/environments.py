@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -37,6 +38,16 @@ def probe_environment(*who: object) -> str:
 def is_probe_environment(environment: str) -> bool:
     """Whether `environment` is one that only probes use: no customer's."""
     return environment.startswith(PROBE_PREFIX)
+
+
+def without_probes(busiest: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The environments with their subscribers, but for those in which there is one
+    probe alone. More is something else, whatever its name, and not to be hidden."""
+    return [
+        (environment, count)
+        for environment, count in busiest
+        if count > 1 or not is_probe_environment(environment)
+    ]
 
 
 def subject_of(environment: str) -> str:

@@ -3,6 +3,7 @@ the publisher is answered."""
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -61,6 +62,9 @@ class Intake:
         self.late_publisher = LatePublisher(
             self.outbox, store=lambda: bridge.store, relay=relay.store
         )
+        self.on_not_stored: Callable[[str, bool], None] = lambda environment, kept: None
+        """Called with the environment of each update that was not stored in time, and
+        whether it was accepted all the same."""
         self.draining = False
         """Whether this process is to take nothing more that it would have to keep."""
 
@@ -200,13 +204,16 @@ class Intake:
         if kept.settled.done():
             if kept.settled.result() in SETTLED_WELL:
                 return True
+            self.on_not_stored(environment, False)
             raise error  # it was dropped: too many wait
         if (
             self._settings.accept_without_nats
             and self._is_long_out
             and not self.draining
         ):
+            self.on_not_stored(environment, True)
             return False
+        self.on_not_stored(environment, False)
         raise error
 
     @property

@@ -60,7 +60,7 @@ environments = _gauge(
 )
 CLIENTS: Final = (
     *("browser", "android", "ios", "flutter", "python", "go", "ruby"),
-    *("flagsmith-sdk", "curl", "other", "none"),
+    *("flagsmith-sdk", "curl", "probe", "other", "none"),
 )
 """The kinds of clients that `realtime.sse.client_kind` tells apart."""
 

@@ -22,11 +22,14 @@ from realtime.fleet.agent import Agent
 from realtime.fleet.busiest import COUNTS, counts_answer
 from realtime.fleet.environment_answer import environment_answer
 from realtime.fleet.environment_messages import ENVIRONMENT
+from realtime.fleet.event_recorder import EventRecorder
 from realtime.fleet.keys import KEYS, keys_answer
+from realtime.fleet.last_word import say_last_word
 from realtime.fleet.lookout import look_out
 from realtime.fleet.memory import Memory
 from realtime.fleet.minutes import HISTORY, History
 from realtime.fleet.publishes import Publishes
+from realtime.fleet.quantiles import total
 from realtime.fleet.recorder import Recorder
 from realtime.fleet.reporter import Reporter
 from realtime.groups import GroupSender
@@ -73,6 +76,9 @@ class RealtimeService:
         """Since when no stream should come here (Unix seconds)."""
         self.leaving = False
         """Whether it was told over NATS to leave; a worker is replaced first."""
+        self.drained_by = ""
+        """The user who told it to."""
+        self.streams_at_drain = 0
         self.hub = Hub(
             keepalive=settings.keepalive,
             max_stream_age=settings.max_stream_age,
@@ -88,6 +94,8 @@ class RealtimeService:
             me=self.reporter.me,
             report=self.reporter.report,
             drain=self._on_drain,
+            expected=settings.expected_instances,
+            opened=lambda: total(metrics.subscribers_total),
         )
         self.memory = Memory()
         """What was seen of the whole fleet."""
@@ -119,6 +127,7 @@ class RealtimeService:
         self.agent.questions[HISTORY] = lambda _: self.history()
         self.relay = Relay(secret, self.bridge.consumer_name, self._siblings)
         self.intake = Intake(settings, self.hub, self.bridge, self.relay)
+        self.event_recorder = EventRecorder(self)
         self.admission = Admission(
             refusal=lambda: self._refusal,
             open_streams=lambda: self.hub.subscribers,
@@ -256,6 +265,7 @@ class RealtimeService:
             self._drain_began = time.monotonic()
             self._canary.stop()
             self._owed = self.admission.held
+            self.streams_at_drain = self.hub.subscribers
             self.note_readiness()
             logger.info("drain.started", streams=self.hub.subscribers)
 
@@ -291,6 +301,8 @@ class RealtimeService:
                 task.cancel()
             # nats-py swallows a cancellation that comes while it flushes: ask again.
             _, pending = await asyncio.wait(pending, timeout=STOP_RETRY_SECONDS)
+        if not self.agent.said_last_word:
+            await say_last_word(self.settings, self.reporter.me())
 
     def _siblings(self) -> list[str]:
         """Where other processes can be reached: the other instances, and the workers
@@ -301,12 +313,14 @@ class RealtimeService:
             return [*addresses, own] if own not in addresses else addresses
         return addresses
 
-    def _on_drain(self) -> None:
+    def _on_drain(self, by: str) -> None:
         self.leaving = True
+        self.drained_by = by
         self.leave()
 
     def _on_ready(self) -> None:
         self._served.set()
+        self.event_recorder.on_ready()
         self.note_readiness()
         self.admission.review()
 
@@ -323,6 +337,9 @@ class RealtimeService:
 def reachable(outgoing: str, listening: str, port: int) -> str:
     """The address, with the `port`, at which a server that was reached at the address
     `listening` can be reached by others, where connections leave from `outgoing`."""
+    if listening == "::":
+        # `serve` on all interfaces, for both versions of IP.
+        return _joined(outgoing, port)
     # A socket for both versions of IP writes version 4 as ::ffff:192.0.2.1.
     version_6 = ":" in listening and not listening.startswith("::ffff:")
     return _joined(outgoing if version_6 == (":" in outgoing) else listening, port)

@@ -9,7 +9,7 @@ from channels.worker import Worker
 from realtime import metrics
 from realtime.bridge import NatsBridge
 from realtime.conf import jittered
-from realtime.exceptions import RealtimeError
+from realtime.exceptions import NatsUnavailable, RealtimeError
 from realtime.stream import STREAM
 
 logger = structlog.get_logger("sse")
@@ -41,6 +41,8 @@ class BridgeWorker(Worker):
                 await self._bridge.run()
             except RealtimeError as error:
                 self._bridge.note_error(error)
+                if isinstance(error, NatsUnavailable):
+                    self._bridge.on_lost()
                 logger.warning("bridge.interrupted", reason=str(error))
             except Exception as error:
                 self._bridge.note_error(error)

@@ -1,5 +1,6 @@
 """The pages of the admin that act on the fleet, each after a confirmation."""
 
+import time
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -16,12 +17,14 @@ from realtime.admin.answering import (
     render,
     service_of,
 )
+from realtime.admin.dismissal import let_remember, user_name
 from realtime.admin.environments import asked_for
 from realtime.admin.log import log_action, log_outcome
 from realtime.admin.outcome import outcome_of
 from realtime.environments import is_environment_key
 from realtime.exceptions import NatsUnavailable, PublishFailed
-from realtime.fleet.messages import InstanceReport
+from realtime.fleet.events import TestUpdate
+from realtime.fleet.messages import LONGEST_TEXT, InstanceReport, shortened
 from realtime.fleet.roundtrip import send_test_update
 from realtime.fleet.survey import drain_instance
 from realtime.fleet.verdict import state_of
@@ -68,6 +71,16 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
     except PublishFailed as error:
         level, outcome = messages.ERROR, f"Not confirmed. {error}"
     log_outcome(entry, outcome)
+    let_remember(
+        request,
+        TestUpdate(
+            seen_by="admin",
+            at=time.time(),
+            environment=shortened(environment),
+            by=user_name(request),
+            outcome=outcome[:LONGEST_TEXT],
+        ),
+    )
     if by_script:
         return JsonResponse(
             {
@@ -104,7 +117,7 @@ def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
     error = "It does not answer."
     try:
         agreed = async_to_sync(drain_instance)(
-            realtime_settings(), instance, service_of(request)
+            realtime_settings(), instance, service_of(request), user_name(request)
         )
     except NatsUnavailable as unavailable:
         agreed, error = False, str(unavailable)

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.templatetags.static import static
 from django.urls import URLPattern, path
 
-from realtime.admin import actions, log, views
+from realtime.admin import actions, dismissal, log, probe, views
 from realtime.admin.answering import OPERATE, VIEW, streams_base
 
 _View = Callable[..., HttpResponse]
@@ -40,7 +40,9 @@ def fleet_urls(site: AdminSite) -> list[URLPattern]:
         page("runbook/", views.runbook, "runbook"),
         page("log/", log.log_page, "log"),
         page("test-update/", actions.test_update, "test_update", OPERATE),
+        page("probe/", probe.probe_page, "probe", OPERATE),
         page("drain/<slug:instance>/", actions.drain, "drain", OPERATE),
+        page("dismiss/<slug:instance>/", dismissal.dismiss, "dismiss", OPERATE),
     ]
 
 

@@ -12,8 +12,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from realtime.exceptions import NatsUnavailable, PermissionDenied
-from realtime.fleet import messages
-from realtime.fleet.messages import Answer, InstanceReport, Sighting, decode, encode
+from realtime.fleet import messages, telling
+from realtime.fleet.chronicle import Chronicle
+from realtime.fleet.messages import (
+    Answer,
+    DrainOrder,
+    InstanceReport,
+    Sighting,
+    decode,
+    encode,
+)
 from realtime.fleet.roll import BEACON_SECONDS, Roll
 from realtime.nats_client import FastClient
 from realtime.nats_parser import Handler
@@ -34,7 +42,9 @@ class Agent:
     """Tells the fleet of this instance, on one connection after the other.
 
     `me` says who it is, `report` makes its report, and `drain` begins to end this
-    process. `roll` knows the other instances.
+    process, by order of the user that it is called with. `roll` knows the other
+    instances, and `chronicle` what happened; of it, `expected` and `opened` are as in
+    `Chronicle`.
     """
 
     def __init__(
@@ -42,16 +52,25 @@ class Agent:
         *,
         me: Callable[[], Sighting],
         report: Callable[[], InstanceReport],
-        drain: Callable[[], None],
+        drain: Callable[[str], None],
+        expected: int = 0,
+        opened: Callable[[], int] = lambda: 0,
     ) -> None:
         self._me = me
         self._report = report
         self._drain = drain
         self.roll = Roll()
-        self.questions: dict[str, Question] = {}
+        self.chronicle = Chronicle(
+            me=me, alive=self.roll.alive, expected=expected, opened=opened
+        )
+        self.questions: dict[str, Question] = {
+            telling.EVENTS: self.chronicle.on_question,
+        }
         """What else is answered, by its subject: add to it before `join`."""
         self.client: FastClient | None = None
         """The connection on which it answers now."""
+        self.said_last_word = False
+        """Whether the others have heard that this process stops."""
         self._addresses: list[str] = []
         self._beacon: asyncio.TimerHandle | None = None
         self._answer: tuple[float, bytes] = float("-inf"), b""
@@ -64,14 +83,28 @@ class Agent:
             f"{messages.REPORT}.{me}": self._on_report,
             messages.ALIVE: self._on_alive,
             f"{messages.DRAIN}.{me}": self._on_drain,
+            telling.TOLD: self._on_told,
             **{
                 subject: partial(self._on_question, question)
                 for subject, question in self.questions.items()
             },
         }
+        self.chronicle.deaths.joined()
         await asyncio.gather(*(_listen(client, *item) for item in handlers.items()))
         self.client = client
+        self.said_last_word = False
         self._on_beacon()
+        await self._ask_what_happened(client)
+
+    async def _ask_what_happened(self, client: FastClient) -> None:
+        """Once: what departed instances saw is to outlive them."""
+        if self.chronicle.has_asked:
+            return
+        self.chronicle.has_asked = True
+        inbox = client.new_inbox()
+        await _listen(client, inbox, self.chronicle.on_account)
+        with suppress(NatsUnavailable):
+            client.send(telling.EVENTS, b"", inbox)
 
     @property
     def addresses(self) -> list[str]:
@@ -91,11 +124,13 @@ class Agent:
             self._beacon.cancel()
             self._addresses = self.addresses
             me = self._me()
-            self._publish(messages.ALIVE, replace(me, left=me.draining))
+            said = self._publish(messages.ALIVE, replace(me, left=me.draining))
+            self.said_last_word = said and me.draining
         self.client = self._beacon = None
 
     def _on_beacon(self) -> None:
         self.announce()
+        self.chronicle.deaths.look()
         loop = asyncio.get_running_loop()
         self._beacon = loop.call_later(BEACON_SECONDS, self._on_beacon)
 
@@ -105,8 +140,11 @@ class Agent:
 
     def _on_alive(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
         sighting = decode(data, Sighting)
+        if sighting is None:
+            return
         me = self._me().instance
-        if sighting and self.roll.note(sighting) and sighting.instance != me:
+        self.chronicle.deaths.heard(sighting)
+        if self.roll.note(sighting) and sighting.instance != me:
             # One that has just started must not take itself for the only one.
             self.announce()
 
@@ -130,10 +168,15 @@ class Agent:
             self._reply(reply, answer)
 
     def _on_drain(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
-        logger.info("drain.requested")
-        self._drain()
+        order = decode(data, DrainOrder) or DrainOrder()
+        logger.info("drain.requested", by=order.by)
+        self._drain(order.by)
         self._answer = float("-inf"), b""  # the next one tells of it
         self._reply(reply, self._me())
+
+    def _on_told(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
+        if self.chronicle.on_told(data):
+            self._reply(reply, self._me())
 
     def _reply(self, reply: bytes, message: Struct | bytes) -> None:
         # Elsewhere, as on JetStream's own subjects, who asks may not be allowed to
@@ -142,11 +185,16 @@ class Agent:
             # NATS takes any bytes for a subject.
             self._publish(reply.decode(errors="replace"), message)
 
-    def _publish(self, subject: str, message: Struct | bytes) -> None:
+    def _publish(self, subject: str, message: Struct | bytes) -> bool:
+        """Whether there was a connection on which to."""
         payload = message if isinstance(message, bytes) else encode(message)
-        if self.client is not None:
-            with suppress(NatsUnavailable):
-                self.client.send(subject, payload, "")
+        if self.client is None:
+            return False
+        try:
+            self.client.send(subject, payload, "")
+        except NatsUnavailable:
+            return False
+        return True
 
 
 async def _listen(client: FastClient, subject: str, handler: Handler) -> None:

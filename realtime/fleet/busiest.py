@@ -139,6 +139,19 @@ def _named(report: InstanceReport, whole: Mapping[str, str]) -> dict[str, int]:
     }
 
 
+def _stored(
+    reports: Iterable[InstanceReport], whole: Mapping[str, str]
+) -> dict[str, float]:
+    """When the latest update of each environment was stored, by the same names."""
+    stored: dict[str, float] = {}
+    for report in reports:
+        for one in report.busiest[:MOST_NAMED]:
+            if one.stored_at is not None:
+                name = one.key or whole.get(one.environment, one.environment)
+                stored[name] = max(one.stored_at, stored.get(name, one.stored_at))
+    return stored
+
+
 def _whole_keys(reports: Iterable[InstanceReport]) -> dict[str, str]:
     """Whole keys by shortened ones: an older version tells only these."""
     return {
@@ -147,19 +160,6 @@ def _whole_keys(reports: Iterable[InstanceReport]) -> dict[str, str]:
         for one in report.busiest[:MOST_NAMED]
         if one.key is not None
     }
-
-
-def _stored(
-    reports: Iterable[InstanceReport], whole: Mapping[str, str]
-) -> dict[str, float]:
-    """When the latest update of each environment was stored, as far as it is told."""
-    stored: dict[str, float] = {}
-    for report in reports:
-        for one in report.busiest[:MOST_NAMED]:
-            if one.stored_at is not None:
-                name = one.key or whole.get(one.environment, one.environment)
-                stored[name] = max(stored.get(name, one.stored_at), one.stored_at)
-    return stored
 
 
 def _sums(named: Iterable[Mapping[str, int]]) -> Counter[str]:

@@ -58,6 +58,11 @@ _KINDS: Final = {
         "Another Flagsmith SDK",
         "It tells its own name, and is none of those that are known to use streams.",
     ),
+    "probe": ClientKind(
+        "Probe",
+        "This service's own: manage.py probe, or an instance's canary, for some "
+        "milliseconds.",
+    ),
     "curl": ClientKind("curl", "Somebody looks: it does not reconnect by itself."),
     "other": ClientKind(
         "Other", "Its User-Agent is of no known kind: look at what the program does."

@@ -1,18 +1,13 @@
-"""The last hour of the whole fleet, minute by minute: asked of every instance, and
-summed."""
+"""The last hour of the whole fleet, minute by minute: the sums of what its instances
+tell."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from msgspec import Struct
-from nats.aio.client import Client
 
-from realtime.exceptions import NatsUnavailable
 from realtime.fleet.minutes import (
-    HISTORY,
     MINUTE_SECONDS,
     MINUTES,
     PUBLISHES,
@@ -22,18 +17,10 @@ from realtime.fleet.minutes import (
 )
 from realtime.fleet.quantiles import quantile
 from realtime.fleet.sums import Sums
-from realtime.fleet.survey import ask_everybody
 from realtime.metrics import LATENCY_BOUNDS
-
-if TYPE_CHECKING:
-    from realtime.service import RealtimeService
 
 SHOWN: Final = 10
 """Environments."""
-
-LATE_SECONDS: Final = 0.1
-"""For what was asked beside something else to be answered when that is: an instance of
-an older version has no history to tell."""
 
 SETTLED: Final = 1 / 30
 """The part of a minute after which its predecessor is shown: by then the instances have
@@ -109,26 +96,6 @@ class FleetHistory(Struct, frozen=True, kw_only=True):
         return None if now is None or before is None else now - before[0]
 
 
-@asynccontextmanager
-async def asked_beside(
-    client: Client, service: "RealtimeService | None"
-) -> AsyncIterator[list[History]]:
-    """Ask every instance for its history while the block runs, which asks something
-    else; the list has what was told soon after its end. `service` is this process's
-    own, if it runs one."""
-    histories: list[History] = []
-    asking = asyncio.create_task(
-        ask_everybody(client, service, HISTORY, History, into=histories)
-    )
-    try:
-        yield histories
-        await asyncio.wait([asking], timeout=LATE_SECONDS)
-    finally:
-        asking.cancel()
-        with suppress(asyncio.CancelledError, NatsUnavailable):
-            await asking
-
-
 async def merge(
     histories: Iterable[History],
     now: float,
@@ -169,19 +136,6 @@ async def merge(
             for one, at_least in sums.environments(SHOWN)
         ),
     )
-
-
-async def gather_history(
-    client: Client,
-    service: "RealtimeService | None",
-    seconds: float = MINUTE_SECONDS,
-) -> FleetHistory:
-    """Ask every instance; `service` is this process's own, if it runs one. Takes a
-    second at most. Raises `NatsUnavailable`."""
-    histories = await ask_everybody(client, service, HISTORY, History)
-    alive = max((history.alive for history in histories), default=0)
-    complete = len({history.instance for history in histories}) >= alive > 0
-    return await merge(histories, time.time(), complete=complete, seconds=seconds)
 
 
 def _each_once(

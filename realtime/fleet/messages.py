@@ -161,7 +161,9 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
 
 class Sighting(Struct, frozen=True, kw_only=True):
     """An instance that was alive `ago` seconds ago, `draining` or not; `left` if that
-    was its last word. At `address` (`HOST:PORT`) other instances reach it."""
+    was its last word. At `address` (`HOST:PORT`) other instances reach it. It started
+    at `started_at` (Unix seconds); where it drains, that is by order of the user
+    `drained_by`, if it was one, and it had so many `streams` when it began."""
 
     instance: InstanceName
     host: Text
@@ -171,6 +173,9 @@ class Sighting(Struct, frozen=True, kw_only=True):
     left: bool = False
     ago: float = 0
     address: Text | None = None
+    started_at: float | None = None
+    drained_by: Text | None = None
+    streams: Count = 0
 
     @property
     def missed(self) -> bool:
@@ -182,6 +187,12 @@ class Sighting(Struct, frozen=True, kw_only=True):
         """What people call it."""
         worker = "" if self.worker is None else f", worker {self.worker}"
         return f"{self.host} ({self.pid}{worker})"
+
+
+class DrainOrder(Struct, frozen=True):
+    """Which user wants an instance to drain; empty: nobody that is known."""
+
+    by: Text = ""
 
 
 class Answer(Struct, frozen=True, kw_only=True):

@@ -11,10 +11,10 @@ from typing import Final
 import structlog
 from msgspec import Struct
 from msgspec.structs import replace
-from prometheus_client import Histogram
 
-from realtime import metrics
+from realtime.environments import without_probes
 from realtime.fleet import minutes
+from realtime.fleet.counted import Counted, counted
 from realtime.fleet.messages import shortened
 from realtime.fleet.minutes import (
     BUSIEST,
@@ -26,7 +26,6 @@ from realtime.fleet.minutes import (
     Past,
     environment_id,
 )
-from realtime.fleet.quantiles import buckets_of, total
 from realtime.hub import Hub
 
 logger = structlog.get_logger("sse")
@@ -37,17 +36,6 @@ that is known after a second."""
 
 SHORTEST_WAIT: Final = 0.001
 """Seconds; a timer may fire a little before the minute is over."""
-
-
-class Counted(Struct, frozen=True):
-    """What the counters show: since the process started, or between two looks."""
-
-    opened: int = 0
-    closed: int = 0
-    deliveries: int = 0
-    rejections: int = 0
-    publishes: tuple[int, ...] = ()
-    latencies: tuple[int, ...] = ()
 
 
 class _Environments(Struct, frozen=True):
@@ -151,7 +139,7 @@ class Recorder:
         self._minutes.append(minute)
         self._environments.append(
             _Environments(
-                subscribers=dict(self._hub.busiest(BUSIEST)),
+                subscribers=dict(without_probes(self._hub.busiest(BUSIEST))),
                 others=self._hub.environments > BUSIEST,
             )
         )
@@ -197,34 +185,6 @@ class Recorder:
         self._current += by
         self._since = max(0.0, self._since + by * self.seconds)
         self._make_hour()
-
-
-def counted() -> Counted:
-    """What this process's metrics show now."""
-    publishes = {status: total(one) for status, one in metrics.publish_requests.items()}
-    accepted = publishes.pop("202")
-    # Only what JetStream has stored is timed.
-    stored = min(accepted, sum(_latencies(metrics.publish_duration_seconds)))
-    unauthorized, unavailable = publishes.pop("401"), publishes.pop("503")
-    return Counted(
-        opened=total(metrics.subscribers_total),
-        closed=total(*metrics.disconnects.values()),
-        deliveries=total(metrics.http_writes["data"]),
-        rejections=total(*metrics.rejections.values()),
-        # In the order of `PUBLISHES`.
-        publishes=(
-            *(stored, accepted - stored, unauthorized, unavailable),
-            sum(publishes.values()),
-        ),
-        latencies=_latencies(metrics.delivery_duration_seconds),
-    )
-
-
-def _latencies(histogram: Histogram) -> tuple[int, ...]:
-    """How many fell into each bucket."""
-    up_to = [int(count) for _, count in buckets_of(histogram)]
-    below = [0, *up_to[:-1]]
-    return tuple(here - before for here, before in zip(up_to, below, strict=True))
 
 
 def _more(now: int, before: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from realtime import __version__, metrics
-from realtime.environments import is_probe_environment
+from realtime.environments import is_probe_environment, without_probes
 from realtime.fleet.messages import (
     LONGEST_TEXT,
     Busy,
@@ -41,9 +41,10 @@ class Reporter:
         self._delivery = RecentQuantiles(metrics.delivery_duration_seconds)
 
     def sample(self) -> None:
-        """Every 10 s: for the latencies of the last minute."""
+        """Every 10 s: for the latencies of the last minute, and for what happened."""
         self._publish.sample()
         self._delivery.sample()
+        self._service.event_recorder.sample()
 
     def me(self) -> Sighting:
         """Who this is."""
@@ -54,6 +55,9 @@ class Reporter:
             worker=worker_number(),
             draining=self._service.draining,
             address=self._service.address,
+            started_at=self._started_at,
+            drained_by=self._service.drained_by[:LONGEST_TEXT] or None,
+            streams=self._service.streams_at_drain,
         )
 
     def report(self) -> InstanceReport:
@@ -98,9 +102,7 @@ class Reporter:
                     self._stored_at(environment),
                     key=environment,
                 )
-                for environment, count in busiest[:BUSIEST]
-                # More than a probe's own stream, whoever it is, is shown.
-                if count > 1 or not is_probe_environment(environment)
+                for environment, count in without_probes(busiest[:BUSIEST])
             ),
             unnamed=busiest[BUSIEST][1] if len(busiest) > BUSIEST else 0,
             latest=tuple(self._latest()),

@@ -14,15 +14,20 @@ from nats.aio.subscription import Subscription
 from realtime.conf import RealtimeSettings
 from realtime.connection import close, connect, describe
 from realtime.exceptions import NatsUnavailable
+from realtime.fleet.events import Dismissed, TestUpdate
 from realtime.fleet.messages import (
     DRAIN,
+    LONGEST_TEXT,
     REPORT,
     Answer,
+    DrainOrder,
     InstanceReport,
     Sighting,
     decode,
+    encode,
 )
 from realtime.fleet.roll import Roll
+from realtime.fleet.telling import TOLD
 from realtime.nats_client import FastClient
 
 if TYPE_CHECKING:
@@ -130,25 +135,29 @@ async def ask_everybody(
     kind: type[A],
     payload: bytes = b"",
     into: list[A] | None = None,
+    *,
+    at_least: int = 0,
+    seconds: float = ANSWER_SECONDS,
 ) -> list[A]:
     """Every instance's answer, of `kind`, to what is asked on `subject`. `service` is
     this process's own, if it runs one. The answers are added to `into`, if it is given:
     whoever stops waiting has those that came.
 
     Waits until as many have answered as any of them, or this process, knows to be
-    alive, and no longer than `ANSWER_SECONDS`. Raises `NatsUnavailable`.
+    alive, and `at_least` so many, but no longer than `seconds`. Raises
+    `NatsUnavailable`.
     """
     roll = roll_of(service)
     me = service.reporter.me().instance if service else None
 
     def enough(answers: list[A]) -> bool:
-        alive = max(roll.alive(), *(answer.alive for answer in answers))
+        alive = max(at_least, roll.alive(), *(answer.alive for answer in answers))
         heard = me is None or any(answer.instance == me for answer in answers)
         return heard and len(answers) >= alive
 
     async with inquiry(client) as question:
         await question.ask(subject, payload)
-        return await question.collect(kind, enough, ANSWER_SECONDS, into)
+        return await question.collect(kind, enough, seconds, into)
 
 
 async def find_instance(
@@ -163,13 +172,29 @@ async def find_instance(
 
 
 async def drain_instance(
-    settings: RealtimeSettings, instance: str, service: "RealtimeService | None" = None
+    settings: RealtimeSettings,
+    instance: str,
+    service: "RealtimeService | None" = None,
+    by: str = "",
 ) -> bool:
     """Tell `instance` to end its streams one after the other and to stop, as on
-    SIGTERM; whether it has answered that it will. `service` is this process's own, if
-    it runs one. Raises `NatsUnavailable`."""
+    SIGTERM, by order of the user `by`; whether it has answered that it will. `service`
+    is this process's own, if it runs one. Raises `NatsUnavailable`."""
     async with nats_client(settings, service) as client, inquiry(client) as question:
-        await question.ask(f"{DRAIN}.{instance}")
+        order = encode(DrainOrder(by[:LONGEST_TEXT]))
+        await question.ask(f"{DRAIN}.{instance}", order)
+        return bool(await question.collect(Sighting, bool, ANSWER_SECONDS))
+
+
+async def tell_everybody(
+    settings: RealtimeSettings,
+    told: Dismissed | TestUpdate,
+    service: "RealtimeService | None" = None,
+) -> bool:
+    """Tell every instance what a user did; whether any has heard it. `service` is this
+    process's own, if it runs one. Raises `NatsUnavailable`."""
+    async with nats_client(settings, service) as client, inquiry(client) as question:
+        await question.ask(TOLD, encode(told))
         return bool(await question.collect(Sighting, bool, ANSWER_SECONDS))
 
 

@@ -1,12 +1,15 @@
 """The fleet as text for a terminal."""
 
+import time
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from realtime.fleet.clients import ClientCount
 from realtime.fleet.fleet_publishes import FleetPublishes
 from realtime.fleet.messages import InstanceReport, Quantiles
 from realtime.fleet.overview import FleetReport
 from realtime.fleet.publish_findings import from_addresses
+from realtime.fleet.stories import Story
 from realtime.fleet.units import duration, latency, size
 from realtime.fleet.verdict import state_of
 
@@ -16,8 +19,13 @@ _HEADINGS = (
 )
 
 
-def fleet_text(report: FleetReport) -> str:
-    """The verdict, a table of the instances, the stream, and the latest updates."""
+NEWEST: Final = 5
+"""Of what happened, where it was not asked for."""
+
+
+def fleet_text(report: FleetReport, happenings: int = NEWEST) -> str:
+    """The verdict, a table of the instances, the stream, the latest updates, and so
+    much of what happened, the newest last."""
     lines = [*_verdict(report), ""]
     rows = [_HEADINGS, *(_row(instance) for instance in report.instances)]
     for one in report.missing:
@@ -51,6 +59,9 @@ def fleet_text(report: FleetReport) -> str:
     for update in report.latest:
         age = duration(report.at - update.stored_at)
         lines.append(f"  {update.environment}  {update.sequence}  {age} ago")
+    stories = report.happenings[:happenings]
+    if stories:
+        lines += ["", "What happened (UTC):", *map(_told, reversed(stories))]
     return "\n".join(map(printable, lines))
 
 
@@ -112,6 +123,21 @@ def _row(one: InstanceReport) -> Sequence[str]:
         one.nats_server or "not connected",
         error,
     )
+
+
+def _told(story: Story) -> str:
+    begin = _clock(story.at)
+    if story.going_on:
+        when = f"{begin} to now"
+    elif story.until is None:
+        when = begin
+    else:
+        when = f"{begin} to {_clock(story.until)}"
+    return f"  {when}  {' '.join((story.title, *story.sentences))}"
+
+
+def _clock(unix: float) -> str:
+    return time.strftime("%H:%M:%S", time.gmtime(unix))
 
 
 def _quantiles(quantiles: Quantiles | None) -> str:

@@ -62,6 +62,7 @@ def judge(
     missing: Sequence[Sighting],
     unheard: bool,
     publish_findings: Iterable[Finding] = (),
+    death_findings: Iterable[Finding] = (),
 ) -> Verdict:
     """The verdict on what was found at `now` (Unix seconds); `stream_unseen` says why
     we may not look at the stream, `unheard` if this process is an instance and its own
@@ -73,7 +74,11 @@ def judge(
         away = findings.nats_away(nats_error, instances, now)
         return Verdict.on("down", (away, *waiting))
     down = tuple(findings.outages(stream_error, instances, now))
-    degraded = [*publish_findings, *findings.of_instances(instances, missing, now)]
+    degraded = [
+        *publish_findings,
+        *findings.of_instances(instances, missing, now),
+        *death_findings,
+    ]
     if stream is not None:
         degraded += of_stream(stream, instances)
     degraded += waiting

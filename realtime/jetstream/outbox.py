@@ -61,6 +61,8 @@ class Outbox:
         self.news = asyncio.Event()
         """Set when an update is kept that was not, or is another."""
         self.on_change: Callable[[str], None] = lambda environment: None
+        self.on_settled: Callable[[str, Outcome], None] = lambda environment, what: None
+        """Called with each environment that waits no more, and what became of it."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -144,6 +146,7 @@ class Outbox:
         metrics.outbox_updates.set(len(self._kept))
         self._outcomes[outcome] += 1
         self.on_change(kept.environment)
+        self.on_settled(kept.environment, outcome)
         if not self._kept:
             counts = {str(outcome): count for outcome, count in self._outcomes.items()}
             logger.info("outbox.emptied", **counts)

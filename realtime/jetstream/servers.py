@@ -4,11 +4,13 @@ many servers."""
 import asyncio
 import random
 import socket
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 DEFAULT_PORT: Final = 4222
@@ -71,10 +73,22 @@ async def _addresses(host: str, port: int) -> list[str]:
     """Raises `OSError` and `UnicodeError`."""
     with suppress(ValueError):
         return [str(ip_address(host))]
-    entries = await asyncio.get_running_loop().getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    )
-    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+    entries: Future[list[Any]] = Future()
+
+    def look_up() -> None:
+        # Who has given up waiting has cancelled it.
+        with suppress(InvalidStateError):
+            try:
+                found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                entries.set_result(found)
+            except (OSError, UnicodeError) as error:
+                entries.set_exception(error)
+
+    # Not one of the event loop's threads, which a process waits for when it ends: a
+    # resolver may hang for half a minute.
+    threading.Thread(target=look_up, name=f"resolve-{host}", daemon=True).start()
+    found = await asyncio.wrap_future(entries)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def split(url: str) -> tuple[str, str, int]:

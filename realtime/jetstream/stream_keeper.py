@@ -1,6 +1,10 @@
 """This process's part in keeping the stream: what its operator chose is applied once,
 when the process starts, and followed from then on."""
 
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, Literal
+
 import structlog
 from nats.aio.client import Client
 
@@ -10,6 +14,14 @@ from realtime.jetstream.stream_config import Setting, StreamSettings
 from realtime.stream import StreamState, ensure_stream, unseen_stream
 
 logger = structlog.get_logger("sse")
+
+NEW_SECONDS: Final = 5.0
+"""A stream that was made so lately, and changed by this process, was made by it."""
+
+
+Change = Literal["created", "replaced", "updated", "differs"]
+"""The stream was created; or another one is in its place; or it was brought up to date
+here; or somebody changed what this process would have otherwise."""
 
 
 class StreamKeeper:
@@ -24,6 +36,11 @@ class StreamKeeper:
         self._wanted = StreamSettings.of(settings)
         self._applied = False
         self._unseen = ""
+        self._seen: StreamState | None = None
+        self.on_change: Callable[[Change, tuple[Setting, ...]], None] = (
+            lambda change, differences: None
+        )
+        """Called when the stream has changed, with what is not as it should be now."""
         self.differences: tuple[Setting, ...] = ()
         """What this process would have otherwise, as of the last look."""
 
@@ -38,6 +55,9 @@ class StreamKeeper:
                 logger.warning("stream.unseen", reason=unseen)
             return unseen_stream(self._wanted)
         self._applied, self._unseen = True, ""
+        before, self._seen = self._seen, state
+        if change := _change_of(state, before):
+            self.on_change(change, state.differences)
         if state.differences != self.differences:
             self.differences = state.differences
             if state.differences:
@@ -49,3 +69,15 @@ class StreamKeeper:
                     ],
                 )
         return state
+
+
+def _change_of(state: StreamState, before: StreamState | None) -> Change | None:
+    """What has happened to the stream since it was as `before`, if anything."""
+    if before is not None and state.created != before.created:
+        return "replaced"
+    if state.changed:
+        made_at = datetime.fromisoformat(state.created).timestamp()
+        return "created" if state.now - made_at < NEW_SECONDS else "updated"
+    if before is not None and state.differences != before.differences:
+        return "differs"
+    return None

@@ -3,7 +3,7 @@
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from realtime.loadtest.decoder import StreamDecoder
@@ -23,13 +23,17 @@ need be unique among connections to the same target only."""
 class Connection:
     """One subscriber's connection and its response so far.
 
-    `is_open` is False until the request was sent.
+    `is_open` is False until the request was sent. `environment` is the number of the
+    one whose stream it is.
     """
 
-    __slots__ = ("decoder", "is_open", "since", "socket")
+    __slots__ = ("decoder", "environment", "is_open", "since", "socket")
 
-    def __init__(self, connecting: socket.socket, since: float) -> None:
+    def __init__(
+        self, connecting: socket.socket, since: float, environment: int
+    ) -> None:
         self.socket = connecting
+        self.environment = environment
         self.since = since
         self.is_open = False
         self.decoder = StreamDecoder()
@@ -43,8 +47,12 @@ class Connector:
     the end.
     """
 
-    def __init__(self, target: Target, address: Address, subscribers: int) -> None:
-        """`subscribers` is how many there are in all processes."""
+    def __init__(
+        self, targets: Sequence[Target], address: Address, subscribers: int
+    ) -> None:
+        """`subscribers` is how many there are in all processes; they take the streams
+        `targets`, all of one service, in turn."""
+        target = targets[0]
         self._target = target
         self._address = address
         self._many = subscribers > PER_SOURCE and address.is_ipv4_loopback
@@ -53,13 +61,16 @@ class Connector:
         self.read: Callable[[int, int], bytes] = (
             os.read if self._tls is None else self._read_secured
         )
-        self._request = (
-            f"GET {target.path} HTTP/1.1\r\n"
-            f"Host: {target.authority}\r\n"
-            "Accept: text/event-stream\r\n"
-            "Cache-Control: no-cache\r\n"
-            "\r\n"
-        ).encode()
+        self._requests = [
+            (
+                f"GET {one.path} HTTP/1.1\r\n"
+                f"Host: {one.authority}\r\n"
+                "Accept: text/event-stream\r\n"
+                "Cache-Control: no-cache\r\n"
+                "\r\n"
+            ).encode()
+            for one in targets
+        ]
 
     def start(self, number: int, now: float) -> Connection:
         """Begin to connect subscriber `number`; `advance` goes on when it is writable.
@@ -77,7 +88,7 @@ class Connector:
         except OSError:
             connecting.close()
             raise
-        return Connection(connecting, now)
+        return Connection(connecting, now, number % len(self._requests))
 
     def advance(self, connection: Connection) -> bool:
         """Whether the request is on its way; if not, try again at the next event.
@@ -101,7 +112,7 @@ class Connector:
                 secured.do_handshake()
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return False
-        connection.socket.sendall(self._request)
+        connection.socket.sendall(self._requests[connection.environment])
         connection.is_open = True
         return True
 

@@ -13,11 +13,12 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """To the subscribers: `value` was published, and counts as missing wherever it has
-    not arrived at `due`."""
+    """To the subscribers: `value` was published for the environment of that number,
+    and counts as missing wherever it has not arrived at `due`."""
 
     value: float
     due: float
+    environment: int
 
 
 @dataclass(frozen=True, slots=True)

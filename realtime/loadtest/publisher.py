@@ -17,10 +17,13 @@ class Publisher(threading.Thread):
 
     Each update is the time at which it is sent: a JSON number of Unix seconds with
     microseconds, greater than the one before. `announce` is called from the thread,
-    with every update that was accepted. `failures` counts the others by reason.
+    with every update that was accepted and the number of its environment: they take
+    turns. `failures` counts the others by reason.
     """
 
-    def __init__(self, scenario: Scenario, announce: Callable[[float], None]) -> None:
+    def __init__(
+        self, scenario: Scenario, announce: Callable[[float, int], None]
+    ) -> None:
         super().__init__(name="publisher", daemon=True)
         self._scenario = scenario
         self._announce = announce
@@ -37,7 +40,7 @@ class Publisher(threading.Thread):
             due = start + number * self._scenario.interval
             if self._stop_asked.wait(max(0, due - time.monotonic())):
                 return
-            self._publish()
+            self._publish(number % len(self._scenario.queue_changes))
             number += 1
         end = start + self._scenario.duration
         self._stop_asked.wait(max(0, end - time.monotonic()))
@@ -45,11 +48,11 @@ class Publisher(threading.Thread):
     def stop(self) -> None:
         self._stop_asked.set()
 
-    def _publish(self) -> None:
+    def _publish(self, environment: int) -> None:
         self._last = max(self._last + 1, time.time_ns() // 1000)
         value = f"{self._last // 1_000_000}.{self._last % 1_000_000:06d}"
         try:
-            status, _ = self._client.post(f'{{"updated_at":{value}}}')
+            status, _ = self._client.post(environment, f'{{"updated_at":{value}}}')
         except (OSError, http.client.HTTPException) as error:
             self.failures[_reason(error)] += 1
             return
@@ -57,7 +60,7 @@ class Publisher(threading.Thread):
             self.failures[str(status)] += 1
             return
         self.published += 1
-        self._announce(float(value))
+        self._announce(float(value), environment)
 
 
 def check_token(scenario: Scenario) -> None:
@@ -65,9 +68,9 @@ def check_token(scenario: Scenario) -> None:
 
     Raises `LoadTestFailed` if it would refuse any update, or does not answer.
     """
-    url = scenario.queue_change.url
+    url = scenario.queue_changes[0].url
     try:
-        status, body = _Client(scenario).post("{}")
+        status, body = _Client(scenario).post(0, "{}")
     except (OSError, http.client.HTTPException) as error:
         raise LoadTestFailed(f"Cannot reach {url}: {_reason(error)}") from None
     # 400 and 422 are about the body, and a 5xx may be over soon.
@@ -80,30 +83,31 @@ class _Client:
     """One connection, made anew when the service has ended it."""
 
     def __init__(self, scenario: Scenario) -> None:
-        target = scenario.queue_change
+        target = scenario.queue_changes[0]
         kind = http.client.HTTPSConnection if target.tls else http.client.HTTPConnection
         self._connection = kind(target.host, target.port, timeout=TIMEOUT_SECONDS)
-        self._path = target.path
+        self._paths = [one.path for one in scenario.queue_changes]
         self._headers = {
             "Host": target.authority,
             "Authorization": f"Token {scenario.token}",
             "Content-Type": "application/json",
         }
 
-    def post(self, body: str) -> tuple[int, bytes]:
-        """Status and body of the answer. Raises `OSError` and `HTTPException`."""
+    def post(self, environment: int, body: str) -> tuple[int, bytes]:
+        """Status and body of the answer, for the environment of that number. Raises
+        `OSError` and `HTTPException`."""
         was_open = self._connection.sock is not None
         try:
-            return self._post(body)
+            return self._post(self._paths[environment], body)
         except (ConnectionError, http.client.BadStatusLine):
             # Servers end connections that were idle for some seconds.
             if not was_open:
                 raise
-            return self._post(body)
+            return self._post(self._paths[environment], body)
 
-    def _post(self, body: str) -> tuple[int, bytes]:
+    def _post(self, path: str, body: str) -> tuple[int, bytes]:
         try:
-            self._connection.request("POST", self._path, body.encode(), self._headers)
+            self._connection.request("POST", path, body.encode(), self._headers)
             response = self._connection.getresponse()
             return response.status, response.read()
         except BaseException:

@@ -26,6 +26,7 @@ def summary(results: Results) -> dict[str, Any]:
         "interrupted": results.interrupted,
         "subscribers": results.subscribers,
         "processes": results.processes,
+        "environments": results.environments,
         "seconds": round(results.seconds, 3),
         "connected": progress.connected,
         "rejected": progress.rejected,
@@ -62,17 +63,18 @@ def text(found: dict[str, Any]) -> str:
     latency = found["latency_ms"]
     cpu = found["client_cpu_us_per_delivery"]
     lines = {
-        "subscribers": f"{found['connected']} connected of {found['subscribers']} in "
-        f"{_plural(found['processes'], 'process', 'processes')}, "
-        f"{found['rejected']} rejected{_why(found['reasons'])}, "
-        f"{found['dropped']} dropped",
-        "updates": f"{updates['published']} published in {found['seconds']:.1f} s, "
-        f"{updates['failed']} failed{_why(updates['reasons'])}",
-        "deliveries": f"{deliveries['received']} received of "
-        f"{deliveries['expected']} expected, {deliveries['missing']} missing, "
-        f"{deliveries['superseded']} superseded by a later one, "
-        f"{deliveries['duplicate']} duplicate",
-        "rate": f"{deliveries['per_second']} deliveries per second while an update "
+        "subscribers": f"{found['connected']:,} connected of "
+        f"{found['subscribers']:,} in "
+        f"{_plural(found['processes'], 'process', 'processes')}{_environments(found)}, "
+        f"{found['rejected']:,} rejected{_why(found['reasons'])}, "
+        f"{found['dropped']:,} dropped",
+        "updates": f"{updates['published']:,} published in {found['seconds']:.1f} s, "
+        f"{updates['failed']:,} failed{_why(updates['reasons'])}",
+        "deliveries": f"{deliveries['received']:,} received of "
+        f"{deliveries['expected']:,} expected, {deliveries['missing']:,} missing, "
+        f"{deliveries['superseded']:,} superseded by a later one, "
+        f"{deliveries['duplicate']:,} duplicate",
+        "rate": f"{deliveries['per_second']:,} deliveries per second while an update "
         "goes round",
         "latency": ", ".join(f"{name} {value} ms" for name, value in latency.items()),
         "client": f"{cpu} µs of CPU per delivery",
@@ -88,11 +90,11 @@ def progress_line(results: Results, seconds: float) -> str:
     progress = results.progress
     parts = [
         f"{seconds:.0f} s",
-        f"{progress.connected} of {results.subscribers} connected",
-        f"{progress.rejected} rejected",
-        f"{progress.dropped} dropped",
+        f"{progress.connected:,} of {results.subscribers:,} connected",
+        f"{progress.rejected:,} rejected",
+        f"{progress.dropped:,} dropped",
         f"{_plural(results.published, 'update', 'updates')}",
-        f"{progress.received} deliveries",
+        f"{progress.received:,} deliveries",
     ]
     return " · ".join(parts)
 
@@ -104,8 +106,14 @@ def _milliseconds(ordered: list[float], share: float) -> float | None:
 def _why(reasons: dict[str, int]) -> str:
     if not reasons:
         return ""
-    return f" ({', '.join(f'{count} x {why}' for why, count in reasons.items())})"
+    return f" ({', '.join(f'{count:,} x {why}' for why, count in reasons.items())})"
 
 
 def _plural(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def _environments(found: dict[str, Any]) -> str:
+    """Of how many environments they are, where it is more than one."""
+    count = found["environments"]
+    return f" and {count:,} environments" if count > 1 else ""

@@ -33,6 +33,7 @@ class Results:
 
     subscribers: int
     processes: int
+    environments: int = 1
     progress: Progress = field(default_factory=Progress)
     published: int = 0
     failures: Counter[str] = field(default_factory=Counter)

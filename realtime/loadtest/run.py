@@ -37,7 +37,9 @@ class LoadTest:
         self._scenario = scenario
         self._on_progress = on_progress
         self._results = Results(
-            subscribers=scenario.subscribers, processes=scenario.processes
+            subscribers=scenario.subscribers,
+            processes=scenario.processes,
+            environments=len(scenario.streams),
         )
         self._interrupted = threading.Event()
         self._pipes: list[Pipe] = []
@@ -90,8 +92,8 @@ class LoadTest:
             if time.monotonic() > deadline:
                 raise LoadTestFailed("A process of subscribers does not answer")
 
-    def _announce(self, value: float) -> None:
-        self._tell(Announce(value, value + self._scenario.grace))
+    def _announce(self, value: float, environment: int) -> None:
+        self._tell(Announce(value, value + self._scenario.grace, environment))
 
     def _tell(self, message: object) -> None:
         for pipe in self._pipes:
@@ -128,10 +130,10 @@ class LoadTest:
         """The processes, each with a share of the subscribers."""
         scenario = self._scenario
         try:
-            address = scenario.stream.reachable()
+            address = scenario.streams[0].reachable()
         except OSError as error:
             raise LoadTestFailed(
-                f"Cannot reach {scenario.stream.url}: {error.strerror or error}"
+                f"Cannot reach {scenario.streams[0].url}: {error.strerror or error}"
             ) from None
         check_token(scenario)
         context = multiprocessing.get_context("spawn")
@@ -142,7 +144,7 @@ class LoadTest:
             for share in scenario.shares():
                 ours, theirs = context.Pipe()
                 arguments = (
-                    *(scenario.stream, address, scenario.subscribers, share),
+                    *(scenario.streams, address, scenario.subscribers, share),
                     *(scenario.ramp / scenario.processes, theirs),
                 )
                 process = context.Process(target=subscribe, args=arguments, daemon=True)

@@ -18,11 +18,13 @@ class LoadTestFailed(RealtimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """`ramp` is in connections a second; `interval` (between updates), `duration` (of
-    the publishing, after the ramp) and `grace` (for a delivery) are in seconds."""
+    """`streams` and `queue_changes` are of one environment after the other; the
+    subscribers are spread over them, and the updates go to each in turn. `ramp` is in
+    connections a second; `interval` (between updates), `duration` (of the publishing,
+    after the ramp) and `grace` (for a delivery) are in seconds."""
 
-    stream: Target
-    queue_change: Target
+    streams: tuple[Target, ...]
+    queue_changes: tuple[Target, ...]
     token: str = field(repr=False)
     subscribers: int
     processes: int

@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 from typing import Final
@@ -46,7 +47,7 @@ CONNECTING: Final = OPEN | select.EPOLLOUT
 
 
 def subscribe(
-    target: Target,
+    targets: Sequence[Target],
     address: Address,
     subscribers: int,
     share: range,
@@ -54,7 +55,8 @@ def subscribe(
     pipe: Pipe,
 ) -> None:
     """The main function of a process: subscribe the numbers in `share` of all
-    `subscribers`, `ramp` a second, and report through `pipe` until told to finish.
+    `subscribers` to `targets` in turn, `ramp` a second, and report through `pipe` until
+    told to finish.
 
     It ends with its parent, whichever way that ends.
     """
@@ -63,9 +65,9 @@ def subscribe(
     raise_file_limit()
     # Nothing here is a cycle.
     gc.disable()
-    connector = Connector(target, address, subscribers)
+    connector = Connector(targets, address, subscribers)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        Subscribers(connector, share, ramp, pipe).run()
+        Subscribers(connector, len(targets), share, ramp, pipe).run()
 
 
 class Subscribers:
@@ -73,7 +75,12 @@ class Subscribers:
     before the end."""
 
     def __init__(
-        self, connector: Connector, share: range, ramp: float, pipe: Pipe
+        self,
+        connector: Connector,
+        environments: int,
+        share: range,
+        ramp: float,
+        pipe: Pipe,
     ) -> None:
         self._connector = connector
         self._ramp = Ramp(share, ramp, time.monotonic())
@@ -85,7 +92,8 @@ class Subscribers:
         self._waiting: dict[int, Connection] = {}  # the longest first
         self._lost: list[Connection] = []
         slots = len(share) + max(self._epoll.fileno(), pipe.fileno()) + 64
-        self._streams = bytearray(slots)  # 1 for each that is open
+        # Of each environment: 1 for each stream that is open.
+        self._streams = [bytearray(slots) for _ in range(environments)]
         self._tally = Tally(slots)
         self._frame: bytes | None = None
         self._update = Update(0, slots)
@@ -184,7 +192,7 @@ class Subscribers:
                 return
             del self._waiting[descriptor]
             self._connected += 1
-            self._streams[descriptor] = 1
+            self._streams[connection.environment][descriptor] = 1
         for value in values:
             update = self._tally.update(value)
             if update.got[descriptor]:
@@ -203,8 +211,9 @@ class Subscribers:
         with suppress(OSError):
             connection.socket.shutdown(socket.SHUT_RDWR)
         self._lost.append(connection)
-        if self._streams[descriptor]:
-            self._streams[descriptor] = 0
+        streams = self._streams[connection.environment]
+        if streams[descriptor]:
+            streams[descriptor] = 0
             self._dropped += 1
         elif self._waiting.pop(descriptor, None):
             self._reasons[why] += 1
@@ -213,8 +222,8 @@ class Subscribers:
         match self._pipe.recv():
             case Begin():
                 self._cpu = time.process_time()
-            case Announce(value, due):
-                self._tally.announce(value, due, self._streams)
+            case Announce(value, due, environment):
+                self._tally.announce(value, due, self._streams[environment])
             case Finish():
                 self._finishing = True
                 self._ramp.stop()

@@ -20,9 +20,9 @@ TIMEOUT_SECONDS: Final = 10.0
 KEPT_HEADER: Final = "flagsmith-sse-kept"
 """Of a 202 to an update that is not stored yet."""
 
-Readers = Callable[[str, str], Awaitable[Hop]]
-"""Asks the instances whether they have read the update of an environment that was
-dated so, and tells of it."""
+Readers = Callable[[str, str, float], Awaitable[Hop]]
+"""Asks the instances whether they have read the update of an environment that is dated
+so and was sent then (`time.monotonic()`), and tells of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +90,13 @@ class _Course:
             async with _running(self._arrival(stream, updated_at)) as arrival:
                 await self._publish(updated_at)
                 if self._readers is not None:
-                    environment = self._plan.environment
-                    self.hops.append(await self._readers(environment, updated_at))
+                    self.hops.append(
+                        await self._readers(
+                            self._plan.environment, updated_at, self._sent_at
+                        )
+                    )
                 await self._receive(arrival)
+                self._check_readers()
 
     @asynccontextmanager
     async def _exchange(self, hop: str, target: Target) -> AsyncIterator[Exchange]:
@@ -178,13 +182,11 @@ class _Course:
             async with asyncio.timeout(limit):
                 arrived_at = await arrival
         except TimeoutError:
-            unread = any(hop.name == "read" and hop.ok is False for hop in self.hops)
+            self._check_readers()
             raise _Failed(
                 "received",
                 f"No event came within {limit:g} s of the 202.",
-                "Not all instances have read the update: manage.py fleet tells more."
-                if unread
-                else f"{BUFFERED} Or the instance does not read: see manage.py fleet.",
+                f"{BUFFERED} Or the instance does not read: see manage.py fleet.",
             ) from None
         except (EOFError, OSError) as error:
             raise _Failed("received", *of_ending(error, self._where)) from None
@@ -192,10 +194,21 @@ class _Course:
         text = took(f"received at {self._where}", self.seconds)
         self.hops.append(Hop(name="received", text=text, seconds=self.seconds))
 
+    def _check_readers(self) -> None:
+        for hop in self.hops:
+            if hop.name == "read" and hop.ok is False:
+                raise _Failed(
+                    "read",
+                    f"The update was {hop.text}.",
+                    "The clients of the others are not told: manage.py fleet tells "
+                    "which do not answer, or are behind.",
+                )
+
     async def _refused(
         self, hop: str, subject: str, one: Exchange, began: float
     ) -> _Failed:
-        self._note(hop, str(one.status), began, ok=False)
+        what = f"stream: {one.status}" if hop == "stream" else str(one.status)
+        self._note(hop, what, began, ok=False)
         words = of_status(
             *(subject, one.status, await one.body()),
             location=one.header("location"),

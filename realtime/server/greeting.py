@@ -51,6 +51,7 @@ def greeting(port: int) -> str:
             *(f"  {line}" for line in surroundings),
             f"  export {exported}",
             f"  {program} fleet",
+            f"  {program} probe",
             f"  {program} publish_update {ENVIRONMENT}",
             f"  {program} help",
             "",

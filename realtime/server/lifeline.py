@@ -48,6 +48,9 @@ class Worker(Protocol):
     def stay(self) -> None:
         """There was no replacement: forget the wish to leave."""
 
+    def worker_died(self, died: messages.Died) -> None:
+        """Another worker of this supervisor died."""
+
     def supervisor_died(self) -> None:
         """Nobody watches over this process any more."""
 
@@ -134,6 +137,8 @@ class WorkerLifeline:
                     worker.stay()
                 case messages.Inherit():
                     worker.inherit(message.past)
+                case messages.Died():
+                    worker.worker_died(message)
                 case messages.Exposition() if self._scraping is not None:
                     self._scraping.set_result(message.text)
                     self._scraping = None

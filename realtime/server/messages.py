@@ -52,6 +52,16 @@ class Exposition(Message):
     text: bytes
 
 
+class Died(Message):
+    """A worker died `at` a time (Unix seconds), for a `reason` in words, and is
+    replaced. Who is started later is told of the last few, too."""
+
+    worker: int
+    pid: int
+    reason: str
+    at: float
+
+
 class Stay(Message):
     """No replacement could be had; the worker need not leave."""
 
@@ -96,7 +106,7 @@ class Remember(Message):
     leaves: bool = False
 
 
-FromSupervisor = Listen | Ask | Exposition | Stay | Inherit
+FromSupervisor = Listen | Ask | Exposition | Stay | Inherit | Died
 FromWorker = Listening | Told | Leave | Scrape | Remember
 AnyMessage = FromSupervisor | FromWorker | Unknown
 _decoder: Final = msgpack.Decoder(AnyMessage)

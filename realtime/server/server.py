@@ -15,7 +15,7 @@ import uvicorn
 
 from realtime.fleet.minutes import Past
 from realtime.kept_alive import close_idle, linger
-from realtime.server import garbage
+from realtime.server import garbage, messages
 from realtime.server.accepting import Acceptor
 from realtime.server.connections import Connections
 from realtime.server.lifeline import LEAVE, WorkerLifeline
@@ -171,6 +171,12 @@ class Server(uvicorn.Server):
     def stay(self) -> None:
         """There is no other worker to take this one's place."""
         self._service.leaving = False
+
+    def worker_died(self, died: messages.Died) -> None:
+        """For what the fleet is told of what happened."""
+        self._service.event_recorder.worker_died(
+            died.worker, died.pid, died.reason, died.at
+        )
 
     def supervisor_died(self) -> None:
         """Nobody would start another: drain and end."""

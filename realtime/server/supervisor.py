@@ -4,8 +4,9 @@ import asyncio
 import math
 import os
 import signal
+import time
 from asyncio import FIRST_COMPLETED
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
@@ -50,6 +51,11 @@ SCRAPE_SECONDS: Final = 1.0
 """For the workers to tell how they are; of one that does not the last is known."""
 
 
+DEATHS_TOLD: Final = 10
+"""To a worker that is started: who dies may be the only one, so that nobody else knows
+of it."""
+
+
 class Supervisor:
     """Runs `count` workers: this same command line again, each with a lifeline and with
     a socket of its own on `address`.
@@ -74,6 +80,7 @@ class Supervisor:
         self._alive: set[WorkerProcess] = set()
         self._deaths: Counter[int] = Counter()
         """By slot: those for which no worker that listens has been started yet."""
+        self._latest_deaths: deque[messages.Died] = deque(maxlen=DEATHS_TOLD)
         self._replacement = RollingReplacement(self)
         self._metrics = WorkersMetrics(count)
         self._past = WorkersPast()
@@ -126,6 +133,8 @@ class Supervisor:
             raise WorkerNotStarted(str(error)) from error
         self._alive.add(worker)
         self._tell_past(worker)
+        for died in self._latest_deaths:
+            worker.tell(died)
         self._keep_running(self._see_to_end(worker))
         logger.info("worker.started", worker=slot, pid=worker.pid)
         if self.stopping.is_set():
@@ -165,11 +174,9 @@ class Supervisor:
         """Let its successor take its place, if one was on its way, or wait for so many
         seconds until another may be started; returns the next delay."""
         self._deaths[worker.slot] += 1
-        about = {
-            "worker": worker.slot,
-            "pid": worker.pid,
-            "reason": reason_of(worker.ended.result()),
-        }
+        reason = reason_of(worker.ended.result())
+        about = {"worker": worker.slot, "pid": worker.pid, "reason": reason}
+        self._tell_of_death(worker, reason)
         successor = self._replacement.successor_of(worker)
         self.workers[worker.slot] = successor
         if successor is not None:
@@ -179,6 +186,13 @@ class Supervisor:
         # What waits in its backlog is lost, but the others get what comes now.
         worker.listener.close()
         return await self._back_off(delay, "worker.died", **about)
+
+    def _tell_of_death(self, worker: WorkerProcess, reason: str) -> None:
+        """Let the other workers remember it."""
+        died = messages.Died(worker.slot, worker.pid, reason, time.time())
+        self._latest_deaths.append(died)
+        for one in self._alive:
+            one.tell(died)
 
     async def _back_off(self, delay: float, event: str, **about: object) -> float:
         """Say what happened and wait for `delay`, give or take half, unless everything

@@ -22,6 +22,8 @@ _BEGINNINGS: Final = (
     (b"faraday", "ruby"),
     (b"ruby", "ruby"),
     (b"curl/", "curl"),
+    # Our own: `manage.py probe`, its button, and the canary.
+    (b"flagsmith-sse-", "probe"),
 )
 
 _SDKS: Final = {

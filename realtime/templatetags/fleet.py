@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from django import template
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from realtime.fleet import units
@@ -61,6 +62,15 @@ def words(setting: Setting, which: str) -> str:
     if setting.name in ("max_age", "duplicate_window") and value.isdecimal():
         return units.duration(int(value) / 1e9)
     return value.strip('"')
+
+
+@register.simple_tag
+def time_of(unix: float, now: float) -> SafeString:
+    """A time of day, UTC, as a `<time>`; with the date where it is not today's."""
+    at, today = (datetime.fromtimestamp(one, UTC) for one in (unix, now))
+    written = at.strftime("%H:%M:%S" if at.date() == today.date() else "%d %b %H:%M:%S")
+    machine = at.isoformat(timespec="seconds")
+    return format_html('<time datetime="{}">{}</time>', machine, written)
 
 
 @register.simple_tag

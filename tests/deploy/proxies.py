@@ -70,7 +70,10 @@ def caddy(upstreams: list[str], folder: Path) -> Iterator[Proxy]:
 
 
 @contextmanager
-def nginx(upstreams: list[str], folder: Path) -> Iterator[Proxy]:
+def nginx(
+    upstreams: list[str], folder: Path, *changes: tuple[str, str]
+) -> Iterator[Proxy]:
+    """`changes` are what else of the example is replaced."""
     certificates = make_certificates(folder)
     port = free_port()
     servers = "".join(f"server {upstream} max_fails=0;\n" for upstream in upstreams)
@@ -84,6 +87,7 @@ def nginx(upstreams: list[str], folder: Path) -> Iterator[Proxy]:
             ("/etc/nginx/tls/tls.crt", str(certificates.certificate)),
             ("/etc/nginx/tls/tls.key", str(certificates.key)),
             ("worker_processes auto;", "worker_processes 1;"),
+            *changes,
         )
     )
     globals_ = (

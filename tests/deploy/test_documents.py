@@ -164,8 +164,9 @@ def test_settings__of_another_project__those_that_the_documents_say() -> None:
     ours = {n for n in settings.variables if n.startswith(("SSE_", "NATS_"))}
     text = FILE.read_text()
     # Then
-    assert "except `SSE_WORKERS` and `SSE_ADMIN_ENABLED`" in text
-    assert ours - {"SSE_WORKERS", "SSE_ADMIN_ENABLED"} == {
+    of_the_project = ("SSE_WORKERS", "SSE_ADMIN_ENABLED", "SSE_INDEX_ENABLED")
+    assert "except `SSE_WORKERS`, `SSE_ADMIN_ENABLED` and `SSE_INDEX_ENABLED`" in text
+    assert ours - {*of_the_project} == {
         *SETTINGS,
         *("SSE_AUTHENTICATION_TOKEN", "NATS_URL", "SSE_SERVER_BASE_URL"),
     }

@@ -82,6 +82,7 @@ def test_first_command__clean_copy__the_printed_lines_work_and_ctrl_c_ends_it(
         assert received[1].startswith(b'data: {"updated_at":')
         assert '"ok"' in answer
         assert told.startswith("All well")
+        assert " · received at localhost:" in told
         assert ended == 0
     text = output.read_text()
     assert text.startswith(

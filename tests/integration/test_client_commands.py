@@ -31,14 +31,26 @@ settings.configure()
 Command().run_from_argv(["manage.py", "blocked"])
 """
 
+WITH_A_RESOLVER_THAT_HANGS = """
+import socket, sys, threading
+
+def hang(*arguments, **more):
+    print("asked", file=sys.stderr, flush=True)
+    threading.Event().wait()
+
+socket.getaddrinfo = hang
+from flagsmith_sse.__main__ import main
+main()
+"""
+
 
 @contextmanager
-def read(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+def read(*command: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     """`command` with pipes that a test reads."""
     with subprocess.Popen(
         [sys.executable, *command],
         cwd=ROOT,
-        env=variables(UNREACHABLE),
+        env=variables({**UNREACHABLE, **more}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -91,6 +103,35 @@ def test_client_command__ctrl_c__ends_without_a_word() -> None:
         # Then
         assert blocked.wait(10) == INTERRUPTED
         assert blocked.stderr.read() == b""
+
+
+def test_fleet__resolver_hangs__tells_and_ends_all_the_same() -> None:
+    # Given
+    with read(
+        "-c", WITH_A_RESOLVER_THAT_HANGS, "fleet", NATS_URL="nats://nats.example:4222"
+    ) as fleet:
+        # When
+        output, _ = fleet.communicate(timeout=20)
+
+    # Then
+    assert b"nobody says what address nats.example has" in output
+    assert fleet.returncode == 2
+
+
+def test_fleet__resolver_hangs__ctrl_c_ends_it() -> None:
+    # Given
+    with read(
+        *("-c", WITH_A_RESOLVER_THAT_HANGS, "fleet", "--watch"),
+        NATS_URL="nats://nats.example:4222",
+    ) as fleet:
+        assert fleet.stderr is not None
+        assert fleet.stderr.readline() == b"asked\n"
+
+        # When
+        os.killpg(fleet.pid, signal.SIGINT)
+
+        # Then
+        assert fleet.wait(20) == 0
 
 
 def test_fleet__no_token__tells_all_the_same(shared_nats: EmbeddedNats) -> None:

@@ -15,7 +15,7 @@ from tests.support.processes import is_alive
 from tests.support.service import ROOT, TOKEN, Service
 from tests.support.waiting import eventually
 
-COMMANDS = ("serve", "publish_update", "watch", "fleet")
+COMMANDS = ("serve", "publish_update", "watch", "fleet", "probe")
 
 
 def manage(
@@ -222,18 +222,42 @@ def test_watch__service_not_there__tries_again_until_ctrl_c(tmp_path: Path) -> N
         assert ctrl_c(watching) == 0
 
 
-@pytest.mark.parametrize("command", ["watch", "publish_update"])
-def test_command__bad_environment_key__says_what_the_service_answered(
-    service: Service, command: str
-) -> None:
+@pytest.mark.parametrize("command", ["watch", "publish_update", "loadtest"])
+def test_command__key_that_cannot_be_one__says_so(command: str) -> None:
+    # When
+    key = ["--environment=a..b"] if command == "loadtest" else ["a..b"]
+    done = manage(command, *key, environment={"SSE_AUTHENTICATION_TOKEN": TOKEN})
+
+    # Then
+    assert "'a..b' cannot be an environment's key" in one_line(done)
+
+
+@pytest.mark.parametrize("time", ["nan", "inf", "soon", "1_000", "1e999"])
+def test_publish_update__time_that_is_none__says_what_it_takes(time: str) -> None:
     # When
     done = manage(
-        *(command, "a..b", "--url", service.url),
+        *("publish_update", "x", "--updated-at", time),
         environment={"SSE_AUTHENTICATION_TOKEN": TOKEN},
     )
 
     # Then
-    assert 'answered 404: {"detail":"Not found."}' in one_line(done)
+    assert f"--updated-at {time}: takes a date and time" in one_line(done)
+
+
+@pytest.mark.parametrize("command", ["watch", "publish_update"])
+def test_command__url_with_a_path_that_is_none__says_what_it_may_be(
+    service: Service, command: str
+) -> None:
+    # When
+    done = manage(
+        *(command, "x", "--url", f"{service.url}/foo"),
+        environment={"SSE_AUTHENTICATION_TOKEN": TOKEN},
+    )
+
+    # Then
+    line = one_line(done)
+    assert "answered 404" in line
+    assert "a prefix in front of /sse/" in line
 
 
 def test_publish_update__wrong_token__says_so(service: Service) -> None:

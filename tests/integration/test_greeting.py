@@ -2,11 +2,13 @@
 
 import json
 import re
+import socket
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
 from realtime.server.embedded_nats import EmbeddedNats
+from realtime.server.kept_port import ANY_FREE, keep_port, kept_port
 from tests.integration.test_commands import ctrl_c, running
 from tests.support.pasting import paste, pasted_stream, printed_lines
 from tests.support.waiting import eventually
@@ -42,15 +44,16 @@ def test_greeting__as_a_new_user__the_printed_lines_work(tmp_path: Path) -> None
         assert "ok" in answered
         assert told.startswith("All well")
         assert "Published " in told
+        assert " · received at localhost:" in told
         assert "Commands of the service:" in told
         assert stopped == 0
         assert "Traceback" not in log.read_text()
 
 
-def test_greeting__started_again__token_stays(tmp_path: Path) -> None:
+def test_greeting__started_again__what_was_exported_stays_true(tmp_path: Path) -> None:
     # Given
     store, log = tmp_path / "store", tmp_path / "log"
-    tokens = set()
+    tokens, servers = set(), set()
     for _ in range(2):
         # When: the second start is proof, too, that nothing was left running
         with running(
@@ -58,13 +61,29 @@ def test_greeting__started_again__token_stays(tmp_path: Path) -> None:
         ) as process:
             eventually(lambda: "nats.connected" in log.read_text(), what="the start")
             tokens |= set(re.findall(r"Authorization: Token (\S+)'", log.read_text()))
+            servers |= set(re.findall(r"NATS_URL=(\S+)", log.read_text()))
             assert ctrl_c(process) == 0
 
     # Then
+    assert len(servers) == 1
     [token] = tokens
     file = store / "authentication-token"
     assert file.read_text() == f"{token}\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_kept_port__taken_or_no_port__any_free(tmp_path: Path) -> None:
+    # Given
+    file = tmp_path / "port"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        # When / Then
+        keep_port(file, f"nats://127.0.0.1:{port}")
+        assert kept_port(file) == ANY_FREE
+    assert kept_port(file) == port
+    for text in ("", "nonsense", "99999999"):
+        file.write_text(text)
+        assert kept_port(file) == ANY_FREE
 
 
 def test_greeting__token_and_nats_given__shows_them_but_no_password_of_nats(

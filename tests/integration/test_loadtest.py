@@ -75,6 +75,7 @@ def test_loadtest__200_subscribers__each_gets_each_update_once(
         "interrupted": False,
         "subscribers": 200,
         "processes": 2,
+        "environments": 1,
         "connected": 200,
         "rejected": 0,
         "dropped": 0,
@@ -88,6 +89,39 @@ def test_loadtest__200_subscribers__each_gets_each_update_once(
             "duplicate": 0,
         },
     }
+
+
+@pytest.mark.parametrize(
+    "which",
+    [["--environments=3"], ["--environment=a", "--environment=b", "--environment=c"]],
+    ids=["number", "keys"],
+)
+def test_loadtest__three_environments__each_update_to_its_own_subscribers(
+    served: Service, which: list[str]
+) -> None:
+    # When: four updates in turn, to 4 subscribers of the first and 3 of the others
+    done = load(served.url, "--subscribers=10", "--processes=2", *which)
+
+    # Then
+    assert done.returncode == 0, done
+    assert "10 connected of 10 in 2 processes and 3 environments" in done.stdout
+    assert "4 published" in done.stdout
+    assert "14 received of 14 expected, 0 missing" in done.stdout
+
+
+def test_loadtest__without_a_terminal__a_line_now_and_then(
+    served: Service, environment: str, tmp_path: Path
+) -> None:
+    # Given
+    output = tmp_path / "output"
+    arguments = ("--url", served.url, "--subscribers=20", "--environment", environment)
+    with running("loadtest", *arguments, environment=SECRET, output=output) as process:
+        # When
+        eventually(lambda: "20 of 20 connected" in output.read_text(), seconds=40)
+
+        # Then
+        assert "\x1b" not in output.read_text()
+        assert ctrl_c(process) == 0
 
 
 def test_loadtest__service_without_nats__reports_the_rejected(tmp_path: Path) -> None:
@@ -222,7 +256,7 @@ def test_loadtest__plot_without_matplotlib__says_what_to_install(
     ("options", "message"),
     [
         ([f"--url={NOBODY}"], f"Cannot reach {NOBODY}/sse/environments/load_test/str"),
-        (["--url=ftp://x"], "--url takes an http:// or https:// URL"),
+        (["--url=ftp://x"], "--url ftp://x: takes an http:// or https:// URL"),
         (["--subscribers=9000000", "--processes=1"], "do not fit into 1 process of"),
         (["--plot=/nowhere/x.png"], "Cannot write /nowhere/x.png: No such file"),
     ],
@@ -337,7 +371,7 @@ def test_connector__very_many_on_loopback__uses_more_source_addresses(
     monkeypatch.setattr(connections, "PER_SOURCE", 1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = Address(socket.AF_INET, *listener.getsockname())
-        connector = Connector(Target.of("http://x/"), address, subscribers=3)
+        connector = Connector([Target.of("http://x/")], address, subscribers=3)
 
         # When
         sources = []

@@ -90,7 +90,7 @@ async def _start(
         agent = Agent(
             me=lambda report=report: report.sighting,  # type: ignore[misc]
             report=lambda report=report: report,  # type: ignore[misc]
-            drain=lambda: None,
+            drain=lambda by: None,
         )
         for subject, answer in answers.items():
             agent.questions[subject] = partial(answer, report)

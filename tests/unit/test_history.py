@@ -20,6 +20,7 @@ from realtime.fleet.minutes import (
     environment_id,
 )
 from realtime.fleet.sums import MOST_ENVIRONMENTS, combine
+from tests.support.histories import full_history
 
 NOW = 43_200 * 60 + 30.0
 """Half a minute after the last minute to be told, which is number 43,199."""
@@ -272,34 +273,11 @@ def test_environment_id__secret__the_same_for_all_who_share_it() -> None:
     assert environment_id("key", "") != environment_id("yek", "")
 
 
-def full(instance: int) -> History:
-    """As much as an instance tells where there are some hundred environments."""
-    minutes = tuple(
-        Minute(number, *(10**6,) * 5, [10**4] * 5, [10**4] * 14)
-        for number in range(LAST - KEPT + 1, LAST + 1)
-    )
-    series: list[int | None] = [10**4] * KEPT
-    environments = {
-        environment_id(f"{number}", "secret"): series
-        for number in range(MAX_ENVIRONMENTS)
-    }
-    hour = hour_of(*minutes, environments=environments, whole=False)
-    return History(
-        instance=f"sse-{instance}",
-        alive=20,
-        hour=hour,
-        # Four workers on each machine.
-        past=Past(
-            supervisor=f"supervisor-{instance // 4}", version=1, of=(), hour=hour
-        ),
-    )
-
-
 async def test_merge__twenty_instances_with_all_they_can_tell__takes_milliseconds() -> (
     None
 ):
     # Given
-    answers = [encode(full(instance)) for instance in range(20)]
+    answers = [encode(full_history(f"sse-{n}", LAST, n // 4)) for n in range(20)]
     took = []
 
     # When: the best of several, since other tests run beside it

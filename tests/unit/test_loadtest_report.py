@@ -73,6 +73,19 @@ def test_summary__all_delivered__is_exact() -> None:
     assert told["client_cpu_us_per_delivery"] == 100
 
 
+def test_text__large_numbers__with_separators_of_thousands() -> None:
+    # Given
+    found = Results(subscribers=40_000, processes=2, environments=1000)
+    found.progress = Progress(connected=33_953, received=1_234_567)
+
+    # Then
+    assert "33,953 connected of 40,000 in 2 processes and 1,000 environments" in text(
+        summary(found)
+    )
+    assert "33,953 of 40,000 connected" in progress_line(found, 12)
+    assert "1,234,567 deliveries" in progress_line(found, 12)
+
+
 def test_summary__nobody_connected__has_no_latency() -> None:
     # Given
     found = Results(subscribers=4, processes=1)
@@ -323,8 +336,8 @@ def test_shares__that_do_not_divide__differ_by_one() -> None:
 
     # When
     shares = Scenario(
-        stream=target,
-        queue_change=target,
+        streams=(target,),
+        queue_changes=(target,),
         token="secret",
         subscribers=10,
         processes=3,

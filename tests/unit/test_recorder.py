@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from structlog.testing import capture_logs
 
 from realtime import metrics
+from realtime.fleet.counted import Counted, counted
 from realtime.fleet.minutes import (
     BUSIEST,
     KEPT,
@@ -14,7 +15,7 @@ from realtime.fleet.minutes import (
     PUBLISHES,
     Minute,
 )
-from realtime.fleet.recorder import Counted, Recorder, counted
+from realtime.fleet.recorder import Recorder
 from realtime.hub import Hub
 from tests.support.waiting import eventually_async
 

@@ -16,9 +16,9 @@ from realtime.management.base import ClientCommand
 
 class Command(ClientCommand):
     help = (
-        "Ask every instance over NATS about the environment KEY: how many subscribe "
-        "to it, with what kind of client, and when they were last told of an update. "
-        "Nobody refetches because of it."
+        "Tell who is subscribed to an environment. Every instance is asked over NATS "
+        "how many subscribe to KEY, with what kind of client, and when they were last "
+        "told of an update. Nobody refetches because of it."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from realtime.conf import RealtimeSettings
 from realtime.fleet.overview import FleetReport, as_json, gather
-from realtime.fleet.text import fleet_text
+from realtime.fleet.stories import SHOWN
+from realtime.fleet.text import NEWEST, fleet_text
 from realtime.management.base import ClientCommand
 
 WATCH_SECONDS: Final = 2.0
@@ -32,6 +33,11 @@ class Command(ClientCommand):
             action="store_true",
             help=f"again every {WATCH_SECONDS:g} s, until Ctrl-C",
         )
+        parser.add_argument(
+            "--events",
+            action="store_true",
+            help=f"all that happened in the last hours, not only the newest {NEWEST}",
+        )
 
     def handle(self, **options: Any) -> None:
         settings = RealtimeSettings.from_django(hosting=False)
@@ -49,11 +55,19 @@ class Command(ClientCommand):
                 self._show(asyncio.run(gather(settings)), **options)
                 time.sleep(WATCH_SECONDS)
 
-    def _show(self, report: FleetReport, *, json: bool, watch: bool, **_: Any) -> None:
+    def _show(
+        self,
+        report: FleetReport,
+        *,
+        json: bool,
+        watch: bool,
+        events: bool,
+        **_: Any,
+    ) -> None:
         if json:
             self.stdout.write(as_json(report).decode())
         else:
             if watch and self.stdout.isatty():
                 self.stdout.write(_CLEAR, ending="")
-            self.stdout.write(fleet_text(report))
+            self.stdout.write(fleet_text(report, SHOWN if events else NEWEST))
         self.stdout.flush()

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from realtime.conf import configured_token, token_fault, tokens_in
 from realtime.loadtest.plot import check_plot, plot
@@ -18,11 +18,20 @@ from realtime.loadtest.results import Results
 from realtime.loadtest.run import LoadTest
 from realtime.loadtest.scenario import LoadTestFailed, Scenario, processes_for
 from realtime.loadtest.target import Target
+from realtime.management.base import ClientCommand
 from realtime.management.base_url import add_url_argument, checked_endpoint
 from realtime.server.limits import raise_file_limit
 
 LINE_SECONDS: Final = 0.2
-"""Between two progress lines."""
+"""Between two progress lines on a terminal, each of which takes the last one's
+place."""
+
+LOG_SECONDS: Final = 10.0
+"""Between two progress lines where they are kept: in a file, or a CI's log."""
+
+MOST_ENVIRONMENTS: Final = 1000
+
+DEFAULT_ENVIRONMENT: Final = "load_test"
 
 
 def count(text: str) -> int:
@@ -30,6 +39,13 @@ def count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 10_000_000:
         raise argparse.ArgumentTypeError("takes a whole number from 1")
     return int(text)
+
+
+def environment_count(text: str) -> int:
+    """For each environment a process notes a byte a subscriber."""
+    if (found := count(text)) > MOST_ENVIRONMENTS:
+        raise argparse.ArgumentTypeError(f"takes at most {MOST_ENVIRONMENTS:,}")
+    return found
 
 
 def process_count(text: str) -> int | None:
@@ -56,16 +72,16 @@ def rate(text: str) -> float:
     return float(found[1])
 
 
-class Command(BaseCommand):
+class Command(ClientCommand):
     help = (
-        "Subscribe very many times to one environment of a running service, publish "
-        "updates, and tell who got which when. The secret is taken from "
-        "SSE_AUTHENTICATION_TOKEN. Latency is from the sending of an update to its "
-        "arrival at a subscriber, both by this machine's clock. Ctrl-C ends it early, "
-        "with the summary. The exit code is 0 if nobody was rejected or dropped and no "
-        "update failed or is missing, else 1."
+        "Put a running service under the load of very many streams. "
+        "Subscribe very many times to a running service, to one environment or "
+        "several, publish updates, and tell who got which when. The secret is taken "
+        "from SSE_AUTHENTICATION_TOKEN. Latency is from the sending of an update to "
+        "its arrival at a subscriber, both by this machine's clock. Ctrl-C ends it "
+        "early, with the summary. The exit code is 0 if nobody was rejected or dropped "
+        "and no update failed or is missing, else 1."
     )
-    requires_system_checks = ()
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         def option(name: str, kind: Any, default: str, meaning: str) -> None:
@@ -86,11 +102,19 @@ class Command(BaseCommand):
             *("processes", process_count, "auto"),
             "processes to share the work, or auto: one per processor",
         )
-        parser.add_argument(
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument(
             "--environment",
-            default="load_test",
+            action="append",
             metavar="KEY",
-            help="the environment's key (default: load_test)",
+            help="the environment's key (default: load_test); given several times, the "
+            "subscribers are spread over the environments, which are updated in turn",
+        )
+        which.add_argument(
+            "--environments",
+            type=environment_count,
+            metavar="N",
+            help="so many environments: load_test_1, load_test_2 and so on",
         )
         parser.add_argument(
             "--json", action="store_true", help="print the summary as JSON only"
@@ -105,7 +129,8 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         self._shows = sys.stderr.isatty() and not options["json"]
-        self._start = self._next_line = time.monotonic()
+        self._start = time.monotonic()
+        self._next_line = self._start + (0 if self._shows else LOG_SECONDS)
         picture: Path | None = options["plot"]
         try:
             scenario = self._scenario(options)
@@ -133,15 +158,18 @@ class Command(BaseCommand):
             raise CommandError(f"SSE_AUTHENTICATION_TOKEN {fault}")
         token = tokens_in(configured)[0]
 
-        def target(name: str) -> Target:
-            url, environment = options["url"], options["environment"]
-            return Target.of(checked_endpoint(url, environment, name))
+        keys: list[str] = options["environment"] or [DEFAULT_ENVIRONMENT]
+        if count := options["environments"]:
+            keys = [f"{DEFAULT_ENVIRONMENT}_{n}" for n in range(1, count + 1)]
 
-        stream, queue_change = target("stream"), target("queue-change")
+        def targets(name: str) -> tuple[Target, ...]:
+            url = options["url"]
+            return tuple(Target.of(checked_endpoint(url, key, name)) for key in keys)
+
         subscribers: int = options["subscribers"]
         return Scenario(
-            stream=stream,
-            queue_change=queue_change,
+            streams=targets("stream"),
+            queue_changes=targets("queue-change"),
             token=token,
             subscribers=subscribers,
             processes=processes_for(
@@ -155,9 +183,15 @@ class Command(BaseCommand):
 
     def _show(self, results: Results) -> None:
         now = time.monotonic()
-        if self._shows and now >= self._next_line:
+        if now < self._next_line:
+            return
+        line = progress_line(results, now - self._start)
+        if self._shows:
             self._next_line = now + LINE_SECONDS
-            self._write_line(progress_line(results, now - self._start))
+            self._write_line(line)
+        else:
+            self._next_line = now + LOG_SECONDS
+            print(line, file=sys.stderr, flush=True)
 
     def _clear(self) -> None:
         if self._shows:

@@ -8,12 +8,18 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from realtime.conf import configured_token, token_fault, tokens_in
+from realtime.conf import RealtimeSettings, configured_token, token_fault, tokens_in
 from realtime.environments import probe_environment
 from realtime.management.base import ClientCommand
 from realtime.management.base_url import add_url_argument, checked_url
 from realtime.probing.probe import TIMEOUT_SECONDS, Plan, probe
-from realtime.probing.result import as_json, printable
+from realtime.probing.readers import asked_over_nats
+from realtime.probing.result import Result, as_json, printable
+
+
+async def _probe(plan: Plan, settings: RealtimeSettings) -> Result:
+    async with asked_over_nats(settings) as readers:
+        return await probe(plan, readers)
 
 
 def seconds(text: str) -> float:
@@ -29,10 +35,10 @@ def seconds(text: str) -> float:
 
 class Command(ClientCommand):
     help = (
-        "Try whether real-time updates work, as a client sees it: open a stream at the "
-        "public address, publish an update, and tell how long each step took. The "
-        "environment is one of the probe's own: nobody refetches. The exit code is 0 "
-        "if it works, else 1, with what failed and what to do."
+        "Try whether real-time updates work, as a client sees it. Opens a stream at "
+        "the public address, publishes an update, and tells how long each step took. "
+        "The environment is one of the probe's own: nobody refetches. The exit code is "
+        "0 if it works, else 1, with what failed and what to do."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -59,7 +65,8 @@ class Command(ClientCommand):
             environment=probe_environment(socket.gethostname()),
             seconds=options["timeout"],
         )
-        result = asyncio.run(probe(plan))
+        settings = RealtimeSettings.from_django(hosting=False)
+        result = asyncio.run(_probe(plan, settings))
         if options["json"]:
             self.stdout.write(as_json(result).decode())
         elif result.hops:

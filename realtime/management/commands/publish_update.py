@@ -23,7 +23,8 @@ TIMEOUT_SECONDS: Final = 2
 
 class Command(ClientCommand):
     help = (
-        "Publish an update of ENVIRONMENT over HTTP, as Flagsmith's task processor "
+        "Tell an environment's subscribers to refetch their flags. "
+        "Publishes an update of ENVIRONMENT over HTTP, as Flagsmith's task processor "
         "does: every subscriber of it is told and refetches its flags. The secret is "
         "taken from SSE_AUTHENTICATION_TOKEN."
     )

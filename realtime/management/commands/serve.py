@@ -22,6 +22,7 @@ from realtime.exceptions import RealtimeError
 from realtime.metrics_server import start_metrics_server
 from realtime.server.embedded_nats import embedded_nats
 from realtime.server.greeting import greeting
+from realtime.server.kept_port import keep_port, kept_port
 from realtime.server.kept_secret import keep_secret
 from realtime.server.lifeline import WorkerLifeline
 from realtime.server.limits import processors, raise_file_limit
@@ -29,7 +30,8 @@ from realtime.server.listener import listen, port_of, reserve
 from realtime.server.supervisor import Supervisor
 
 TOKEN_FILE: Final = "authentication-token"  # noqa: S105  a file's name
-"""In the folder of `--nats-store`: the token that was made up."""
+PORT_FILE: Final = "port"
+"""In the folder of `--nats-store`: the token that was made up, and the port of NATS."""
 
 
 def worker_count(text: str) -> int:
@@ -49,6 +51,15 @@ def subscriber_count(text: str) -> int:
             "takes a whole number; 0 is as many as open files allow"
         )
     return int(text)
+
+
+@contextmanager
+def _nats(store: Path) -> Iterator[str]:
+    """The URL of a nats-server that runs meanwhile."""
+    file = store / PORT_FILE
+    with embedded_nats(store, port=kept_port(file)) as nats:
+        keep_port(file, nats.url)
+        yield nats.url
 
 
 class Command(BaseCommand):
@@ -173,7 +184,7 @@ class Command(BaseCommand):
                 settings.SSE_AUTHENTICATION_TOKEN = keep_secret(store / TOKEN_FILE)
             RealtimeSettings.from_django()
             if with_nats and not settings.NATS_URL:
-                settings.NATS_URL = [stack.enter_context(embedded_nats(store)).url]
+                settings.NATS_URL = [stack.enter_context(_nats(store))]
             if with_nats:
                 self.stdout.write(greeting(port))
                 if apps.is_installed("django.contrib.admin"):

@@ -24,7 +24,8 @@ SILENCE_SECONDS: Final = 60
 
 class Command(ClientCommand):
     help = (
-        "Subscribe to ENVIRONMENT and print every event with the time it came at; "
+        "Print an environment's updates as they come. "
+        "Subscribes to ENVIRONMENT and prints every event with the time it came at; "
         "reconnects for ever, as an SDK does. Ctrl-C stops it."
     )
 
