@@ -337,6 +337,9 @@ class RealtimeService:
 def reachable(outgoing: str, listening: str, port: int) -> str:
     """The address, with the `port`, at which a server that was reached at the address
     `listening` can be reached by others, where connections leave from `outgoing`."""
+    if listening == "::":
+        # `serve` on all interfaces, for both versions of IP.
+        return _joined(outgoing, port)
     # A socket for both versions of IP writes version 4 as ::ffff:192.0.2.1.
     version_6 = ":" in listening and not listening.startswith("::ffff:")
     return _joined(outgoing if version_6 == (":" in outgoing) else listening, port)

@@ -26,10 +26,8 @@ def may_operate(request: HttpRequest) -> bool:
 
 
 def look(request: HttpRequest) -> FleetReport:
-    """The fleet now, with whole keys of environments if the user may see them."""
-    return async_to_sync(gather)(
-        realtime_settings(), service_of(request), whole_keys=may_operate(request)
-    )
+    """The fleet now."""
+    return async_to_sync(gather)(realtime_settings(), service_of(request))
 
 
 def service_of(request: HttpRequest) -> RealtimeService | None:

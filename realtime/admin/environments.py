@@ -16,11 +16,9 @@ from realtime.fleet.overview import FleetReport
 class EnvironmentRow:
     """An environment by its shortened key: its subscribers, or `at_least` so many, now
     and in each minute of the last hour, and the seconds since its latest update; None:
-    there was none in the past hour. Links ask for it by the whole key, for those who
-    may see it, else by the shortened one."""
+    there was none in the past hour."""
 
-    environment: str
-    asked: str
+    key: str
     subscribers: int
     at_least: bool
     series: Series
@@ -33,7 +31,6 @@ def environment_rows(shown: FleetReport, now: float) -> list[EnvironmentRow]:
     return [
         EnvironmentRow(
             busy.environment,
-            busy.key or busy.environment,
             busy.subscribers,
             busy.at_least,
             hours.get(busy.environment, ()),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from realtime.admin.rows import versions
+from realtime.fleet.death_findings import hosts_of
 from realtime.fleet.history import FleetHistory
 from realtime.fleet.overview import FleetReport
 from realtime.fleet.units import latency
@@ -97,12 +98,15 @@ def _instances(shown: FleetReport) -> Tile:
     found = versions(shown.instances)
     newest = [f"{version} × {count}" for version, count, new in found if new]
     older = [f"{version} × {count}" for version, count, new in found if not new]
+    hosts = hosts_of(shown.instances)
+    if shown.expected:
+        newest.insert(0, f"{hosts:,} of {shown.expected:,} hosts expected")
     if shown.missed:
         older.insert(0, f"{shown.missed} missing")
     return Tile(
         "instances",
         "Instances",
         f"{len(shown.instances):,}",
-        ", ".join(newest),
+        " · ".join(newest),
         ", ".join(older[:3]),
     )

@@ -33,7 +33,7 @@ MOST_ASKED: Final = 1000
 keys of 100 characters 103 kB."""
 
 MOST_NAMED: Final = 100
-"""Environments of one report that are looked at; it names ten."""
+"""Environments of one report that are looked at; it names 40."""
 
 WAIT_SECONDS: Final = 0.25
 """For the counts of those that have just told their reports. Who does not answer is of
@@ -98,11 +98,9 @@ def busiest(
     counts: Mapping[str, Mapping[str, int]],
     most: int,
 ) -> Busiest:
-    """At most `most` environments, by `reports` and by what `ask_counts` has found,
-    with their whole keys where these were told."""
+    """At most `most` environments, by `reports` and by what `ask_counts` has found."""
     whole = _whole_keys(reports)
     named = [_named(report, whole) for report in reports]
-    known = set(whole.values())
     # Of these it is not known how many subscribers others have that they do not name.
     guessed = [
         names
@@ -118,8 +116,7 @@ def busiest(
         Busy(
             shortened(name),
             count,
-            key=name if name in known else None,
-            stored_at=stored.get(name),
+            stored.get(name),
             at_least=any(name not in names for names in guessed),
         )
         for name, count in sums.most_common(most)
@@ -128,12 +125,9 @@ def busiest(
 
 
 def without_keys(report: InstanceReport) -> InstanceReport:
-    """`report` as those may see it who only may look."""
-    return replace(
-        report,
-        busiest=tuple(replace(one, key=None) for one in report.busiest[:MOST_NAMED]),
-        latest=tuple(replace(one, key=None) for one in report.latest[:MOST_NAMED]),
-    )
+    """`report` as it is shown."""
+    shown = tuple(replace(one, key=None) for one in report.busiest[:MOST_NAMED])
+    return replace(report, busiest=shown)
 
 
 def _named(report: InstanceReport, whole: Mapping[str, str]) -> dict[str, int]:

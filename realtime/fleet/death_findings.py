@@ -1,13 +1,14 @@
 """What the verdict says of instances that died, or are fewer than expected."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from realtime.fleet.finding import Finding
 from realtime.fleet.findings import NAMED, counted
 from realtime.fleet.messages import InstanceReport
 from realtime.fleet.telling import Account, Death
 
-RUNBOOK = "an-instance-died"
+RUNBOOK: Final = "an-instance-died"
 
 _CONSEQUENCE = (
     "Its clients have connected again, to the other instances; those kinds that never "

@@ -17,8 +17,8 @@ from realtime.fleet.environment_messages import (
     EnvironmentAnswer,
     StoredUpdate,
 )
+from realtime.fleet.heard import LOOK_SECONDS
 from realtime.fleet.messages import Sighting
-from realtime.fleet.overview import LOOK_SECONDS
 from realtime.fleet.roll import not_present
 from realtime.fleet.survey import ask_everybody, nats_client, roll_of
 from realtime.service import RealtimeService

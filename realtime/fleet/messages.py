@@ -46,26 +46,25 @@ tells apart; kinds that have none are left out."""
 
 class Busy(Struct, frozen=True):
     """An environment (shortened key), how many subscribe to it, and when its latest
-    update was stored (Unix seconds; None: none is kept). There may be more subscribers
-    if it is `at_least`. The whole `key` is for those only who may see it."""
+    update was stored (Unix seconds; None: none is kept). Of all instances together
+    `at_least` so many, where one tells of its busiest only. The whole `key` is told
+    over NATS only: no report that is shown has one."""
 
     environment: Text
     subscribers: Count
-    key: EnvironmentKey | None = None
     stored_at: float | None = None
     at_least: bool = False
+    key: EnvironmentKey | None = None
 
 
 class LatestUpdate(Struct, frozen=True):
     """An update: the environment's shortened key, `updated_at` as it was published,
-    its sequence in the stream, and when it was stored (Unix seconds). The whole `key`
-    is for those only who may see it."""
+    its sequence in the stream, and when it was stored (Unix seconds)."""
 
     environment: Text
     updated_at: Text
     sequence: Count
     stored_at: float
-    key: EnvironmentKey | None = None
 
 
 class OutboxReport(Struct, frozen=True):

@@ -1,40 +1,31 @@
-"""The whole fleet at one moment: one request over NATS gathers every instance."""
+"""The whole fleet at one moment."""
 
-import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, json
-from msgspec.structs import replace
-from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
-from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.fleet import merging
-from realtime.fleet.busiest import ask_counts, busiest, without_keys
+from realtime.fleet.busiest import busiest, without_keys
 from realtime.fleet.clients import ClientCount, summed
 from realtime.fleet.death_findings import dead_of, death_findings, expected_of
 from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
+from realtime.fleet.heard import Heard, hear, missing_from
 from realtime.fleet.history import FleetHistory
-from realtime.fleet.history_survey import asked_beside, history_of
+from realtime.fleet.history_survey import history_of
 from realtime.fleet.memory import memory_of
 from realtime.fleet.messages import (
-    REPORT,
-    Answer,
     Busy,
     InstanceReport,
     LatestUpdate,
     Sighting,
 )
-from realtime.fleet.minutes import History
 from realtime.fleet.publish_findings import publish_findings
-from realtime.fleet.roll import not_present
 from realtime.fleet.stories import Story, tell
-from realtime.fleet.stream_health import StreamHealth, look_at_stream
-from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
-from realtime.fleet.telling import EVENTS, Account, Death
+from realtime.fleet.stream_health import StreamHealth
+from realtime.fleet.telling import Account, Death
 from realtime.fleet.verdict import Verdict, judge
 
 if TYPE_CHECKING:
@@ -42,14 +33,6 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 10
 """The latest updates and the busiest environments."""
-
-LOOK_SECONDS: Final = 1.9
-"""For all that NATS is asked: it must be known within 2 s that it is down."""
-
-
-ACCOUNT_SECONDS: Final = 0.5
-"""For what happened: an instance of an older version does not answer, and the reports
-may have taken a second."""
 
 
 class Totals(Struct, frozen=True):
@@ -68,9 +51,9 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     that this process had of all of them before, None if it had none. If the stream
     cannot be looked at, `stream_error` says why. An environment that is not among the
     `busiest`, because no instance has named it, has `unnamed` subscribers at most. The
-    `history` is complete if all `instances` have told theirs and none is missing. The
-    `dead` died, whenever that was, and are expected back; `happenings` are of the last
-    hours."""
+    `history` is complete if all `instances` have told theirs and none is missing. So
+    many hosts are `expected` to answer; 0: nobody says. The `dead` died, whenever that
+    was, and are expected back; `happenings` are of the last hours."""
 
     verdict: Verdict
     at: float
@@ -86,9 +69,10 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     stream_error: str | None
     history: FleetHistory
     publishes: FleetPublishes | None = None
-    unnamed: int = 0
+    expected: int = 0
     dead: tuple[Death, ...] = ()
     happenings: tuple[Story, ...] = ()
+    unnamed: int = 0
     last_known: "FleetReport | None" = None
 
     @property
@@ -98,117 +82,44 @@ class FleetReport(Struct, frozen=True, kw_only=True):
 
 
 async def gather(
-    settings: RealtimeSettings,
-    service: "RealtimeService | None" = None,
-    *,
-    whole_keys: bool = False,
+    settings: RealtimeSettings, service: "RealtimeService | None" = None
 ) -> FleetReport:
     """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
-    at most, and raises nothing for what NATS does. The `busiest` and the `latest` have
-    `whole_keys` only if these are asked for, for somebody who may see them; nothing
-    else in the report has."""
-    began = time.monotonic()
-    roll = roll_of(service)
-    me = service.reporter.me().instance if service else None
-    answers: list[Answer] = []
-    accounts: list[Account] = []
-    histories: list[History] = []
-    stream: StreamHealth | None = None
-    counts: dict[str, dict[str, int]] = {}
-    nats_error = stream_error = stream_unseen = None
-    try:
-        async with (
-            asyncio.timeout(LOOK_SECONDS),
-            nats_client(settings, service) as client,
-            asked_beside(client, service) as histories,
-        ):
-            answers, (stream, stream_error, stream_unseen) = await asyncio.gather(
-                _ask(client, service, accounts), _look(client, settings)
-            )
-            with suppress(NatsUnavailable):
-                counts = await ask_counts(client, [one.report for one in answers])
-    except NatsUnavailable as error:
-        nats_error = str(error)
-    except TimeoutError:
-        # Or it was the end of the connection that hung: what was told, was told.
-        if not stream and not stream_error:
-            nats_error = "NATS does not answer in time."
-    instances = {answer.report.instance: answer.report for answer in answers}
-    unheard = False
-    if service is not None and me not in instances:
-        own = service.reporter.report()
-        instances[own.instance] = own
-        # It is connected, and does not even hear itself.
-        unheard = service.agent.client is not None
-        if unheard and stream_error and not answers:
-            nats_error = nats_error or "NATS does not answer."
-    if service is not None and all(one.instance != me for one in accounts):
-        accounts.append(service.agent.chronicle.account())
-    for answer in answers:
-        roll.note(answer.report.sighting)
-    # Who was heard of since may have started after the question.
-    took = time.monotonic() - began
-    seen = [sighting for sighting in roll.seen() if sighting.ago >= took]
-    overdue = [sighting for answer in answers for sighting in answer.overdue]
-    dismissed = {name for one in accounts for name in one.dismissed}
-    missing = not_present([*seen, *overdue], dismissed.union(instances))
-    present = sorted(instances.values(), key=lambda one: (one.host, one.pid))
-    if stream is not None:
-        stream = _as_wanted(stream, present)
+    at most, and raises nothing for what NATS does."""
+    heard = await hear(settings, service)
     at = time.time()
+    present = heard.instances
+    dismissed = {name for account in heard.accounts for name in account.dismissed}
+    missing = missing_from(heard, service, dismissed)
+    if heard.stream is not None:
+        heard.stream = _as_wanted(heard.stream, present)
     publishes = fleet_publishes(present, at)
-    dead = dead_of(accounts, present)
-    unseen = {one.instance for one in missing}
-    verdict = judge(
-        now=at,
-        nats_error=nats_error,
-        stream_error=stream_error,
-        stream_unseen=stream_unseen,
-        stream=stream,
-        instances=present,
-        missing=missing,
-        unheard=unheard,
-        publish_findings=publish_findings(publishes, at),
-        death_findings=death_findings(
-            # For a minute a dead instance is missing, which is said already.
-            [death for death in dead if death.sighting.instance not in unseen],
-            present,
-            expected_of(accounts, settings.expected_instances),
-        ),
-    )
-    most, latest = busiest(present, counts, SHOWN), _latest(present)
+    dead = dead_of(heard.accounts, present)
+    expected = expected_of(heard.accounts, settings.expected_instances)
+    most = busiest(present, heard.counts, SHOWN)
+    asked = [one.instance for one in present]
+    asked += [one.instance for one in missing if one.missed]
     report = FleetReport(
-        verdict=verdict,
+        verdict=_verdict(heard, at, missing, publishes, dead, expected),
         at=at,
-        took=took,
+        took=heard.took,
         totals=_totals(present),
         clients=summed(one.clients for one in present),
         instances=tuple(map(without_keys, present)),
         missing=tuple(missing),
-        latest=tuple(replace(one, key=None) for one in latest),
-        busiest=tuple(replace(one, key=None) for one in most.environments),
+        latest=_latest(present),
+        busiest=most.environments,
         unnamed=most.unnamed,
-        stream=stream,
-        nats_error=nats_error,
-        stream_error=stream_error or stream_unseen,
-        history=await history_of(
-            histories,
-            service,
-            [*instances, *(one.instance for one in missing if one.missed)],
-        ),
+        stream=heard.stream,
+        nats_error=heard.nats_error,
+        stream_error=heard.stream_error or heard.stream_unseen,
+        history=await history_of(heard.histories, service, asked),
         publishes=publishes,
+        expected=expected,
         dead=dead,
-        happenings=tell(
-            merging.merge(accounts, at),
-            at,
-            awaited=max((one.awaited for one in accounts), default=0),
-        ),
+        happenings=_happenings(heard.accounts, at),
     )
-    # What is remembered is shown to everybody.
-    report = memory_of(service).note(report)
-    if whole_keys:
-        return replace(report, latest=latest, busiest=most.environments)
-    return report
+    return memory_of(service).note(report)
 
 
 def as_json(report: Struct) -> bytes:
@@ -219,35 +130,37 @@ def as_json(report: Struct) -> bytes:
     return encoded
 
 
-async def _ask(
-    client: Client, service: "RealtimeService | None", accounts: list[Account]
-) -> list[Answer]:
-    """What the instances report. Then as many as have reported are asked what happened:
-    their `accounts` are added."""
-    answers = await ask_everybody(client, service, REPORT, Answer)
-    if answers:
-        await ask_everybody(
-            client,
-            service,
-            EVENTS,
-            Account,
-            into=accounts,
-            at_least=len(answers),
-            seconds=ACCOUNT_SECONDS,
-        )
-    return answers
+def _verdict(
+    heard: Heard,
+    at: float,
+    missing: Sequence[Sighting],
+    publishes: FleetPublishes | None,
+    dead: Sequence[Death],
+    expected: int,
+) -> Verdict:
+    unseen = {one.instance for one in missing}
+    return judge(
+        now=at,
+        nats_error=heard.nats_error,
+        stream_error=heard.stream_error,
+        stream_unseen=heard.stream_unseen,
+        stream=heard.stream,
+        instances=heard.instances,
+        missing=missing,
+        unheard=heard.unheard,
+        publish_findings=publish_findings(publishes, at),
+        death_findings=death_findings(
+            # For a minute a dead instance is missing, which is said already.
+            [death for death in dead if death.sighting.instance not in unseen],
+            heard.instances,
+            expected,
+        ),
+    )
 
 
-async def _look(
-    client: Client, settings: RealtimeSettings
-) -> tuple[StreamHealth | None, str | None, str | None]:
-    """How the stream is; else what is wrong with it, or why it cannot be seen."""
-    try:
-        return await look_at_stream(client, settings, ANSWER_SECONDS), None, None
-    except PermissionDenied as error:
-        return None, None, str(error)
-    except NatsUnavailable as error:
-        return None, str(error), None
+def _happenings(accounts: Sequence[Account], at: float) -> tuple[Story, ...]:
+    awaited = max((one.awaited for one in accounts), default=0)
+    return tell(merging.merge(accounts, at), at, awaited=awaited)
 
 
 def _as_wanted(

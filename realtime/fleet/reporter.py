@@ -99,8 +99,8 @@ class Reporter:
                 Busy(
                     shortened(environment),
                     count,
-                    environment,
                     self._stored_at(environment),
+                    key=environment,
                 )
                 for environment, count in without_probes(busiest[:BUSIEST])
             ),
@@ -138,5 +138,4 @@ class Reporter:
                 updated_at=latest.update.updated_at[:LONGEST_TEXT],
                 sequence=sequence,
                 stored_at=nanoseconds / NANOSECONDS,
-                key=environment,
             )

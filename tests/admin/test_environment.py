@@ -261,7 +261,6 @@ def test_command__nats_down__exits_with_1_and_names_the_address() -> None:
     # Then
     assert done.returncode == 1
     assert "Cannot connect to NATS at 127.0.0.1:1: connection refused" in done.stderr
-    assert "127.0.0.1:1" in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 

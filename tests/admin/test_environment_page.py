@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from realtime.fleet.messages import shortened
 from tests.admin.fleet import Fleet, admin_url, log_in
 from tests.admin.test_browser import PHONE
 from tests.support.browser import chromium, note_errors
@@ -42,9 +43,8 @@ async def test_my_app_did_not_get_the_change__looked_up__found_where_and_when(
         assert await app.next_event() == event("1735229888.76")
 
         # When: somebody looks its key up
-        await page.goto(admin_url(fleet.workers, "realtime/fleet/environment/"))
-        await page.fill("#key", environment)
-        await page.get_by_role("button", name="Look it up").click()
+        await page.fill("#find", environment)
+        await page.get_by_role("button", name="Find").click()
 
         # Then: it is connected
         await expect(page.locator("#environment-key")).to_have_text(environment)
@@ -66,7 +66,12 @@ async def test_my_app_did_not_get_the_change__looked_up__found_where_and_when(
         await expect(update).to_contain_text("2024-12-26 16:18:08 UTC")
         await expect(update).to_contain_text("of 3 instances")
 
-        # and the next steps know the key
+        # When: its row on the overview leads there as well
+        await page.get_by_role("link", name="Back to the overview").click()
+        await page.get_by_role("link", name=shortened(environment)).first.click()
+
+        # Then: the whole key is there to be copied, and the next steps know it
+        await expect(page.locator("#environment-key")).to_have_text(environment)
         await page.get_by_role("link", name="Send a test update").click()
         await expect(page.locator("form code")).to_have_text(environment)
 

@@ -288,7 +288,8 @@ def test_overview__any_number_of_instances__as_many_queries(
     instances: int,
     page: str,
 ) -> None:
-    # Given
+    # Given: the first request to a process looks whether the database is migrated
+    operator.get(FLEET + "log/")
     with simulated_fleet(nats_settings, *map(made_up, range(instances))):
         # When / Then
         with django_assert_num_queries(QUERIES):

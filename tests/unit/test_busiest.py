@@ -8,7 +8,6 @@ from realtime.fleet.busiest import MOST_NAMED, busiest, without_keys
 from realtime.fleet.messages import (
     Busy,
     InstanceReport,
-    LatestUpdate,
     decode,
     encode,
     shortened,
@@ -26,7 +25,7 @@ def names(number: int, /, unnamed: int | None = 0, **counts: int) -> InstanceRep
         environments=len(counts) + bool(unnamed),
         unnamed=unnamed,
         busiest=tuple(
-            Busy(shortened(keys[name]), count, keys[name])
+            Busy(shortened(keys[name]), count, key=keys[name])
             for name, count in counts.items()
         ),
     )
@@ -37,9 +36,9 @@ def test_busiest__all_told__summed() -> None:
     found = busiest([names(1, a=5, b=2), names(2, b=4)], {}, 10)
 
     # Then
-    assert [(one.key, one.subscribers) for one in found.environments] == [
-        (B, 6),
-        (A, 5),
+    assert [(one.environment, one.subscribers) for one in found.environments] == [
+        (shortened(B), 6),
+        (shortened(A), 5),
     ]
     assert not any(one.at_least for one in found.environments)
     assert found.unnamed == 0
@@ -57,9 +56,11 @@ def test_busiest__counts_of_those_that_were_not_named__added() -> None:
     found = busiest(reports, counts, 2)
 
     # Then
-    assert [(one.key, one.subscribers, one.at_least) for one in found.environments] == [
-        (A, 10, False),
-        (B, 9, False),
+    assert [
+        (one.environment, one.subscribers, one.at_least) for one in found.environments
+    ] == [
+        (shortened(A), 10, False),
+        (shortened(B), 9, False),
     ]
     assert found.unnamed == 7
 
@@ -72,8 +73,14 @@ def test_busiest__instance_that_does_not_count__at_least() -> None:
     found = busiest(reports, {}, 10)
 
     # Then: c may have subscribers on the first, and b has none on the second
-    told = {one.key: (one.subscribers, one.at_least) for one in found.environments}
-    assert told == {A: (10, False), B: (6, False), C: (6, True)}
+    told = {
+        one.environment: (one.subscribers, one.at_least) for one in found.environments
+    }
+    assert told == {
+        shortened(A): (10, False),
+        shortened(B): (6, False),
+        shortened(C): (6, True),
+    }
 
 
 def test_busiest__older_version__by_the_key_that_others_tell() -> None:
@@ -87,8 +94,9 @@ def test_busiest__older_version__by_the_key_that_others_tell() -> None:
 
     # Then
     first, second = found.environments
-    assert (first.key, first.subscribers) == (A, 8)
-    assert (second.key, second.environment) == (None, "elsew…here")
+    assert (first.environment, first.subscribers) == (shortened(A), 8)
+    assert second.environment == "elsew…here"
+    assert (first.key, second.key) == (None, None)
     assert found.unnamed == 2
 
 
@@ -96,7 +104,7 @@ def test_busiest__two_environments_that_look_the_same_shortened__told_apart() ->
     # Given
     alike = [f"production-{middle}-eu-west-1" for middle in ("shop", "news")]
     reports = [
-        made_up(n, busiest=(Busy(shortened(key), n, key),), unnamed=0)
+        made_up(n, busiest=(Busy(shortened(key), n, key=key),), unnamed=0)
         for n, key in enumerate(alike, start=1)
     ]
     assert shortened(alike[0]) == shortened(alike[1])
@@ -116,19 +124,29 @@ def test_busiest__report_that_names_thousands__bounded() -> None:
     assert len(busiest([report], {}, 10_000).environments) == MOST_NAMED
 
 
+def test_busiest__latest_update__of_whoever_knows_a_later_one() -> None:
+    # Given
+    reports = [
+        made_up(n, busiest=(Busy(shortened(A), 1, at, key=A),), unnamed=0)
+        for n, at in enumerate((5.0, None, 7.0))
+    ]
+
+    # When
+    [one] = busiest(reports, {}, 10).environments
+
+    # Then
+    assert (one.subscribers, one.stored_at) == (3, 7.0)
+
+
 def test_without_keys__report__none_is_left() -> None:
     # Given
-    report = made_up(
-        busiest=(Busy(shortened(A), 1, A),),
-        latest=(LatestUpdate(shortened(B), "1", 1, 1.0, B),),
-    )
+    report = made_up(busiest=(Busy(shortened(A), 1, key=A),))
 
     # When
     text = encode(without_keys(report)).decode()
 
     # Then
     assert A not in text
-    assert B not in text
     assert json.loads(text)["busiest"][0]["environment"] == shortened(A)
 
 

@@ -218,7 +218,7 @@ def test_look__whole_host_was_gone_and_is_back_with_fewer_workers__no_death(
 def test_heard__last_word__left_with_who_came_instead(world: World) -> None:
     # Given
     world.pass_time(10, seen("one"))
-    draining = {"draining": True, "drained_by": "alice", "streams": 17}
+    draining: Any = {"draining": True, "drained_by": "alice", "streams": 17}
     world.pass_time(4, seen("one", **draining))
 
     # When

@@ -8,7 +8,10 @@ from realtime.environments import (
     ALL_SUBJECTS,
     environment_of,
     is_environment_key,
+    is_probe_environment,
+    probe_environment,
     subject_of,
+    without_probes,
 )
 from tests.support.environments import INVALID_KEYS, VALID_KEYS
 
@@ -90,3 +93,24 @@ def test_subject_of__valid_key__round_trip(key: str) -> None:
 def test_environment_of__other_subject__none(subject: str) -> None:
     # Given / When / Then
     assert environment_of(subject) is None
+
+
+def test_probe_environment__of_somebody__a_key_that_is_always_the_same() -> None:
+    # Given
+    key = probe_environment("canary", "host-1", 8088)
+
+    # Then
+    assert is_environment_key(key)
+    assert is_probe_environment(key)
+    assert key == probe_environment("canary", "host-1", 8088)
+    assert key != probe_environment("canary", "host-1", 8089)
+
+
+def test_without_probes__one_alone__left_out_but_not_what_hides_behind_its_name() -> (
+    None
+):
+    # Given
+    busiest = [("probe-flood", 500), ("customer", 1), ("probe-1f2e", 1)]
+
+    # Then
+    assert without_probes(busiest) == [("probe-flood", 500), ("customer", 1)]

@@ -519,6 +519,18 @@ async def test_turn__old_enough_but_lagging__ended_when_written_or_given_up(
     assert hub.subscribers == 0
 
 
+def test_latest__unless_it_is_a_probes__the_newest_of_the_others(hub: Hub) -> None:
+    # Given
+    for environment in ("first", "second", "probe-a", "third", "probe-b"):
+        broadcast(hub, environment, latest(ONE))
+
+    # When
+    newest = hub.latest(2, unless=lambda key: key.startswith("probe-"))
+
+    # Then
+    assert [environment for environment, _ in newest] == ["third", "second"]
+
+
 def test_broadcast__many_subscribers__as_many_metric_operations_as_for_one(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,11 +135,16 @@ async def test_tell__commands__followed_and_unknown_ones_passed_over() -> None:
         both.worker.tell(Dance(3))
         both.worker.tell(Listen(2))
         both.worker.tell(messages.Stay())
+        both.worker.tell(messages.Died(1, 4711, "killed by SIGKILL", 1.0))
         async with asyncio.timeout(5):
             await both.worker.ask()
 
         # Then
-        assert both.server.commands == ["listen within 2", "stay"]
+        assert both.server.commands == [
+            "listen within 2",
+            "stay",
+            "worker 1 died: killed by SIGKILL",
+        ]
 
 
 async def test_history__of_both_ends__arrives_whole() -> None:

@@ -11,6 +11,9 @@ from realtime.service import reachable
         ("10.0.0.5", "127.0.0.1", "10.0.0.5:8088"),
         ("10.0.0.5", "::ffff:127.0.0.1", "10.0.0.5:8088"),
         ("fd00::5", "::1", "[fd00::5]:8088"),
+        # All interfaces, and both versions of IP.
+        ("10.0.0.5", "::", "10.0.0.5:8088"),
+        ("fd00::5", "::", "[fd00::5]:8088"),
         # NATS by one version of IP, and the server by the other only.
         ("10.0.0.5", "fd00::5", "[fd00::5]:8088"),
         ("fd00::5", "10.0.0.5", "10.0.0.5:8088"),

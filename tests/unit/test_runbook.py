@@ -13,24 +13,27 @@ def runbooks() -> Iterator[tuple[str, set[str]]]:
     """Where a finding is made, and the anchors that it may name."""
     for file in sorted((ROOT / "realtime").rglob("*.py")):
         tree = ast.parse(file.read_text())
-        assigned = {
-            node.target.id: texts(node.value)
-            for node in tree.body
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-        }
-        for node in ast.walk(tree):
+        assigned: dict[str, set[str]] = {}
+        for node in tree.body:
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            if isinstance(node, ast.AnnAssign):
+                targets = [node.target]
+            for target in targets:
+                if isinstance(target, ast.Name):
+                    assigned[target.id] = texts(node)
+        for call in ast.walk(tree):
             if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id == "Finding"
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Name)
+                and call.func.id == "Finding"
             ):
-                given = dict(zip(Finding.__struct_fields__, node.args, strict=False))
-                given |= {one.arg: one.value for one in node.keywords if one.arg}
+                given = dict(zip(Finding.__struct_fields__, call.args, strict=False))
+                given |= {one.arg: one.value for one in call.keywords if one.arg}
                 found: set[str] = set()
                 if named := given.get("runbook"):
                     names = [n.id for n in ast.walk(named) if isinstance(n, ast.Name)]
                     found = texts(named).union(*(assigned.get(n, ()) for n in names))
-                yield f"{file.name}:{node.lineno}", found
+                yield f"{file.name}:{call.lineno}", found
 
 
 def texts(node: ast.AST | None) -> set[str]:

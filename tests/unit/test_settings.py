@@ -63,7 +63,7 @@ SENSELESS: list[tuple[str, str, str]] = [
     ("LISTEN_ADDR", "::1:8088", "HOST:PORT or :PORT"),
     ("LISTEN_ADDR", "localhost:http", "HOST:PORT or :PORT"),
     ("SSE_SERVER_BASE_URL", "localhost:8088", "an http:// or https:// URL"),
-    ("SSE_PUBLIC_URLS", "realtime.example.com", "URLs separated by commas"),
+    ("SSE_PUBLIC_URLS", "realtime.example.com", "http:// or https:// URLs"),
     ("METRICS_ADDR", "9100", "HOST:PORT or :PORT"),
     ("FORWARDED_ALLOW_IPS", "127.0.0.1,proxy", "IP addresses or networks"),
     ("FORWARDED_ALLOW_IPS", "10.0.0.1/8", "IP addresses or networks"),

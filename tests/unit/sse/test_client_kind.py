@@ -32,6 +32,8 @@ SENT: dict[str, str] = {
     "flagsmith-nodejs-sdk": "flagsmith-sdk",
     "flagsmith-": "other",
     "curl/8.14.1": "curl",
+    "flagsmith-sse-probe/0.1.0": "probe",
+    "flagsmith-sse-canary/0.1.0": "probe",
     "node": "other",
     "\x00\xff": "other",
     "x" * 5000 + " CFNetwork/1": "other",
