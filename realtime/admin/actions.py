@@ -62,10 +62,10 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
     entry = log_action(request, environment, "Test update")
     updated_at = None
     try:
-        probe = async_to_sync(send_test_update)(
+        trip = async_to_sync(send_test_update)(
             realtime_settings(), environment, service_of(request)
         )
-        (level, outcome), updated_at = outcome_of(probe), probe.updated_at
+        (level, outcome), updated_at = outcome_of(trip), trip.updated_at
     except NatsUnavailable as error:
         level, outcome = messages.ERROR, f"Not sent. {error}"
     except PublishFailed as error:
