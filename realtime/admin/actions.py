@@ -79,10 +79,10 @@ def _send(request: HttpRequest, environment: str) -> tuple[int, str, float | Non
     entry = log_action(request, environment, "Test update")
     updated_at = None
     try:
-        probe = async_to_sync(send_test_update)(
+        trip = async_to_sync(send_test_update)(
             realtime_settings(), environment, service_of(request)
         )
-        (level, outcome), updated_at = outcome_of(probe), probe.updated_at
+        (level, outcome), updated_at = outcome_of(trip), trip.updated_at
     except NatsUnavailable as error:
         level, outcome = messages.ERROR, f"Not sent. {error}"
     except PublishFailed as error:

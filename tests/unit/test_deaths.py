@@ -432,7 +432,7 @@ def test_account__of_the_largest_memory__fits_64_kilobytes() -> None:
                     at=chronicle.happenings.clock(),
                     instance=f"{number:>03}".rjust(200, "x"),
                     host="\u1234" * 200,
-                    pid=2**62,
+                    pid=2**53,
                 )
             )
 
