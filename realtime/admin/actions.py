@@ -24,7 +24,12 @@ from realtime.admin.outcome import outcome_of
 from realtime.environments import is_environment_key
 from realtime.exceptions import NatsUnavailable, PublishFailed
 from realtime.fleet.events import TestUpdate
-from realtime.fleet.messages import LONGEST_TEXT, InstanceReport, shortened
+from realtime.fleet.messages import (
+    LONGEST_TEXT,
+    InstanceReport,
+    shortened,
+    without_whole_keys,
+)
 from realtime.fleet.roundtrip import send_test_update
 from realtime.fleet.survey import drain_instance
 from realtime.fleet.verdict import state_of
@@ -95,7 +100,7 @@ def _send(request: HttpRequest, environment: str) -> tuple[int, str, float | Non
             at=time.time(),
             environment=shortened(environment),
             by=user_name(request),
-            outcome=outcome[:LONGEST_TEXT],
+            outcome=without_whole_keys(outcome)[:LONGEST_TEXT],
         ),
     )
     return level, outcome, updated_at

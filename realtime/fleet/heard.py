@@ -122,7 +122,7 @@ def _add_own(service: "RealtimeService", heard: Heard) -> None:
 async def _ask(client: Client, service: "RealtimeService | None", heard: Heard) -> None:
     """What the instances report. Then as many as have reported are asked what
     happened."""
-    heard.answers = await ask_everybody(client, service, REPORT, Answer)
+    await ask_everybody(client, service, REPORT, Answer, into=heard.answers)
     if heard.answers:
         await ask_everybody(
             client,

@@ -10,7 +10,7 @@ import pytest
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import PublishFailed
-from realtime.fleet.overview import gather
+from realtime.fleet.overview import as_json, gather
 from realtime.process_publisher import ProcessPublisher
 from realtime.updates import Update
 from tests.support.nats import NatsServer
@@ -181,6 +181,8 @@ async def test_publish__permission_taken_away__refused_with_the_reason(
         assert "does not permit" in reasons[-1]
         assert report.verdict.level == "down"
         assert "No instance can publish" in report.verdict.reasons[0]
+        # Who may look only is not to see whole keys.
+        assert environment not in as_json(report).decode()
 
         # When
         nats.deny()
