@@ -1,1 +1,2 @@
-"""The Django project: settings from the environment, composition, URLs."""
+"""The Django project: settings from the environment, composition, URLs, the command
+line and the front page."""

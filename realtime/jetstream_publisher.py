@@ -6,6 +6,7 @@ import re
 import time
 from typing import Final
 
+from realtime.environments import ALL_SUBJECTS
 from realtime.exceptions import NatsUnavailable, Overtaken, PublishFailed
 from realtime.nats_client import FastClient, refusal
 from realtime.stream import STREAM
@@ -113,7 +114,9 @@ class Publisher:
         """NATS says so on the connection, and gives no other answer."""
         for confirmation, _, subject in self._in_flight.values():
             if subject.lower() == forbidden and not confirmation.done():
-                self.refused = refusal("publish to", subject)
+                # Not the subject itself: it ends in the environment's key, and this is
+                # told to those who may not see it.
+                self.refused = refusal("publish to", ALL_SUBJECTS)
                 confirmation.set_exception(PublishFailed(f"{self.refused}."))
 
     def _sweep(self) -> None:

@@ -3,35 +3,35 @@
 from django.contrib import messages
 from django.template.defaultfilters import pluralize
 
-from realtime.fleet.roundtrip import Probe
+from realtime.fleet.roundtrip import RoundTrip
 from realtime.fleet.units import latency
 
 NOBODY = "Nobody is subscribed to this environment: is the key right?"
 
 
-def outcome_of(probe: Probe) -> tuple[int, str]:
+def outcome_of(trip: RoundTrip) -> tuple[int, str]:
     """The level of Django's messages, and the outcome in sentences. It is no success if
     an instance is not heard of, or if nobody is subscribed: the key of an environment
     that does not exist is as good as any other to this service."""
-    if not probe.reached and not probe.silent:
+    if not trip.reached and not trip.silent:
         return messages.WARNING, "Stored, but no instance answers."
-    told = _told(probe)
-    if len(probe.reached) < max(probe.instances, 1):
+    told = _told(trip)
+    if len(trip.reached) < max(trip.instances, 1):
         return messages.WARNING, told
-    if not probe.subscribers:
+    if not trip.subscribers:
         return messages.WARNING, f"{told} {NOBODY}"
     return messages.SUCCESS, told
 
 
-def _told(probe: Probe) -> str:
+def _told(trip: RoundTrip) -> str:
     details = ", ".join(
         f"{one.name}: {one.subscribers} in {latency(one.seconds)}"
-        for one in probe.reached
+        for one in trip.reached
     )
-    lost = f" No word from {', '.join(probe.silent)}." if probe.silent else ""
+    lost = f" No word from {', '.join(trip.silent)}." if trip.silent else ""
     return (
-        f"{len(probe.reached)} of {max(probe.instances, len(probe.reached))} instances "
-        f"told {probe.subscribers} "
-        f"subscriber{pluralize(probe.subscribers)} within {latency(probe.seconds)} "
+        f"{len(trip.reached)} of {max(trip.instances, len(trip.reached))} instances "
+        f"told {trip.subscribers} "
+        f"subscriber{pluralize(trip.subscribers)} within {latency(trip.seconds)} "
         f"({details}).{lost}"
     )

@@ -110,7 +110,7 @@ def summary(instances: Sequence[InstanceReport]) -> str:
         return f"{versions}."
     counts = [one.subscribers for one in staying]
     fewest, most = min(counts), max(counts)
-    spread = f"{fewest:,} to {most:,} each"
+    spread = f"{fewest:,} to {most:,} each" if fewest < most else f"{most:,} each"
     if sum(counts) < FEW * len(counts):
         return f"{versions}; streams: {spread}."
     if most <= BALANCED * fewest:

@@ -72,10 +72,12 @@ class EnvironmentReport(Struct, frozen=True, kw_only=True):
 
     @property
     def unknown(self) -> str | None:
-        """Said of a key of which nobody has heard; None if somebody has, or if nobody
-        could be asked."""
+        """Said of a key of which nobody has heard; None if somebody has, or if somebody
+        who may have could not be asked."""
         heard = self.subscribers or self.latest or self.updates or self.held
-        return None if heard or not self.instances else NOBODY
+        asked = self.instances and not self.nats_error
+        silent = any(one.missed for one in self.missing)
+        return NOBODY if asked and not silent and not heard else None
 
 
 async def survey_environment(

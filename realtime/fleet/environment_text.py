@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from realtime.fleet.environment import EnvironmentReport, ToldUpdate
 from realtime.fleet.environment_messages import EnvironmentAnswer
+from realtime.fleet.findings import counted
 from realtime.fleet.text import clients_text, printable, table
 from realtime.fleet.units import duration
 
@@ -22,6 +23,7 @@ def environment_text(report: EnvironmentReport) -> str:
     if report.unknown:
         lines.append(report.unknown)
     lines += [
+        *_sums(report),
         "",
         *table([_HEADINGS, *map(_instance, report.instances), *_missing(report)]),
     ]
@@ -37,6 +39,20 @@ def environment_text(report: EnvironmentReport) -> str:
     if report.cut:
         lines.append("There were more in the past hour than are remembered.")
     return "\n".join(map(printable, lines))
+
+
+def _sums(report: EnvironmentReport) -> Iterable[str]:
+    """How many subscribe, and what the latest update is: of all who answered."""
+    count = counted(report.subscribers, "subscriber", "subscribers")
+    yield f"{count} on {counted(len(report.instances), 'instance', 'instances')}."
+    if (latest := report.latest) is None:
+        yield "No update of it is kept."
+    else:
+        ago = duration(report.at - latest.stored_at)
+        yield (
+            f"The latest update is {latest.updated_at}, sequence {latest.sequence:,}, "
+            f"stored {ago} ago."
+        )
 
 
 def _instance(one: EnvironmentAnswer) -> tuple[str, ...]:
@@ -80,7 +96,7 @@ def _update(one: ToldUpdate, report: EnvironmentReport) -> tuple[str, ...]:
         f"{one.sequence:,}",
         f"{duration(report.at - one.stored_at)} ago",
         f"{one.subscribers:,}",
-        f"{one.writers} of {len(report.instances)} instances",
+        f"{one.writers} of {counted(len(report.instances), 'instance', 'instances')}",
     )
 
 

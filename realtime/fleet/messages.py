@@ -55,6 +55,16 @@ Clients = Annotated[dict[ClientName, Count], Meta(max_length=32)]
 tells apart; kinds that have none are left out."""
 
 
+FindingAges = Annotated[
+    dict[
+        Annotated[str, Meta(min_length=16, max_length=16)],
+        Annotated[float, Meta(ge=0, le=1e10)],
+    ],
+    Meta(max_length=64),
+]
+"""For how many seconds findings of the verdict have held, by `memory.key_of` them."""
+
+
 class Busy(Struct, frozen=True):
     """An environment (shortened key), how many subscribe to it, and when its latest
     update was stored (Unix seconds; None: none is kept). Of all instances together
@@ -148,6 +158,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     publish_seconds: Quantiles | None = None
     delivery_seconds: Quantiles | None = None
     publishes: PublishesReport | None = None
+    finding_ages: FindingAges = field(default_factory=dict)
 
     @property
     def uptime(self) -> float:

@@ -118,6 +118,7 @@ class Reporter:
             publish_seconds=self._publish.quantiles(),
             delivery_seconds=self._delivery.quantiles(),
             publishes=service.publishes.report(now),
+            finding_ages=service.memory.ages(now),
         )
 
     def _outbox(self) -> OutboxReport:

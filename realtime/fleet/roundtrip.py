@@ -46,7 +46,7 @@ class Reached(Struct, frozen=True):
     seconds: float
 
 
-class Probe(Struct, frozen=True):
+class RoundTrip(Struct, frozen=True):
     """What became of a test update, dated `updated_at` (Unix seconds), where as many
     `instances` are alive as any of them knows. `silent` answer and do not say that they
     have delivered it, by name."""
@@ -68,7 +68,7 @@ class Probe(Struct, frozen=True):
 
 async def send_test_update(
     settings: RealtimeSettings, environment: str, service: RealtimeService | None = None
-) -> Probe:
+) -> RoundTrip:
     """Publish an update of `environment` (a valid key), dated now, and wait until every
     instance has delivered it. `service` is this process's own, if it runs one: it
     publishes as it does for the task processor.
@@ -91,7 +91,7 @@ async def send_test_update(
             raise PublishFailed(str(error)) from error
         with suppress(NatsUnavailable):
             await delivery.follow(question, environment)
-    return Probe(
+    return RoundTrip(
         updated_at=float(update.updated_at),
         instances=max((one.alive for one in there), default=0),
         reached=tuple(delivery.reached.values()),

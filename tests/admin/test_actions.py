@@ -77,8 +77,8 @@ def test_drain__worker__replaced_before_it_leaves(fleet: Fleet, api: Client) -> 
     numbers = {one.pid: one.worker for one in report.instances}
     assert (numbers[replacement], numbers[staying]) == (0, 1)
     assert report.missed == 0
-    [row] = [line for line in fleet_text(report).splitlines() if f"({leaving}," in line]
-    assert " left " in row
+    table = fleet_text(report).splitlines()
+    assert [line for line in table if f"({leaving}," in line and " left " in line]
     assert {one.pid for one in report.instances} == {
         *(replacement, staying),
         fleet.daphne.process.pid,

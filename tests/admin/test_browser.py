@@ -264,7 +264,7 @@ async def test_overview__without_javascript__a_plain_page_that_can_act(
     await page.get_by_role("button", name="Yes, send it").click()
 
     # Then
-    await expect(page.locator(".messagelist .success")).to_contain_text("3 of 3")
+    await expect(page.locator(".messagelist .warning")).to_contain_text("3 of 3")
     assert len(log_entries(admin_database, environment)) == 1
 
 

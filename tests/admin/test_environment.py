@@ -27,6 +27,7 @@ from tests.support.nats import NatsServer
 from tests.support.service import TOKEN
 from tests.support.simulated_fleet import made_up, simulated_fleet
 from tests.support.streams import Stream, event
+from tests.support.waiting import eventually_async
 
 PAGE = "/admin/realtime/fleet/environment/"
 
@@ -149,6 +150,8 @@ async def test_survey__nats_away__what_this_process_knows(
     [one] = report.instances
     assert one.instance == service.bridge.consumer_name
     assert one.not_ready == "NATS is not connected."
+    # and nothing of the key, of which others may have heard
+    assert report.unknown is None
 
 
 async def test_survey__update_held_in_an_outbox__told(
@@ -165,6 +168,8 @@ async def test_survey__update_held_in_an_outbox__told(
         # When
         report = await survey_environment(service.settings, environment, service)
         nats.start()
+        # A connection that is cut off while it is made is left to the garbage.
+        await eventually_async(lambda: len(service.intake.outbox) == 0, what="stored")
 
     # Then
     assert report.held
@@ -243,6 +248,8 @@ def test_command__environment_with_a_stream__told_in_a_table(
     assert "1 Android (OkHttp)" in row
     assert "never reconnects after a connection that broke" in text
     assert "3 of 3 instances" in text
+    assert "\n1 subscriber on 3 instances.\n" in text
+    assert "The latest update is 2.5, sequence" in text
     assert document["environment"] == environment
     assert document["subscribers"] == 1
     assert document["latest"]["updated_at"] == "2.5"
@@ -321,6 +328,22 @@ def test_page__no_instance__said(
     # Then: nobody answers, so nothing is said of the key
     assert "None answers." in page
     assert "is the key right" not in page
+
+
+def test_page__nats_away__nothing_that_is_not_known(
+    operator: Client, nats: NatsServer, nats_settings: RealtimeSettings
+) -> None:
+    # Given: this process serves no streams
+    nats.kill()
+
+    # When
+    page = operator.get(PAGE, {"key": KEY}).content.decode()
+
+    # Then
+    assert "Cannot connect to NATS" in page
+    assert "Nothing is known here" in page
+    assert page.count("Not known.") == 2
+    assert 'id="total-subscribers"' not in page
 
 
 def test_page__made_up_updates__times_and_numbers_as_text(

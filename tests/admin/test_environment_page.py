@@ -93,6 +93,33 @@ async def test_key_that_nobody_knows__looked_up__asked_whether_it_is_right(
     await expect(alert).to_contain_text("is the key right?")
 
 
+async def test_environment__nats_away__figures_are_of_one_instance_and_say_so(
+    fleet: Fleet, page: Page, environment: str
+) -> None:
+    # Given: all were asked a moment ago
+    await log_in(page, fleet.daphne)
+    await page.fill("#find", environment)
+    await page.get_by_role("button", name="Find").click()
+    await expect(page.locator("#instances tbody tr")).to_have_count(3)
+
+    # When
+    await asyncio.to_thread(fleet.nats.kill)
+    await asyncio.to_thread(fleet.daphne.await_ready, False)
+    await page.reload()
+
+    # Then
+    await expect(page.locator(".errornote")).to_contain_text("Cannot connect to NATS")
+    await expect(page.locator(".remembered")).to_contain_text("answers you only")
+    await expect(page.locator("#instances tbody tr")).to_have_count(1)
+    subscribers = page.locator(".totals div", has_text="Subscribers")
+    await expect(subscribers).to_contain_text("this instance only")
+    # and nobody is accused: neither the others nor the key
+    fleet_part = page.locator("#fleet")
+    await expect(fleet_part).to_contain_text("cannot be asked, last seen")
+    await expect(fleet_part).not_to_contain_text("does not answer")
+    await expect(fleet_part).not_to_contain_text("is the key right")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_environment__phone__nothing_to_scroll_sideways_for(
     fleet: Fleet, browser: Browser, scheme: str, environment: str

@@ -18,8 +18,9 @@ from pytest_django.fixtures import Settings
 
 from realtime.admin.log import SHOWN
 from realtime.conf import RealtimeSettings
-from realtime.fleet.messages import Busy, InstanceReport, LatestUpdate
+from realtime.fleet.messages import Busy, InstanceReport, LatestUpdate, shortened
 from realtime.fleet.minutes import HISTORY
+from realtime.fleet.reporter import BUSIEST
 from realtime.fleet.survey import nats_client
 from realtime.jetstream.stream_config import StreamSettings
 from realtime.jetstream.stream_keeper import StreamKeeper
@@ -36,6 +37,12 @@ BY_SCRIPT = {"Accept": "application/json"}
 KEY = "WzZVkYqY3nP8mTq4RbXk2c"
 QUERIES = 4
 """The session, the user, and what the user and its groups may do."""
+
+
+def busy(number: int, place: int) -> Busy:
+    """An environment that nobody else has."""
+    key = f"{number:06}-{place:06}-of-5000"
+    return Busy(shortened(key), 10, stored_at=time.time(), key=key)
 
 
 async def ensure_stream(settings: RealtimeSettings) -> None:
@@ -301,8 +308,18 @@ def test_overview__any_number_of_instances__as_many_queries(
 def test_overview__20_instances__rendered_in_300_ms_besides_gathering(
     operator: Client, nats_settings: RealtimeSettings
 ) -> None:
-    # Given
-    reports = map(made_up, range(20))
+    # Given: each with 5,000 environments, of which it names as many as it may
+    reports = [
+        made_up(
+            number,
+            environments=5000,
+            unnamed=1,
+            subscribers=10_000,
+            busiest=tuple(busy(number, place) for place in range(BUSIEST)),
+            clients={"browser": 5000, "android": 3000, "python": 2000},
+        )
+        for number in range(20)
+    ]
     with simulated_fleet(nats_settings, *reports, answers={HISTORY: answered}):
         operator.get(FLEET)
 

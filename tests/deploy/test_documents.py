@@ -169,6 +169,7 @@ def test_settings__of_another_project__those_that_the_documents_say() -> None:
     assert ours - {*of_the_project} == {
         *SETTINGS,
         *("SSE_AUTHENTICATION_TOKEN", "NATS_URL", "SSE_SERVER_BASE_URL"),
+        "SSE_PUBLIC_URLS",
     }
 
 

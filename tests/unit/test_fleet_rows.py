@@ -101,6 +101,7 @@ def test_versions__mixed__newest_first_by_number() -> None:
         ),
         ((60, 179, 182), "streams are not balanced: 60 to 182 each."),
         ((0, 5, 9), "All on version 1.2.3; streams: 0 to 9 each."),
+        ((0, 0), "All on version 1.2.3; streams: 0 each."),
         ((7,), "All on version 1.2.3."),
     ],
 )

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from realtime import metrics
 from realtime.hub import Hub, Latest
+from realtime.sse.broadcaster import CHECKED
 from realtime.subscriber import Subscriber
 from realtime.updates import KEEPALIVE, Frame, Update
 
@@ -531,7 +532,7 @@ def test_latest__unless_it_is_a_probes__the_newest_of_the_others(hub: Hub) -> No
     assert [environment for environment, _ in newest] == ["third", "second"]
 
 
-def test_broadcast__many_subscribers__as_many_metric_operations_as_for_one(
+def test_broadcast__many_subscribers__metric_operations_for_turns_not_for_each(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
@@ -554,8 +555,9 @@ def test_broadcast__many_subscribers__as_many_metric_operations_as_for_one(
     few = len(operations)
     broadcast(hub, "many", latest(ONE))
 
-    # Then
-    assert len(operations) == 2 * few
+    # Then: one for each turn, of which a slow machine needs one for 32 subscribers
+    assert few == 1
+    assert len(operations) - few <= 1000 / CHECKED + 1
     assert few <= 3
 
 
