@@ -11,8 +11,8 @@ from realtime.fleet.telling import Account, Death
 RUNBOOK: Final = "an-instance-died"
 
 _CONSEQUENCE = (
-    "Its clients have connected again, to the other instances; those kinds that never "
-    "reconnect get no updates."
+    "Its clients connect again, to the other instances; those of kinds that never "
+    "reconnect get no updates until they are restarted."
 )
 
 
