@@ -1,8 +1,9 @@
 """What operators ask, answered by the overview in real Chromium: one question a test.
 
-The other questions have tests of their own: "my app did not get the flag change"
-(test_environment_page.py), "does it work right now" (test_probe.py), "publishing gets
-401" (test_publishes.py), "what was lost while NATS was away" (test_happenings_pages.py).
+The others have tests of their own: "my app did not get the flag change" in
+test_environment_page.py, "does it work right now" in test_probe.py, "publishing gets
+401" in test_publishes.py, "what was lost while NATS was away" in
+test_happenings_pages.py.
 """
 
 import asyncio
@@ -64,7 +65,9 @@ async def test_which_environments_are_busiest__looked_at__sums_and_their_last_ho
     keys = [f"QuietEnvironment{number:02}x" for number in range(11)]
     busiest = "BusiestEnvironment-01x"
     with running_service(
-        *("workers", nats.url, tmp_path),
+        "workers",
+        nats.url,
+        tmp_path,
         DJANGO_SETTINGS_MODULE="tests.support.short_minutes",
         MINUTE_SECONDS="1",
         **admin_variables(admin_database),
@@ -133,7 +136,9 @@ async def test_publishing_gets_503__looked_at_while_nats_is_away__reason_and_add
     """Publishing gets 503: why?"""
     # Given: all was well when the page was opened
     with running_service(
-        *("serve", nats.url, tmp_path),
+        "serve",
+        nats.url,
+        tmp_path,
         SSE_ACCEPT_WITHOUT_NATS="false",
         **admin_variables(admin_database),
     ) as service:
