@@ -74,4 +74,6 @@ def _entry(one: LogEntry, *, whole: bool) -> Entry:
     about = one.object_repr
     if not whole and is_environment_key(about):
         about = shortened(about)
+        # What NATS answered may name it as well.
+        outcome = outcome.replace(one.object_repr, about)
     return Entry(one.action_time, one.user.get_username(), what, about, outcome)
