@@ -22,13 +22,15 @@ SHOWN: Final = 100
 
 @dataclass(frozen=True)
 class Entry:
-    """`user` did `what` to `about`, and what came of it."""
+    """`user` did `what` to `about`, and what came of it; `is_environment` says whether
+    that is one, by its key."""
 
     at: datetime
     user: str
     what: str
     about: str
     outcome: str
+    is_environment: bool
 
 
 @require_safe
@@ -72,6 +74,12 @@ def log_outcome(entry: LogEntry, outcome: str) -> None:
 def _entry(one: LogEntry, *, whole: bool) -> Entry:
     what, _, outcome = one.change_message.partition(": ")
     about = one.object_repr
-    if not whole and is_environment_key(about):
+    is_environment = is_environment_key(about)
+    if is_environment and not whole:
         about = shortened(about)
-    return Entry(one.action_time, one.user.get_username(), what, about, outcome)
+        # What NATS answered may name it as well.
+        outcome = outcome.replace(one.object_repr, about)
+    return Entry(
+        *(one.action_time, one.user.get_username(), what, about, outcome),
+        is_environment,
+    )

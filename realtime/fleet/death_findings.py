@@ -15,8 +15,8 @@ MOST_DEAD: Final = 200
 is shown."""
 
 _CONSEQUENCE = (
-    "Its clients have connected again, to the other instances; those kinds that never "
-    "reconnect get no updates."
+    "Its clients connect again, to the other instances; those of kinds that never "
+    "reconnect get no updates until they are restarted."
 )
 
 

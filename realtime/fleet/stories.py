@@ -16,7 +16,8 @@ SHOWN: Final = 50
 
 class Story(Struct, frozen=True, kw_only=True):
     """An event as people read it: `title` and `sentences` are whole sentences, and
-    `kind` is also the name of a CSS class. Times are Unix seconds; `until` is None if
+    `kind` is also the name of a CSS class. `environment` is the one that the title
+    names, by its shortened key, or empty. Times are Unix seconds; `until` is None if
     it goes on, or is a moment; then `going_on` says which."""
 
     kind: str
@@ -25,6 +26,7 @@ class Story(Struct, frozen=True, kw_only=True):
     going_on: bool
     title: str
     sentences: tuple[str, ...] = ()
+    environment: str = ""
 
 
 def tell(
@@ -57,6 +59,7 @@ def _story(one: Merged, gone: Gone, now: float) -> Story:
         going_on=goes_on and until is None,
         title=title,
         sentences=tuple(sentences),
+        environment=getattr(first, "environment", ""),
     )
 
 

@@ -27,6 +27,10 @@ def fleet_text(report: FleetReport, happenings: int = NEWEST) -> str:
     """The verdict, a table of the instances, the stream, the latest updates, and so
     much of what happened, the newest last."""
     lines = [*_verdict(report), ""]
+    if report.nats_error and not report.instances:
+        # Nobody could be asked: a table without a row would look like an answer.
+        lines += _before(report)
+        return "\n".join(map(printable, lines))
     rows = [_HEADINGS, *(_row(instance) for instance in report.instances)]
     for one in report.missing:
         state, reason = (
@@ -63,6 +67,18 @@ def fleet_text(report: FleetReport, happenings: int = NEWEST) -> str:
     if stories:
         lines += ["", "What happened (UTC):", *map(_told, reversed(stories))]
     return "\n".join(map(printable, lines))
+
+
+def _before(report: FleetReport) -> Iterable[str]:
+    """What is known of the instances while NATS is away."""
+    known = report.last_known
+    if known is None:
+        yield "Nothing is known of the instances: they are asked over NATS."
+        return
+    ago = duration(report.at - known.at)
+    yield f"What follows was so {ago} ago, before NATS was lost:"
+    yield ""
+    yield from table([_HEADINGS, *map(_row, known.instances)])
 
 
 def clients_text(clients: Iterable[ClientCount]) -> str:

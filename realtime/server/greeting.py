@@ -14,10 +14,21 @@ from realtime.conf import tokens_in
 ENVIRONMENT: Final = "my-environment"
 
 
+_AT_LOCALHOST: Final = ("", "0.0.0.0", "[::]", "127.0.0.1", "localhost")  # noqa: S104
+"""Hosts of `LISTEN_ADDR` where a service on this machine is found at `localhost`."""
+
+
+def own_url(port: int) -> str:
+    """Where this machine finds the service that listens on `port`, by Django's
+    settings."""
+    host = settings.LISTEN_ADDR.rpartition(":")[0]
+    return f"http://{'localhost' if host in _AT_LOCALHOST else host}:{port}"
+
+
 def greeting(port: int) -> str:
     """For the service on `port`, with the token and the NATS that are in Django's
     settings. Passwords of NATS are left out: whoever has set them knows them."""
-    url = f"http://localhost:{port}"
+    url = own_url(port)
     token = tokens_in(settings.SSE_AUTHENTICATION_TOKEN)[0]
     endpoints = f"{url}/sse/environments/{ENVIRONMENT}"
     variables = {"SSE_AUTHENTICATION_TOKEN": token}

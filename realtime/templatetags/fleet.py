@@ -4,14 +4,17 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import quote
 
 from django import template
-from django.utils.html import format_html
+from django.urls import reverse
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from realtime.fleet import units
 from realtime.fleet.history import FleetHistory
 from realtime.fleet.publish_findings import from_addresses
+from realtime.fleet.stories import Story
 from realtime.jetstream.stream_config import Setting
 
 register = template.Library()
@@ -62,6 +65,24 @@ def words(setting: Setting, which: str) -> str:
     if setting.name in ("max_age", "duplicate_window") and value.isdecimal():
         return units.duration(int(value) / 1e9)
     return value.strip('"')
+
+
+@register.simple_tag
+def title_of(story: Story, number: int) -> SafeString:
+    """The title of the story that is the `number`th, in which its environment is a link
+    to what is known of it."""
+    before, key, after = story.title.partition(story.environment or "\0")
+    if not key:
+        return escape(story.title)
+    return format_html(
+        '{}<a id="story-{}" href="{}?key={}">{}</a>{}',
+        before,
+        number,
+        reverse("admin:realtime_fleet_environment"),
+        quote(key),
+        key,
+        after,
+    )
 
 
 @register.simple_tag

@@ -164,6 +164,27 @@ async def test_overview__server_gone__says_that_it_is_stale(
     await expect(page.locator("#verdict")).to_have_text("All well")
 
 
+async def test_overview__in_a_tab_that_nobody_sees__its_title_and_icon_follow(
+    fleet: Fleet, page: Page
+) -> None:
+    # Given: a browser without windows shows every tab
+    await page.add_init_script(
+        "Object.defineProperty(document, 'hidden', {configurable: true, value: true})"
+    )
+    await log_in(page, fleet.daphne)
+    await expect(page).to_have_title(f"✓ All well {DASH} Real-time health")
+
+    # When
+    await asyncio.to_thread(fleet.nats.kill)
+
+    # Then
+    await expect(page).to_have_title(
+        f"● Down {DASH} Real-time health", timeout=2 * SOON
+    )
+    assert await favicon(page) == "favicon-down.svg"
+    await expect(page.locator("#staleness")).to_be_hidden()
+
+
 async def test_overview__logged_out_elsewhere__says_so(
     fleet: Fleet, browser: Browser
 ) -> None:

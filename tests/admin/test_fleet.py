@@ -417,6 +417,8 @@ def test_command__nats_down__says_so_and_exits_with_2() -> None:
         "Down\n  Cannot connect to NATS at 127.0.0.1:1: connection refused"
     )
     assert "    Applications keep the flags that they have" in done.stdout
+    assert "Nothing is known of the instances" in done.stdout
+    assert "SUBSCRIBERS" not in done.stdout
     assert "hunter2" not in done.stdout + done.stderr
 
 
@@ -450,6 +452,30 @@ def test_command__watch__again_and_again_until_ctrl_c(
         assert ctrl_c(process) == 0
     reports = [json.loads(line) for line in log.read_text().splitlines()]
     assert reports[1]["at"] - reports[0]["at"] >= 2
+
+
+def test_command__watched_until_nats_is_lost__tells_what_was_known_before(
+    nats: NatsServer, tmp_path: Path
+) -> None:
+    # Given
+    log = tmp_path / "log"
+    settings = RealtimeSettings(nats_servers=(nats.url,))
+    with (
+        simulated_fleet(settings, made_up()),
+        running("fleet", "--watch", environment=variables(nats), output=log) as process,
+    ):
+        eventually(lambda: "host-0 (1000)" in log.read_text(), what="a report")
+
+        # When
+        nats.kill()
+
+        # Then
+        eventually(lambda: "before NATS was lost" in log.read_text(), what="an outage")
+        eventually(
+            lambda: "host-0 (1000)" in log.read_text().partition("NATS was lost")[2],
+            what="the last known table",
+        )
+        assert ctrl_c(process) == 0
 
 
 def test_other_project__realtime_installed__has_the_page_without_flagsmith_sse(

@@ -165,6 +165,13 @@ async def test_test_update__sent_from_the_page__told_with_its_outcome(
     await expect(story).to_contain_text(f"Test update of {short} by operator.")
     await expect(story).to_contain_text("3 of 3 instances told 0 subscribers")
     await expect(page.locator(".happenings")).not_to_contain_text(environment)
+    # and the key leads to what is known of it
+    await story.get_by_role("link", name=short).click()
+    await expect(page.locator("#environment-key")).to_have_text(environment)
+    await page.get_by_role("link", name="Back to the overview").click()
+    await page.get_by_role("link", name="Log").click()
+    await page.get_by_role("link", name=environment).click()
+    await expect(page.locator("#environment-key")).to_have_text(environment)
 
 
 async def test_outage__of_nats__page_tells_while_it_lasts_and_what_was_lost_after(

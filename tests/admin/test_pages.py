@@ -403,6 +403,13 @@ def test_log__what_was_done__told_with_keys_for_those_who_may_act(
     operator.post(FLEET + "test-update/", {"environment": KEY}, headers=BY_SCRIPT)
     LogEntry.objects.create(
         user=users["operator"],
+        content_type=ContentType.objects.get_for_model(Fleet),
+        object_repr=KEY,
+        action_flag=2,
+        change_message=f"Test update: NATS forbids flagsmith.environment.{KEY}.",
+    )
+    LogEntry.objects.create(
+        user=users["operator"],
         content_type=ContentType.objects.get_for_model(User),
         object_repr="somebody-else",
         action_flag=1,
@@ -422,6 +429,8 @@ def test_log__what_was_done__told_with_keys_for_those_who_may_act(
     assert KEY in whole
     assert KEY not in short
     assert "WzZVkY…Xk2c" in short
+    assert f"environment/?key={KEY}" in whole
+    assert "environment/?key=WzZVkY%E2%80%A6Xk2c" in short
 
 
 def test_log__more_than_fit__the_newest(

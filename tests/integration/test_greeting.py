@@ -50,6 +50,28 @@ def test_greeting__as_a_new_user__the_printed_lines_work(tmp_path: Path) -> None
         assert "Traceback" not in log.read_text()
 
 
+def test_greeting__listens_on_another_address__the_printed_lines_name_it(
+    tmp_path: Path,
+) -> None:
+    # Given
+    store, log = tmp_path / "store", tmp_path / "log"
+    with running(
+        *("serve", "--with-nats", f"--nats-store={store}"),
+        environment={"LISTEN_ADDR": "127.0.0.2:0"},
+        output=log,
+    ) as process:
+        eventually(lambda: "nats.connected" in log.read_text(), what="the start")
+        _, _, ready, *commands = printed_lines(log.read_text())
+
+        # When
+        answered, told = paste([ready]), paste(commands)
+        assert ctrl_c(process) == 0
+
+    # Then
+    assert "ok" in answered
+    assert " · received at 127.0.0.2:" in told
+
+
 def test_greeting__started_again__what_was_exported_stays_true(tmp_path: Path) -> None:
     # Given
     store, log = tmp_path / "store", tmp_path / "log"

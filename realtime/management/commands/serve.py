@@ -21,7 +21,7 @@ from realtime.development_login import prepare_login
 from realtime.exceptions import RealtimeError
 from realtime.metrics_server import start_metrics_server
 from realtime.server.embedded_nats import embedded_nats
-from realtime.server.greeting import greeting
+from realtime.server.greeting import greeting, own_url
 from realtime.server.kept_port import keep_port, kept_port
 from realtime.server.kept_secret import keep_secret
 from realtime.server.lifeline import WorkerLifeline
@@ -212,6 +212,6 @@ class Command(BaseCommand):
             )
             return
         self.stdout.write(
-            f"\nThe health of all instances: http://localhost:{port}/admin/\n"
+            f"\nThe health of all instances: {own_url(port)}/admin/\n"
             f"Log in as {login}\n"
         )
