@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import nats.errors
@@ -134,7 +135,7 @@ class FastClient(Client):
 
         Raises `NatsUnavailable` if there is no connection.
         """
-        if not self.is_connected or self._transport is None:
+        if not self.is_connected:
             raise NatsUnavailable("NATS is not connected.")
         size = len(headers) + len(payload)
         head = (
@@ -146,14 +147,14 @@ class FastClient(Client):
         if self._sending:
             self._outgoing.append(message)
             return
-        self._sending = True
         loop = asyncio.get_running_loop()
         if self._busy:
             self._outgoing.append(message)
             loop.call_later(GATHER_SECONDS, self._end_turn)
         else:
-            self._transport.write(message)
+            self._write(message)
             loop.call_soon(self._end_turn)
+        self._sending = True
 
     async def flush(
         self,
@@ -171,8 +172,18 @@ class FastClient(Client):
     def _write_out(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
         # If the connection was lost meanwhile, whoever waits for an answer hears of it.
-        if outgoing and self.is_connected and self._transport is not None:
-            self._transport.write(b"".join(outgoing))
+        if outgoing and self.is_connected:
+            with suppress(NatsUnavailable):
+                self._write(b"".join(outgoing))
+
+    def _write(self, data: bytes) -> None:
+        """Raises `NatsUnavailable` if nothing of it was written."""
+        if self._transport is None:
+            raise NatsUnavailable("NATS is not connected.")
+        try:
+            self._transport.write(data)
+        except RuntimeError as error:  # uvloop: it was closed, and nobody knows yet
+            raise NatsUnavailable("The connection to NATS was lost.") from error
 
     async def _process_info(
         self, info: dict[str, Any], initial_connection: bool = False

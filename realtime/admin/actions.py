@@ -24,7 +24,12 @@ from realtime.admin.outcome import outcome_of
 from realtime.environments import is_environment_key
 from realtime.exceptions import NatsUnavailable, PublishFailed
 from realtime.fleet.events import TestUpdate
-from realtime.fleet.messages import LONGEST_TEXT, InstanceReport, shortened
+from realtime.fleet.messages import (
+    LONGEST_TEXT,
+    InstanceReport,
+    shortened,
+    without_whole_keys,
+)
 from realtime.fleet.roundtrip import send_test_update
 from realtime.fleet.survey import drain_instance
 from realtime.fleet.verdict import state_of
@@ -59,6 +64,23 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
             valid=is_environment_key(environment),
             status=HTTPStatus.BAD_REQUEST if posted else HTTPStatus.OK,
         )
+    level, outcome, updated_at = _send(request, environment)
+    if by_script:
+        return JsonResponse(
+            {
+                "outcome": outcome,
+                "level": messages.DEFAULT_TAGS[level],
+                "updated_at": updated_at,
+            }
+        )
+    messages.add_message(request, level, f"Test update of {environment}: {outcome}")
+    query = urlencode({"environment": environment})
+    return redirect(site, "test_update", query)
+
+
+def _send(request: HttpRequest, environment: str) -> tuple[int, str, float | None]:
+    """Send a test update of `environment`, and remember that the user did: how well it
+    went, as a level of Django's messages and in words, and the time that it carried."""
     entry = log_action(request, environment, "Test update")
     updated_at = None
     try:
@@ -78,20 +100,10 @@ def test_update(request: HttpRequest, site: AdminSite) -> HttpResponse:
             at=time.time(),
             environment=shortened(environment),
             by=user_name(request),
-            outcome=outcome[:LONGEST_TEXT],
+            outcome=without_whole_keys(outcome)[:LONGEST_TEXT],
         ),
     )
-    if by_script:
-        return JsonResponse(
-            {
-                "outcome": outcome,
-                "level": messages.DEFAULT_TAGS[level],
-                "updated_at": updated_at,
-            }
-        )
-    messages.add_message(request, level, f"Test update of {environment}: {outcome}")
-    query = urlencode({"environment": environment})
-    return redirect(site, "test_update", query)
+    return level, outcome, updated_at
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -113,11 +125,22 @@ def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
             status=HTTPStatus.OK if report else HTTPStatus.NOT_FOUND,
         )
     report = found[0]
+    agreed, outcome = _drain(request, report)
+    level = messages.SUCCESS if agreed else messages.ERROR
+    messages.add_message(request, level, f"Drain of {report.name}: {outcome}")
+    return redirect(site, "changelist")
+
+
+def _drain(request: HttpRequest, report: InstanceReport) -> tuple[bool, str]:
+    """Drain an instance, and log it: whether it agreed, and what comes of it."""
     entry = log_action(request, report.name, "Drain")
     error = "It does not answer."
     try:
         agreed = async_to_sync(drain_instance)(
-            realtime_settings(), instance, service_of(request), user_name(request)
+            realtime_settings(),
+            report.instance,
+            service_of(request),
+            user_name(request),
         )
     except NatsUnavailable as unavailable:
         agreed, error = False, str(unavailable)
@@ -130,9 +153,7 @@ def drain(request: HttpRequest, site: AdminSite, instance: str) -> HttpResponse:
     else:
         outcome = error
     log_outcome(entry, outcome)
-    level = messages.SUCCESS if agreed else messages.ERROR
-    messages.add_message(request, level, f"Drain of {report.name}: {outcome}")
-    return redirect(site, "changelist")
+    return agreed, outcome
 
 
 def _others_ready(instances: tuple[InstanceReport, ...], instance: str) -> int:

@@ -25,6 +25,7 @@ from realtime.fleet.messages import (
 from realtime.fleet.roll import BEACON_SECONDS, Roll
 from realtime.nats_client import FastClient
 from realtime.nats_parser import Handler
+from realtime.rate_limit import RateLimit
 
 logger = structlog.get_logger("sse")
 
@@ -34,6 +35,13 @@ visits every environment."""
 
 Question = Callable[[bytes], Struct | None]
 """Makes the answer to a question from its payload, on the event loop; None: none."""
+
+GREET_SECONDS: Final = 0.05
+"""From hearing of somebody new to being heard: whoever makes instances up is to be
+answered once for many."""
+
+LOG_SECONDS: Final = 60.0
+"""How often it is logged that an answer is larger than NATS takes."""
 
 _INBOX: Final = b"_INBOX."
 
@@ -73,7 +81,9 @@ class Agent:
         """Whether the others have heard that this process stops."""
         self._addresses: list[str] = []
         self._beacon: asyncio.TimerHandle | None = None
+        self._greeting: asyncio.TimerHandle | None = None
         self._answer: tuple[float, bytes] = float("-inf"), b""
+        self._too_large = RateLimit(LOG_SECONDS)
 
     async def join(self, client: FastClient) -> None:
         """Answer on `client` from now on. Raises `NatsUnavailable`."""
@@ -100,11 +110,11 @@ class Agent:
         """Once: what departed instances saw is to outlive them."""
         if self.chronicle.has_asked:
             return
-        self.chronicle.has_asked = True
         inbox = client.new_inbox()
         await _listen(client, inbox, self.chronicle.on_account)
         with suppress(NatsUnavailable):
             client.send(telling.EVENTS, b"", inbox)
+            self.chronicle.has_asked = True
 
     @property
     def addresses(self) -> list[str]:
@@ -120,6 +130,9 @@ class Agent:
 
     def leave(self) -> None:
         """The connection ends; if the process does too, say so."""
+        if self._greeting is not None:
+            self._greeting.cancel()
+            self._greeting = None
         if self._beacon is not None:
             self._beacon.cancel()
             self._addresses = self.addresses
@@ -144,9 +157,15 @@ class Agent:
             return
         me = self._me().instance
         self.chronicle.deaths.heard(sighting)
-        if self.roll.note(sighting) and sighting.instance != me:
+        is_new = self.roll.note(sighting) and sighting.instance != me
+        if is_new and self._greeting is None:
             # One that has just started must not take itself for the only one.
-            self.announce()
+            loop = asyncio.get_running_loop()
+            self._greeting = loop.call_later(GREET_SECONDS, self._greet)
+
+    def _greet(self) -> None:
+        self._greeting = None
+        self.announce()
 
     def _on_report(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
         made_at, answer = self._answer
@@ -189,6 +208,12 @@ class Agent:
         """Whether there was a connection on which to."""
         payload = message if isinstance(message, bytes) else encode(message)
         if self.client is None:
+            return False
+        if len(payload) > self.client.max_payload:
+            # NATS would end the connection, and updates would wait meanwhile.
+            if times := self._too_large.count("too large"):
+                most = self.client.max_payload
+                logger.warning("answer.too_large", max_payload=most, times=times)
             return False
         try:
             self.client.send(subject, payload, "")

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 
 from realtime.fleet.messages import (
+    NOT_READABLE,
     Busy,
     Count,
     EnvironmentKey,
@@ -61,7 +62,7 @@ def counts_answer(service: "RealtimeService", payload: bytes) -> Counts | None:
     """What `service` answers to `payload`; None if that is no list of keys."""
     try:
         keys = json.decode(payload, type=_Keys)
-    except ValueError:
+    except NOT_READABLE:
         return None
     hub = service.hub
     return Counts(service.bridge.consumer_name, tuple(map(hub.count_of, keys)))

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct, json
 
-from realtime.fleet.messages import Count, InstanceName
+from realtime.fleet.messages import NOT_READABLE, Count, InstanceName
 
 Moment = Annotated[float, Meta(ge=0, le=4e9)]
 """Unix seconds, until the year 2096: what is no number of seconds is refused."""
@@ -206,6 +206,6 @@ def decode_event(payload: bytes) -> Event | None:
         return None
     try:
         event: Event = _decoder.decode(payload)
-    except ValueError:  # msgspec's errors, and not UTF-8
+    except NOT_READABLE:
         return None
     return event

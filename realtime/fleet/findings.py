@@ -77,6 +77,19 @@ def of_instances(
             max(0.0, now - max(one.ago for one in lost)),
             runbook="an-instance-does-not-answer",
         )
+    yield from _not_ready(instances, now)
+    yield from _late(instances, now)
+    if full := [one.name for one in instances if is_full(one)]:
+        yield Finding(
+            f"{named(full)}: as many subscribers as can be held.",
+            "Applications that come to it get no stream; those that have one are not "
+            "affected.",
+            runbook="flagsmithssesubscribersnearlimit",
+        )
+
+
+def _not_ready(instances: Sequence[InstanceReport], now: float) -> Iterable[Finding]:
+    """Who takes no streams, or no publishes, where others do."""
     waiting = [one for one in instances if one.not_ready and not one.draining]
     if waiting and len(waiting) < len(instances):
         yield Finding(
@@ -95,6 +108,10 @@ def of_instances(
             "Changes that Flagsmith brings to it reach no application until it can.",
             runbook="nats-refuses-publishes",
         )
+
+
+def _late(instances: Sequence[InstanceReport], now: float) -> Iterable[Finding]:
+    """To whom JetStream does not deliver."""
     for one in instances:
         if one.waiting_since is not None and not one.not_ready:
             yield Finding(
@@ -105,13 +122,6 @@ def of_instances(
                 moment_of(one, one.waiting_since, now),
                 runbook="flagsmithsseconsumerlag",
             )
-    if full := [one.name for one in instances if is_full(one)]:
-        yield Finding(
-            f"{named(full)}: as many subscribers as can be held.",
-            "Applications that come to it get no stream; those that have one are not "
-            "affected.",
-            runbook="flagsmithssesubscribersnearlimit",
-        )
 
 
 def outboxes(instances: Sequence[InstanceReport], now: float) -> Iterable[Finding]:

@@ -4,11 +4,13 @@ Core NATS, outside the stream's subjects. Whoever may publish there may answer, 
 what arrives is checked, and is text wherever it is shown.
 """
 
+import re
 from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct, field, json
 
-from realtime.fleet.publish_report import PublishesReport
+from realtime.environments import SUBJECT_PREFIX
+from realtime.fleet.publish_report import Moment, PublishesReport
 from realtime.jetstream.stream_config import Setting, StreamSettings
 
 REPORT: Final = "flagsmith.fleet.report"
@@ -29,6 +31,9 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 """What one instance counts: the sum over a thousand of them fits 64 bits, as JSON's
 encoder wants it."""
 
+Seconds = Annotated[float, Meta(ge=0, le=1e10)]
+"""How long something took, or ago it is: up to some three hundred years."""
+
 InstanceName = Annotated[str, Meta(max_length=200, pattern=r"^[A-Za-z0-9_-]+\Z")]
 """One token of a NATS subject; the same as the name of its JetStream consumer."""
 
@@ -44,6 +49,16 @@ Clients = Annotated[dict[ClientName, Count], Meta(max_length=32)]
 tells apart; kinds that have none are left out."""
 
 
+FindingAges = Annotated[
+    dict[
+        Annotated[str, Meta(min_length=16, max_length=16)],
+        Annotated[float, Meta(ge=0, le=1e10)],
+    ],
+    Meta(max_length=64),
+]
+"""For how many seconds findings of the verdict have held, by `memory.key_of` them."""
+
+
 class Busy(Struct, frozen=True):
     """An environment (shortened key), how many subscribe to it, and when its latest
     update was stored (Unix seconds; None: none is kept). Of all instances together
@@ -52,7 +67,7 @@ class Busy(Struct, frozen=True):
 
     environment: Text
     subscribers: Count
-    stored_at: float | None = None
+    stored_at: Moment | None = None
     at_least: bool = False
     key: EnvironmentKey | None = None
 
@@ -64,7 +79,7 @@ class LatestUpdate(Struct, frozen=True):
     environment: Text
     updated_at: Text
     sequence: Count
-    stored_at: float
+    stored_at: Moment
 
 
 class OutboxReport(Struct, frozen=True):
@@ -72,16 +87,16 @@ class OutboxReport(Struct, frozen=True):
     why they are in memory only where they should be on disk."""
 
     updates: Count = 0
-    since: float | None = None
+    since: Moment | None = None
     fault: Text | None = None
 
 
 class Quantiles(Struct, frozen=True):
     """Seconds within which half, 95 % and 99 % were done, of so many."""
 
-    p50: float
-    p95: float
-    p99: float
+    p50: Seconds
+    p95: Seconds
+    p99: Seconds
     count: Count
 
 
@@ -105,21 +120,21 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     host: Text
     pid: Count
     version: Text
-    now: float
-    started_at: float
+    now: Moment
+    started_at: Moment
     worker: Count | None = None
     not_ready: Text | None = None
-    not_ready_since: float | None = None
+    not_ready_since: Moment | None = None
     draining: bool = False
     leaving: bool = False
     nats_server: Text | None = None
     nats_reconnects: Count = 0
     last_error: Text | None = None
-    last_error_at: float | None = None
+    last_error_at: Moment | None = None
     sequence: Count = 0
     publish_refused: Text | None = None
     waiting: Count = 0
-    waiting_since: float | None = None
+    waiting_since: Moment | None = None
     stream: StreamSettings | None = None
     differences: tuple[Setting, ...] = ()
     subscribers: Count = 0
@@ -137,6 +152,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     publish_seconds: Quantiles | None = None
     delivery_seconds: Quantiles | None = None
     publishes: PublishesReport | None = None
+    finding_ages: FindingAges = field(default_factory=dict)
 
     @property
     def uptime(self) -> float:
@@ -171,9 +187,9 @@ class Sighting(Struct, frozen=True, kw_only=True):
     worker: Count | None = None
     draining: bool = False
     left: bool = False
-    ago: float = 0
+    ago: Seconds = 0
     address: Text | None = None
-    started_at: float | None = None
+    started_at: Moment | None = None
     drained_by: Text | None = None
     streams: Count = 0
 
@@ -213,6 +229,20 @@ def shortened(key: str) -> str:
     return key if len(key) <= 12 else f"{key[:6]}…{key[-4:]}"
 
 
+def without_whole_keys(text: str) -> str:
+    """`text`, an error's for example, in which NATS may name an update's subject, with
+    shortened keys."""
+    return _SUBJECT.sub(lambda found: SUBJECT_PREFIX + shortened(found[1]), text)
+
+
+_SUBJECT: Final = re.compile(
+    re.escape(SUBJECT_PREFIX) + r"([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)"
+)
+
+NOT_READABLE: Final = (ValueError, RecursionError)
+"""What msgspec raises for what is no such message: its own errors, not UTF-8, and what
+is nested too deeply."""
+
 _T = TypeVar("_T")
 
 
@@ -226,5 +256,5 @@ def decode(payload: bytes, kind: type[_T]) -> _T | None:
         return None
     try:
         return json.decode(payload, type=kind)
-    except ValueError:  # msgspec's errors, and not UTF-8
+    except NOT_READABLE:
         return None

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from realtime.fleet.messages import without_whole_keys
 from realtime.fleet.publish_report import (
     LONGEST_ADDRESS,
     LONGEST_REASON,
@@ -53,7 +54,8 @@ class Publishes:
 
         The statuses must be few, and with 401 the reasons, too.
         """
-        reason, address = reason[:LONGEST_REASON], address[:LONGEST_ADDRESS]
+        reason = without_whole_keys(reason)[:LONGEST_REASON]
+        address = address[:LONGEST_ADDRESS]
         refusal = self._refusals.get((status, publisher))
         if refusal is None:
             refusal = self._refusals[status, publisher] = _Refusal(self._clock)

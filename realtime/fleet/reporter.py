@@ -16,6 +16,7 @@ from realtime.fleet.messages import (
     OutboxReport,
     Sighting,
     shortened,
+    without_whole_keys,
 )
 from realtime.fleet.quantiles import RecentQuantiles, total
 from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
@@ -82,10 +83,13 @@ class Reporter:
             leaving=service.leaving,
             nats_server=bridge.server,
             nats_reconnects=total(metrics.nats_reconnects_total),
-            last_error=error and error[:LONGEST_TEXT],
+            last_error=error and without_whole_keys(error)[:LONGEST_TEXT],
             last_error_at=error_at,
             sequence=bridge.sequence,
-            publish_refused=(bridge.publish_refused or "")[:LONGEST_TEXT] or None,
+            publish_refused=without_whole_keys(bridge.publish_refused or "")[
+                :LONGEST_TEXT
+            ]
+            or None,
             waiting=bridge.backlog.waiting,
             waiting_since=bridge.backlog.since,
             stream=StreamSettings.of(service.settings),
@@ -113,6 +117,7 @@ class Reporter:
             publish_seconds=self._publish.quantiles(),
             delivery_seconds=self._delivery.quantiles(),
             publishes=service.publishes.report(now),
+            finding_ages=service.memory.ages(now),
         )
 
     def _outbox(self) -> OutboxReport:

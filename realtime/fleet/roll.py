@@ -32,6 +32,10 @@ class Roll:
         """Remember what was seen just now; whether it is an instance that was not
         known."""
         known = self._last.pop(sighting.instance, None)
+        if known is not None and sighting.address is None:
+            # A report does not tell it: what the beacon told is still true.
+            _, before = known
+            sighting = msgspec.structs.replace(sighting, address=before.address)
         if known is None and len(self._last) >= MAX_INSTANCES:
             del self._last[next(iter(self._last))]
         self._last[sighting.instance] = self._clock(), sighting

@@ -13,7 +13,7 @@ from realtime.fleet.events import (
     TestUpdate,
     decode_event,
 )
-from realtime.fleet.messages import Count, InstanceName, Sighting
+from realtime.fleet.messages import NOT_READABLE, Count, InstanceName, Sighting
 
 EVENTS: Final = "flagsmith.fleet.events"
 """Asks every instance for its `Happened`."""
@@ -62,6 +62,6 @@ def decode_told(payload: bytes) -> Dismissed | TestUpdate | None:
         return None
     try:
         told: Dismissed | TestUpdate = _told.decode(payload)
-    except ValueError:
+    except NOT_READABLE:
         return None
     return told

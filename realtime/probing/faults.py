@@ -111,7 +111,7 @@ def answer_text(answer: bytes) -> str:
     text = answer.decode(errors="replace")
     try:
         detail = json.decode(answer)["detail"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         text = re.sub(r"<[^>]*>", " ", text) if text.lstrip().startswith("<") else text
     else:
         text = detail if isinstance(detail, str) else text

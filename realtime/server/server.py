@@ -170,7 +170,7 @@ class Server(uvicorn.Server):
 
     def stay(self) -> None:
         """There is no other worker to take this one's place."""
-        self._service.leaving = False
+        self._service.leaving, self._service.drained_by = False, ""
 
     def worker_died(self, died: messages.Died) -> None:
         """For what the fleet is told of what happened."""

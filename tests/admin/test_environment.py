@@ -27,6 +27,7 @@ from tests.support.nats import NatsServer
 from tests.support.service import TOKEN
 from tests.support.simulated_fleet import made_up, simulated_fleet
 from tests.support.streams import Stream, event
+from tests.support.waiting import eventually_async
 
 PAGE = "/admin/realtime/fleet/environment/"
 
@@ -167,6 +168,8 @@ async def test_survey__update_held_in_an_outbox__told(
         # When
         report = await survey_environment(service.settings, environment, service)
         nats.start()
+        # A connection that is cut off while it is made is left to the garbage.
+        await eventually_async(lambda: len(service.intake.outbox) == 0, what="stored")
 
     # Then
     assert report.held

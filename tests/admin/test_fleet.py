@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
 from realtime.fleet.environment_messages import ENVIRONMENT
-from realtime.fleet.messages import REPORT, encode
+from realtime.fleet.messages import REPORT, Answer, OutboxReport, Quantiles, encode
 from realtime.fleet.overview import gather
 from realtime.fleet.roundtrip import send_test_update
 from realtime.fleet.survey import CONNECT_SECONDS, nats_client
@@ -185,12 +185,22 @@ async def test_gather__answers_that_are_none__passed_over(
     # Given
     settings = RealtimeSettings(nats_servers=(nats.url,))
     liar = await nats_py.connect(nats.url)
+    nested = b'{"x":%b' % (b"[" * 5000)
 
     async def lie(message: Msg) -> None:
-        for payload in (b"", b"{}", b"\xff" * 100, b"[1]", encode(made_up(9))):
-            await message.respond(payload)
+        if message.reply:
+            for payload in (b"", b"{}", b"\xff" * 100, nested, b"[1]"):
+                await message.respond(payload)
+            await message.respond(encode(made_up(9)))
+            for impossible in (
+                {"outbox": OutboxReport(1, since=1e300)},
+                {"started_at": -1e300},
+                {"delivery_seconds": Quantiles(1e300, 1e300, 1e300, 1)},
+            ):
+                report = made_up(8, **impossible)
+                await message.respond(encode(Answer(report=report, alive=1)))
 
-    await liar.subscribe(REPORT, cb=lie)
+    await liar.subscribe("flagsmith.fleet.>", cb=lie)
     with simulated_fleet(settings, made_up()):
         # When
         report = await gather(settings)

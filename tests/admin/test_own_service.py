@@ -1,22 +1,29 @@
 """Asking the fleet from a process that runs a service itself."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import nats as nats_py
+import pytest
+from msgspec import json
 from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
+from realtime.fleet import heard
+from realtime.fleet.events import TestUpdate
 from realtime.fleet.messages import ALIVE, REPORT, Sighting, encode
 from realtime.fleet.overview import gather
 from realtime.fleet.roundtrip import send_test_update
-from realtime.fleet.survey import drain_instance, find_instance
+from realtime.fleet.survey import ANSWER_SECONDS, drain_instance, find_instance
 from realtime.service import RealtimeService
 from tests.support.nats import NatsServer
 from tests.support.waiting import eventually
 
 START_SECONDS = 20
+MADE_UP = 500
 NOWHERE = RealtimeSettings(nats_servers=("nats://127.0.0.1:1",))
 
 
@@ -106,6 +113,64 @@ async def test_gather__instance_that_starts_after_the_question__not_missing(
     assert [one.instance for one in report.missing] == ["sse-gone"]
 
 
+async def test_agent__many_that_are_made_up__greeted_all_at_once(
+    nats: NatsServer,
+) -> None:
+    # Given
+    async with hosted(nats.url) as service:
+        client = await nats_py.connect(nats.url)
+        names: list[str] = []
+
+        async def note(message: Msg) -> None:
+            names.append(json.decode(message.data)["instance"])
+
+        await client.subscribe(ALIVE, cb=note)
+
+        # When
+        for number in range(MADE_UP):
+            made_up = Sighting(instance=f"sse-{number}", host="nowhere", pid=1)
+            await client.publish(ALIVE, encode(made_up))
+        await client.flush()
+        roll = service.agent.roll
+        await asyncio.to_thread(
+            eventually, lambda: roll.alive() == MADE_UP + 1, what="them to be known"
+        )
+        assert service.agent.client is not None
+        await service.agent.client.flush()
+        await client.flush()
+        await client.close()
+
+    # Then: its beacons apart
+    assert names.count(service.instance) < MADE_UP / 10
+
+
+async def test_gather__answer_larger_than_nats_takes__connection_is_not_lost(
+    tmp_path: Path,
+) -> None:
+    # Given: updates are small, and somebody has allowed for no more
+    config = tmp_path / "nats.conf"
+    config.write_text("max_payload: 1024")
+    nats = NatsServer(tmp_path / "nats", arguments=["-c", str(config)])
+    nats.start()
+    async with hosted(nats.url) as service:
+        client = service.agent.client
+        for number in range(3):
+            told = TestUpdate(
+                seen_by="x", at=time.time(), environment=f"{number}", outcome="x" * 500
+            )
+            service.agent.chronicle.on_told(encode(told))
+
+        # When
+        await gather(service.settings, service)
+        assert client is not None
+        await client.flush()
+
+        # Then: no update waits because somebody has looked
+        assert service.agent.client is client
+        assert service.not_ready is None
+    nats.stop()
+
+
 async def test_gather__fleet_s_subjects_forbidden__degraded_and_said_why(
     url_without_fleet: str,
 ) -> None:
@@ -120,4 +185,24 @@ async def test_gather__fleet_s_subjects_forbidden__degraded_and_said_why(
         "No instance answers, not even this one: may NATS's user use "
         "flagsmith.fleet.>?",
     )
+    assert len(report.instances) == 1
+
+
+async def test_gather__time_is_up_while_others_are_waited_for__answers_are_kept(
+    nats: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: one that is alive for all anybody knows, and does not answer
+    monkeypatch.setattr(heard, "LOOK_SECONDS", ANSWER_SECONDS / 2)
+    settings = RealtimeSettings(nats_servers=(nats.url,))
+    async with hosted(nats.url):
+        client = await nats_py.connect(nats.url)
+        silent = Sighting(instance="sse-silent", host="silent", pid=1)
+        await client.publish(ALIVE, encode(silent))
+        await client.flush()
+        await client.close()
+
+        # When: a process without a service of its own
+        report = await gather(settings)
+
+    # Then
     assert len(report.instances) == 1

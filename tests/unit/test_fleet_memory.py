@@ -8,7 +8,14 @@ from msgspec.structs import replace
 
 from realtime.fleet.finding import Finding
 from realtime.fleet.history import merge
-from realtime.fleet.memory import GAP_SECONDS, LOOK_SECONDS, Memory, key_of
+from realtime.fleet.memory import (
+    GAP_SECONDS,
+    LOOK_SECONDS,
+    MOST_TOLD,
+    Memory,
+    key_of,
+)
+from realtime.fleet.messages import InstanceReport, decode, encode
 from realtime.fleet.overview import FleetReport, Totals
 from realtime.fleet.verdict import Verdict
 from tests.support.simulated_fleet import made_up
@@ -110,6 +117,55 @@ def test_note__finding_gone_and_back__is_new() -> None:
 
     # Then
     assert memory.note(report(FULL, at=AT + 3)).verdict.since == AT + 3
+
+
+def test_note__another_instance_knows_the_age__taken_from_it() -> None:
+    # Given: one that has looked for long, and this one, which has just started
+    clock = Clock()
+    other = Memory(clock)
+    other.note(report())
+    clock.now += LOOK_SECONDS
+    other.note(report(FULL, at=AT + 30))
+
+    # When: a minute later, by a clock that is an hour ahead
+    clock.now += LOOK_SECONDS
+    teller = made_up(1, finding_ages=other.ages(AT + 90))
+    mine = Memory().note(
+        replace(report(FULL, at=AT + 3690), instances=(teller, made_up(2)))
+    )
+
+    # Then
+    assert mine.verdict.since == AT + 3630
+
+
+def test_ages__nobody_looked_for_long__none() -> None:
+    # Given
+    clock = Clock()
+    memory = Memory(clock)
+    memory.note(report())
+    memory.note(report(FULL))
+    assert memory.ages(AT) == {key_of(FULL): 0}
+
+    # When
+    clock.now += GAP_SECONDS + 1
+
+    # Then
+    assert memory.ages(AT) == {}
+
+
+def test_ages__more_findings_than_are_told__bounded() -> None:
+    # Given
+    memory = Memory()
+    memory.note(report())
+    many = [Finding(f"host ({number}): full.") for number in range(MOST_TOLD + 1)]
+
+    # When
+    memory.note(report(*many))
+
+    # Then
+    assert len(memory.ages(AT)) == MOST_TOLD
+    told = made_up(1, finding_ages=memory.ages(AT))
+    assert decode(encode(told), InstanceReport) == told
 
 
 def test_note__nats_away__last_report_before() -> None:

@@ -4,11 +4,13 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+import uvloop
 
 from realtime.conf import RealtimeSettings
 from realtime.connection import close, connect
 from realtime.exceptions import NatsUnavailable
 from realtime.nats_client import FLUSH_SECONDS
+from tests.support.nats import NatsServer
 
 INFO = (
     b'INFO {"server_id":"x","version":"2.10.0","headers":true,"max_payload":1024}\r\n'
@@ -41,3 +43,30 @@ async def test_listen__server_answers_no_more__given_up_in_time() -> None:
             with pytest.raises(NatsUnavailable, match="flush timeout"):
                 await client.listen("a", lambda *_: None)
         await close(client)
+
+
+def test_send__connection_lost_and_nobody_knows_yet__says_that_nothing_was_sent(
+    nats: NatsServer,
+) -> None:
+    # Given: the event loop of `manage.py serve`, whose transports raise
+    async def send_until_it_is_known() -> None:
+        async def on_closed() -> None:
+            pass
+
+        settings = RealtimeSettings(
+            authentication_tokens=("t",), nats_servers=(nats.url,)
+        )
+        client = await connect(settings, on_closed=on_closed)
+        client._transport._io_writer.transport.abort()  # type: ignore[union-attr]
+
+        # When
+        client.send("a", b"", "")
+        await asyncio.sleep(0)
+        assert client.is_connected
+
+        # Then: an update is kept, instead of an error for whoever has published it
+        with pytest.raises(NatsUnavailable, match="was lost"):
+            client.send("a", b"", "")
+        await close(client)
+
+    uvloop.run(send_until_it_is_known())

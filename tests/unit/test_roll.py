@@ -1,5 +1,6 @@
 """Who is alive, by a clock set by hand."""
 
+import msgspec
 import pytest
 
 from realtime.fleet.messages import Sighting
@@ -31,6 +32,19 @@ def seen(instance: str = "one", *, left: bool = False) -> Sighting:
 def test_note__first_and_second_time__says_which(roll: Roll) -> None:
     assert roll.note(seen()) is True
     assert roll.note(seen()) is False
+
+
+def test_note__report_that_names_no_address__address_of_the_beacon_stays(
+    roll: Roll,
+) -> None:
+    # Given
+    roll.note(msgspec.structs.replace(seen(), address="192.0.2.1:8000"))
+
+    # When
+    roll.note(seen())
+
+    # Then: updates can still be relayed to it
+    assert [one.address for one in roll.seen()] == ["192.0.2.1:8000"]
 
 
 def test_seen__some_time_later__tells_how_long_ago(roll: Roll, clock: Clock) -> None:
