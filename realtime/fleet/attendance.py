@@ -66,12 +66,13 @@ class Attendance:
         place = _place_of(sighting)
         new = self._instances[sighting.instance] = Attending(sighting, place, came_at)
         held = self._places.get(place)
+        alike = held is not None and have_one_supervisor(held.sighting, sighting)
         if held is not None and held.came_at > came_at:
             # Who was there before this process came is not heard of in order.
-            new.succeeded_at = held.came_at
+            new.succeeded_at = held.came_at if alike else None
         else:
             self._places[place] = new
-            if held is not None and sighting.worker is not None:
+            if held is not None and alike and sighting.worker is not None:
                 new.replaces, held.succeeded_at = True, came_at
         host = self._hosts.setdefault(sighting.host, _Host(came_at, came_at))
         host.newest = max(host.newest, came_at)
@@ -109,6 +110,14 @@ class Attendance:
         if host is None:
             return False
         return host.came_at > at or (gone.worker is None and host.newest > at)
+
+
+def have_one_supervisor(one: Sighting, other: Sighting) -> bool:
+    """Whether they may be workers of one supervisor: a machine may have several, each
+    with a first worker. An older version does not tell."""
+    return None in (one.supervisor, other.supervisor) or (
+        one.supervisor == other.supervisor
+    )
 
 
 def _place_of(sighting: Sighting) -> _Place:

@@ -10,6 +10,10 @@ from realtime.fleet.telling import Account, Death
 
 RUNBOOK: Final = "an-instance-died"
 
+MOST_DEAD: Final = 200
+"""Of all accounts together: whoever may publish on NATS may make some up, and every one
+is shown."""
+
 _CONSEQUENCE = (
     "Its clients connect again, to the other instances; those of kinds that never "
     "reconnect get no updates until they are restarted."
@@ -30,7 +34,8 @@ def dead_of(
             if known is None or death.at > known.at:
                 found[death.sighting.instance] = death
     dead = [death for name, death in found.items() if name not in excused]
-    return tuple(sorted(dead, key=lambda death: death.at, reverse=True))
+    newest_first = sorted(dead, key=lambda death: death.at, reverse=True)
+    return tuple(newest_first[:MOST_DEAD])
 
 
 def expected_of(accounts: Iterable[Account], own: int) -> int:

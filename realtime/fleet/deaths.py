@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from realtime.fleet.attendance import Attendance, Attending
+from realtime.fleet.attendance import Attendance, Attending, have_one_supervisor
 from realtime.fleet.events import MOST_WORDS, Came, Died, Dismissed, Gone, WorkerDied
 from realtime.fleet.happenings import Happenings
 from realtime.fleet.leavers import Leavers
@@ -51,6 +51,7 @@ class Deaths:
         self._attendance = Attendance()
         self._leavers = Leavers(happenings, opened, clock)
         self._dead: dict[str, tuple[Death, Died | None]] = {}
+        self._gone: dict[str, Gone] = {}
         self._dismissed: dict[str, None] = {}
         self._joined_at: float | None = None
         self._looked_at = clock()
@@ -153,6 +154,7 @@ class Deaths:
         if (
             me.worker is not None
             and (me.host, me.worker) == known.place
+            and have_one_supervisor(me, sighting)
             and (me.started_at or 0.0) > (sighting.started_at or 0.0)
         ):
             known.succeeded_at = me.started_at
@@ -176,9 +178,10 @@ class Deaths:
 
     def _on_back(self, instance: str) -> None:
         """It, or its successor, is there."""
-        _, event = self._dead.pop(instance, (None, None))
-        if event is not None:
-            self._happenings.note(replace(event, until=self._happenings.clock()))
+        _, died = self._dead.pop(instance, (None, None))
+        for event in (died, self._gone.pop(instance, None)):
+            if event is not None:
+                self._happenings.note(replace(event, until=self._happenings.clock()))
 
     def _on_silent(self, known: Attending) -> None:
         sighting, about = known.sighting, self._about(known.sighting)
@@ -187,7 +190,10 @@ class Deaths:
             # It was on its way out, and its last word was lost.
             self._leavers.left(known, sighting, **about)
         elif known.unsure:
-            self._happenings.note(Gone(**about, at=known.seen_at))
+            gone = self._happenings.note(Gone(**about, at=known.seen_at))
+            self._gone[sighting.instance] = gone
+            if len(self._gone) > MOST_DEATHS:
+                del self._gone[next(iter(self._gone))]
         elif known.succeeded_at is not None and sighting.worker is not None:
             self._happenings.note(
                 WorkerDied(

@@ -108,8 +108,8 @@ class Died(AboutInstance, frozen=True, kw_only=True, tag="died"):
 
 
 class Gone(AboutInstance, frozen=True, kw_only=True, tag="gone"):
-    """An instance was not heard of any more after NATS had been away: whether it
-    stopped properly meanwhile cannot be known."""
+    """An instance was not heard of any more after NATS had been away, `until` it was:
+    whether it stopped properly meanwhile cannot be known."""
 
     @property
     def about(self) -> Hashable:

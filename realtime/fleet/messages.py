@@ -25,6 +25,12 @@ DRAIN: Final = "flagsmith.fleet.drain"
 MAX_BYTES: Final = 256 * 1024
 """An answer is some 3 kB; anything over this is not looked at."""
 
+MOST_LISTED: Final = 100
+"""Updates or settings in one report, which lists ten."""
+
+MOST_OVERDUE: Final = 1000
+"""In one answer: as many instances as are remembered."""
+
 LONGEST_TEXT: Final = 500
 Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -136,7 +142,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     waiting: Count = 0
     waiting_since: Moment | None = None
     stream: StreamSettings | None = None
-    differences: tuple[Setting, ...] = ()
+    differences: Annotated[tuple[Setting, ...], Meta(max_length=MOST_LISTED)] = ()
     subscribers: Count = 0
     subscribers_limit: Count = 0
     lagging: Count = 0
@@ -144,7 +150,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
     environments: Count = 0
     busiest: tuple[Busy, ...] = ()
     unnamed: Count | None = None
-    latest: tuple[LatestUpdate, ...] = ()
+    latest: Annotated[tuple[LatestUpdate, ...], Meta(max_length=MOST_LISTED)] = ()
     updates_read: Count = 0
     updates_delivered: Count = 0
     rejections: Count = 0
@@ -179,7 +185,8 @@ class Sighting(Struct, frozen=True, kw_only=True):
     """An instance that was alive `ago` seconds ago, `draining` or not; `left` if that
     was its last word. At `address` (`HOST:PORT`) other instances reach it. It started
     at `started_at` (Unix seconds); where it drains, that is by order of the user
-    `drained_by`, if it was one, and it had so many `streams` when it began."""
+    `drained_by`, if it was one, and it had so many `streams` when it began. A `worker`
+    is one of the process `supervisor`."""
 
     instance: InstanceName
     host: Text
@@ -192,6 +199,7 @@ class Sighting(Struct, frozen=True, kw_only=True):
     started_at: Moment | None = None
     drained_by: Text | None = None
     streams: Count = 0
+    supervisor: Count | None = None
 
     @property
     def missed(self) -> bool:
@@ -217,7 +225,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     report: InstanceReport
     alive: Count
-    overdue: tuple[Sighting, ...] = ()
+    overdue: Annotated[tuple[Sighting, ...], Meta(max_length=MOST_OVERDUE)] = ()
 
     @property
     def instance(self) -> str:

@@ -54,6 +54,7 @@ class Reporter:
             host=socket.gethostname(),
             pid=os.getpid(),
             worker=worker_number(),
+            supervisor=None if worker_number() is None else os.getppid(),
             draining=self._service.draining,
             address=self._service.address,
             started_at=self._started_at,

@@ -67,10 +67,11 @@ def not_present(
     sightings: Iterable[Sighting], present: Container[str]
 ) -> list[Sighting]:
     """The latest sighting of each instance that is not `present`, by its name in
-    NATS."""
+    NATS; of those that were seen last, if they are very many."""
     latest: dict[str, Sighting] = {}
     for one in sightings:
         known = latest.get(one.instance)
         if one.instance not in present and (known is None or one.ago < known.ago):
             latest[one.instance] = one
-    return sorted(latest.values(), key=lambda one: (one.host, one.pid))
+    newest = sorted(latest.values(), key=lambda one: one.ago)[:MAX_INSTANCES]
+    return sorted(newest, key=lambda one: (one.host, one.pid))

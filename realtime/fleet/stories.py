@@ -35,7 +35,10 @@ def tell(
     """What to say of the first of them, at most `SHOWN`. So many instances are
     `awaited` since NATS was away last."""
     deaths = sorted(
-        one.at for one in merged if isinstance(one.first, (events.Died, events.Gone))
+        one.at
+        for one in merged
+        if isinstance(one.first, events.Died)
+        or (isinstance(one.first, events.Gone) and one.until is None)
     )
     gone = Gone(deaths, awaited)
     return tuple(_story(one, gone, now) for one in merged[:SHOWN])
@@ -112,6 +115,11 @@ def _died(one: Merged) -> Iterable[str]:
 
 
 def _gone(one: Merged) -> Iterable[str]:
+    until = one.until
+    if until is not None:
+        yield f"{_names(one)} came back late after NATS was away."
+        yield f"It was not heard of for {duration(until - one.at)}."
+        return
     yield f"{_names(one)} has not come back since NATS was away."
     yield "Whether it stopped properly meanwhile cannot be known."
 

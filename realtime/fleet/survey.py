@@ -3,6 +3,7 @@ service runs it is asked over its bridge's connection; elsewhere, as in a comman
 the Flagsmith API, over one of its own."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
@@ -42,6 +43,8 @@ LATE_SECONDS: Final = 0.1
 an older version may not know the question."""
 
 MAX_ANSWERS: Final = 1000
+MAX_BYTES: Final = 16 * 1024 * 1024
+"""Of all answers to one question; the longest of an instance has some 60 kB."""
 
 _NO_RESPONDERS: Final = "503"
 
@@ -107,14 +110,21 @@ class Inquiry:
         """The answers of `kind` that come within `seconds`, or until they are `enough`
         or there is nobody to answer. They are added to `into`, if it is given."""
         answers: list[T] = [] if into is None else into
+        until, room = time.monotonic() + seconds, MAX_BYTES
         with suppress(TimeoutError, nats.errors.Error):
-            async with asyncio.timeout(seconds):
-                while len(answers) < MAX_ANSWERS and not (answers and enough(answers)):
-                    message = await self._inbox.next_msg(timeout=seconds)
-                    if (message.headers or {}).get("Status") == _NO_RESPONDERS:
-                        break
-                    if (answer := decode(message.data, kind)) is not None:
-                        answers.append(answer)
+            # Where messages come without a pause nats-py takes no notice of a time-out.
+            while (
+                (left := until - time.monotonic()) > 0
+                and room > 0
+                and len(answers) < MAX_ANSWERS
+                and not (answers and enough(answers))
+            ):
+                message = await self._inbox.next_msg(timeout=left)
+                if (message.headers or {}).get("Status") == _NO_RESPONDERS:
+                    break
+                room -= len(message.data)
+                if (answer := decode(message.data, kind)) is not None:
+                    answers.append(answer)
         return answers
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import tempfile
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -57,9 +58,9 @@ async def draw(fleet: Fleet) -> None:
                     headers={"User-Agent": AGENTS[number % len(AGENTS)]},
                 )
                 await streams.enter_async_context(stream)
-        for number in range(40):
+        for _ in range(40):
             for environment in ENVIRONMENTS:
-                await asyncio.to_thread(fleet.workers.publish, environment, number)
+                await asyncio.to_thread(fleet.workers.publish, environment, now())
         await draw_all(browser, fleet, login, "healthy", ".verdict.well")
         await draw_pages(browser, fleet, login)
         victim = fleet.workers.workers()[1]
@@ -69,7 +70,7 @@ async def draw(fleet: Fleet) -> None:
         await asyncio.to_thread(fleet.nats.kill)
         await asyncio.to_thread(fleet.daphne.await_ready, False)
         for environment in ENVIRONMENTS:
-            await asyncio.to_thread(fleet.daphne.publish, environment, 41)
+            await asyncio.to_thread(fleet.daphne.publish, environment, now())
         await draw_all(browser, fleet, login, "down", ".verdict.down")
 
 
@@ -106,7 +107,7 @@ async def draw_pages(browser: Browser, fleet: Fleet, login: StorageState) -> Non
         "drain": "",
     }
     for name, path in pages.items():
-        for look in ("light", "phone"):
+        for look in LOOKS if name == "environment" else ("light", "phone"):
             context = await browser.new_context(storage_state=login, **LOOKS[look])  # type: ignore[arg-type]
             page = await context.new_page()
             await page.goto(admin_url(fleet.workers, f"realtime/fleet/{path}"))
@@ -115,6 +116,11 @@ async def draw_pages(browser: Browser, fleet: Fleet, login: StorageState) -> Non
                 await page.wait_for_selector("input.danger")
             await picture(page, f"{name}-{look}")
             await context.close()
+
+
+def now() -> float:
+    """As it would be published."""
+    return round(time.time(), 3)
 
 
 async def picture(page: Page, name: str) -> None:

@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
+from realtime.fleet import survey
 from realtime.fleet.environment_messages import ENVIRONMENT
 from realtime.fleet.messages import REPORT, Answer, OutboxReport, Quantiles, encode
 from realtime.fleet.overview import gather
@@ -35,6 +36,7 @@ from tests.support.waiting import eventually
 
 CROWD = 2000
 ROUNDS = 15
+GIVEN_UP_SECONDS = 30
 
 
 def variables(nats: NatsServer) -> dict[str, str]:
@@ -208,6 +210,32 @@ async def test_gather__answers_that_are_none__passed_over(
 
     # Then
     assert [one.host for one in report.instances] == ["host-0"]
+
+
+async def test_collect__nonsense_without_end__only_so_much_is_read(
+    nats: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    monkeypatch.setattr(survey, "MAX_BYTES", 1000)
+    settings = RealtimeSettings(nats_servers=(nats.url,))
+    liar = await nats_py.connect(nats.url)
+
+    async def lie(message: Msg) -> None:
+        for _ in range(10):
+            await message.respond(b"x" * 200)
+        await message.respond(encode(Answer(report=made_up(), alive=1)))
+
+    await liar.subscribe(REPORT, cb=lie)
+    await liar.flush()
+
+    # When
+    async with nats_client(settings) as client, survey.inquiry(client) as question:
+        await question.ask(REPORT)
+        answers = await question.collect(Answer, bool, GIVEN_UP_SECONDS)
+    await liar.close()
+
+    # Then: it is not waited for more, either
+    assert answers == []
 
 
 async def test_report__reply_subject_of_jetstream_s_interface__not_answered(

@@ -1,6 +1,7 @@
 """What the verdict says of the dead, and of fewer than expected."""
 
 from realtime.fleet.death_findings import (
+    MOST_DEAD,
     RUNBOOK,
     dead_of,
     death_findings,
@@ -42,6 +43,21 @@ def test_dead_of__several_accounts__each_once_without_dismissed_and_present() ->
         ("x-2", NOW + 1),
         ("x-3", NOW - 9),
     ]
+
+
+def test_dead_of__very_many_made_up__bounded() -> None:
+    # Given
+    accounts = [
+        Account(instance=f"{n}", alive=1, deaths=(death(n), death(n + 1000, NOW - 1)))
+        for n in range(1000)
+    ]
+
+    # When
+    dead = dead_of(accounts, [])
+
+    # Then: those that died last
+    assert len(dead) == MOST_DEAD
+    assert {one.at for one in dead} == {NOW}
 
 
 def test_findings__nothing_expected__the_dead_with_when_and_what_to_do() -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from realtime.fleet.attendance import MAX_INSTANCES
 from realtime.fleet.chronicle import Chronicle
@@ -24,8 +25,10 @@ from realtime.fleet.events import (
 )
 from realtime.fleet.happenings import Happenings
 from realtime.fleet.leavers import BACK_SECONDS
-from realtime.fleet.messages import Sighting
+from realtime.fleet.merging import merge
+from realtime.fleet.messages import Sighting, encode
 from realtime.fleet.roll import BEACON_SECONDS
+from realtime.fleet.stories import tell
 from realtime.fleet.telling import MOST_DEATHS, Account
 
 START = 1_700_000_000.0
@@ -200,6 +203,32 @@ def test_look__worker_that_its_supervisor_replaced__no_death(world: World) -> No
     assert [came.instance for came in world.noted(Came)] == ["one", "me"]
 
 
+def test_look__one_of_two_supervisors_on_a_machine_dies_with_its_workers__died() -> (
+    None
+):
+    # Given: the second one was started later, and this is one of its workers
+    second = seen("me", host="here", worker=0, supervisor=2, started_at=START)
+    world = World(second)
+    first: Any = {"host": "here", "supervisor": 1, "started_at": START - 60}
+    other = seen("me-1", host="here", worker=1, supervisor=2, started_at=START)
+    workers = [seen(f"first-{n}", worker=n, **first) for n in range(2)]
+    world.pass_time(20, *workers, other)
+
+    # When
+    world.pass_time(60, other)
+
+    # Then
+    assert sorted(world.dead) == ["first-0", "first-1"]
+
+    # When: it is started again
+    first["supervisor"] = 3
+    workers = [seen(f"again-{n}", worker=n, **first) for n in range(2)]
+    world.pass_time(20, *workers, other)
+
+    # Then
+    assert world.dead == []
+
+
 def test_look__whole_host_was_gone_and_is_back_with_fewer_workers__no_death(
     world: World,
 ) -> None:
@@ -325,6 +354,25 @@ def test_joined__again_after_an_outage__who_does_not_come_back_is_gone_not_dead(
     assert world.dead == []
     assert [gone.instance for gone in world.noted(Gone)] == ["stopped-meanwhile"]
     assert world.deaths.awaited == 0
+
+
+def test_heard__long_after_an_outage__back(world: World) -> None:
+    # Given
+    world.pass_time(10, seen("late"))
+    world.deaths.joined()
+    world.pass_time(2 * UNSURE_SECONDS)
+    [gone] = world.noted(Gone)
+    assert gone.until is None
+
+    # When
+    world.pass_time(2, seen("late"))
+
+    # Then
+    [gone] = world.noted(Gone)
+    assert gone.until == world.unix
+    account = Account(instance="me", alive=2, events=(Raw(encode(gone)),))
+    [story] = tell(merge([account], world.unix), world.unix)
+    assert "came back late" in story.title
 
 
 def test_look__dies_while_it_drains__left(world: World) -> None:

@@ -3,8 +3,23 @@
 import msgspec
 import pytest
 
-from realtime.fleet.messages import Sighting
-from realtime.fleet.roll import MAX_INSTANCES, OVERDUE_SECONDS, REMEMBER_SECONDS, Roll
+from realtime.fleet.messages import (
+    MOST_LISTED,
+    MOST_OVERDUE,
+    Answer,
+    LatestUpdate,
+    Sighting,
+    decode,
+    encode,
+)
+from realtime.fleet.roll import (
+    MAX_INSTANCES,
+    OVERDUE_SECONDS,
+    REMEMBER_SECONDS,
+    Roll,
+    not_present,
+)
+from tests.support.simulated_fleet import made_up
 
 
 class Clock:
@@ -115,3 +130,31 @@ def test_note__more_than_the_memory_holds__the_one_longest_unheard_goes(
     assert len(instances) == MAX_INSTANCES
     assert {"0", "one more"} <= instances
     assert "1" not in instances
+
+
+def test_not_present__very_many_made_up__those_seen_last() -> None:
+    # Given
+    sightings = [
+        msgspec.structs.replace(seen(str(number)), ago=number % 2)
+        for number in range(2 * MAX_INSTANCES)
+    ]
+
+    # When
+    missing = not_present(sightings, ())
+
+    # Then
+    assert len(missing) == MAX_INSTANCES
+    assert {one.ago for one in missing} == {0}
+
+
+def test_answer__more_than_an_instance_can_have_to_say__no_answer() -> None:
+    # Given
+    latest = LatestUpdate("key", "1", 1, 1)
+    overdue = (seen(),) * (MOST_OVERDUE + 1)
+    too_much = [
+        Answer(report=made_up(latest=(latest,) * (MOST_LISTED + 1)), alive=1),
+        Answer(report=made_up(), alive=1, overdue=overdue),
+    ]
+
+    # When / Then
+    assert [decode(encode(answer), Answer) for answer in too_much] == [None, None]
