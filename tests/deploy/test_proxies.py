@@ -68,6 +68,8 @@ def reached(
                 SSE_ADMIN_ENABLED="true",
             )
         )
+        # Its database has no tables.
+        service.expected_errors.add("Service Unavailable: /admin/")
         service.await_ready()
         url, authority = service.url, None
         if front in PROXIES:
