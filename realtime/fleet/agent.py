@@ -37,8 +37,8 @@ Question = Callable[[bytes], Struct | None]
 """Makes the answer to a question from its payload, on the event loop; None: none."""
 
 GREET_SECONDS: Final = 0.05
-"""From hearing of somebody new to being heard: whoever makes instances up is to be
-answered once for many."""
+"""Between two greetings of somebody new: whoever makes instances up is to be answered
+once for many."""
 
 LOG_SECONDS: Final = 60.0
 """How often it is logged that an answer is larger than NATS takes."""
@@ -82,6 +82,8 @@ class Agent:
         self._addresses: list[str] = []
         self._beacon: asyncio.TimerHandle | None = None
         self._greeting: asyncio.TimerHandle | None = None
+        self._greets_again = False
+        """Whether somebody new has come since the last greeting."""
         self._answer: tuple[float, bytes] = float("-inf"), b""
         self._too_large = RateLimit(LOG_SECONDS)
 
@@ -158,14 +160,23 @@ class Agent:
         me = self._me().instance
         self.chronicle.deaths.heard(sighting)
         is_new = self.roll.note(sighting) and sighting.instance != me
-        if is_new and self._greeting is None:
+        if is_new:
             # One that has just started must not take itself for the only one.
-            loop = asyncio.get_running_loop()
-            self._greeting = loop.call_later(GREET_SECONDS, self._greet)
+            if self._greeting is None:
+                self._greet()
+            else:
+                self._greets_again = True
 
     def _greet(self) -> None:
-        self._greeting = None
+        self._greets_again = False
         self.announce()
+        loop = asyncio.get_running_loop()
+        self._greeting = loop.call_later(GREET_SECONDS, self._on_greeted)
+
+    def _on_greeted(self) -> None:
+        self._greeting = None
+        if self._greets_again:
+            self._greet()
 
     def _on_report(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
         made_at, answer = self._answer

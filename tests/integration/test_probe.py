@@ -29,7 +29,7 @@ from tests.integration.test_commands import (
 from tests.support.nats import NatsServer
 from tests.support.proxy import running_proxy
 from tests.support.service import ROOT, TOKEN, Service, running_service
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, eventually_async
 
 SECRET = {"SSE_AUTHENTICATION_TOKEN": TOKEN}
 NOWHERE = "nats://127.0.0.1:1"
@@ -111,11 +111,16 @@ async def test_probe__instance_that_hangs__is_what_fails(
         plan = Plan(url=daphne.url, token=TOKEN, environment="probe-test")
         settings = RealtimeSettings(nats_servers=(nats.url,))
         async with asked_over_nats(settings) as readers:
-            assert (await run_probe(plan, readers)).ok
+            async with asyncio.timeout(10):
+                while "2 of 2" not in str(await run_probe(plan, readers)):
+                    pass  # they have not heard of each other
 
             # When: a moment ago it was alive, as the other knows
             hanging.process.send_signal(signal.SIGSTOP)
             try:
+                await eventually_async(
+                    lambda: is_stopped(hanging.process.pid), what="the signal"
+                )
                 result = await run_probe(plan, readers)
             finally:
                 hanging.process.send_signal(signal.SIGCONT)
@@ -125,6 +130,12 @@ async def test_probe__instance_that_hangs__is_what_fails(
     assert result.fault is not None
     assert result.fault.hop == "read"
     assert "The update was read by 1 of 2 instances" in result.fault.what
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether SIGSTOP has reached the process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return fields[0] == "T"
 
 
 def test_probe__json__the_same_for_a_machine(served: Service) -> None:

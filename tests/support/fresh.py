@@ -39,8 +39,12 @@ def fresh_environment(folder: Path) -> Path:
 
 def fresh_variables(**variables: str) -> dict[str, str]:
     """This process's environment variables without those that lead to this
-    repository's virtual environment or that configure the service."""
-    own = settings.variables.keys() | {"DJANGO_SETTINGS_MODULE", "VIRTUAL_ENV"}
+    repository's virtual environment, that configure the service, or by which a make
+    that runs the tests tells another that it stands below it."""
+    own = settings.variables.keys() | {
+        *("DJANGO_SETTINGS_MODULE", "VIRTUAL_ENV"),
+        *("MAKEFLAGS", "MAKELEVEL", "MFLAGS"),
+    }
     inherited = {k: v for k, v in os.environ.items() if k not in own}
     here = str(Path(sys.executable).parent)
     path = [f for f in os.environ["PATH"].split(os.pathsep) if f != here]
