@@ -13,17 +13,12 @@ from nats.aio.client import Client
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.fleet.busiest import ask_counts
+from realtime.fleet.history_survey import asked_beside
 from realtime.fleet.messages import REPORT, Answer, InstanceReport, Sighting
-from realtime.fleet.minutes import HISTORY, History
+from realtime.fleet.minutes import History
 from realtime.fleet.roll import not_present
 from realtime.fleet.stream_health import StreamHealth, look_at_stream
-from realtime.fleet.survey import (
-    ANSWER_SECONDS,
-    ask_everybody,
-    asked_beside,
-    nats_client,
-    roll_of,
-)
+from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
 from realtime.fleet.telling import EVENTS, Account
 
 if TYPE_CHECKING:
@@ -31,6 +26,10 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 1.9
 """For all that NATS is asked: it must be known within 2 s that it is down."""
+
+ACCOUNT_SECONDS: Final = 0.5
+"""For what happened: an instance of an older version does not answer, and the reports
+may have taken a second."""
 
 
 @dataclass
@@ -73,12 +72,10 @@ async def hear(
         async with (
             asyncio.timeout(LOOK_SECONDS),
             nats_client(settings, service) as client,
-            asked_beside(client, service, HISTORY, History) as heard.histories,
-            asked_beside(client, service, EVENTS, Account) as heard.accounts,
+            asked_beside(client, service) as heard.histories,
         ):
             await asyncio.gather(
-                ask_everybody(client, service, REPORT, Answer, into=heard.answers),
-                _look(client, settings, heard),
+                _ask(client, service, heard), _look(client, settings, heard)
             )
             with suppress(NatsUnavailable):
                 reports = [answer.report for answer in heard.answers]
@@ -120,6 +117,22 @@ def _add_own(service: "RealtimeService", heard: Heard) -> None:
             heard.nats_error = heard.nats_error or "NATS does not answer."
     if all(account.instance != me for account in heard.accounts):
         heard.accounts.append(service.agent.chronicle.account())
+
+
+async def _ask(client: Client, service: "RealtimeService | None", heard: Heard) -> None:
+    """What the instances report. Then as many as have reported are asked what
+    happened."""
+    await ask_everybody(client, service, REPORT, Answer, into=heard.answers)
+    if heard.answers:
+        await ask_everybody(
+            client,
+            service,
+            EVENTS,
+            Account,
+            into=heard.accounts,
+            at_least=len(heard.answers),
+            seconds=ACCOUNT_SECONDS,
+        )
 
 
 async def _look(client: Client, settings: RealtimeSettings, heard: Heard) -> None:

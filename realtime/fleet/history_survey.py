@@ -1,17 +1,44 @@
 """Asks every instance for its last hour."""
 
+import asyncio
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
 
 from nats.aio.client import Client
 
+from realtime.exceptions import NatsUnavailable
 from realtime.fleet.history import FleetHistory, merge
 from realtime.fleet.minutes import HISTORY, MINUTE_SECONDS, History
 from realtime.fleet.survey import ask_everybody
 
 if TYPE_CHECKING:
     from realtime.service import RealtimeService
+
+LATE_SECONDS: Final = 0.1
+"""For what was asked beside something else to be answered when that is: an instance of
+an older version has no history to tell."""
+
+
+@asynccontextmanager
+async def asked_beside(
+    client: Client, service: "RealtimeService | None"
+) -> AsyncIterator[list[History]]:
+    """Ask every instance for its history while the block runs, which asks something
+    else; the list has what was told soon after its end. `service` is this process's
+    own, if it runs one."""
+    histories: list[History] = []
+    asking = asyncio.create_task(
+        ask_everybody(client, service, HISTORY, History, into=histories)
+    )
+    try:
+        yield histories
+        await asyncio.wait([asking], timeout=LATE_SECONDS)
+    finally:
+        asking.cancel()
+        with suppress(asyncio.CancelledError, NatsUnavailable):
+            await asking
 
 
 async def history_of(

@@ -38,10 +38,6 @@ CONNECT_SECONDS: Final = 0.8
 ANSWER_SECONDS: Final = 1.0
 """Together less than the time within which it must be known that NATS is down."""
 
-LATE_SECONDS: Final = 0.1
-"""For what was asked beside something else to be answered when that is: an instance of
-an older version may not know the question."""
-
 MAX_ANSWERS: Final = 1000
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Of all answers to one question; the longest of an instance has some 60 kB."""
@@ -149,44 +145,29 @@ async def ask_everybody(
     kind: type[A],
     payload: bytes = b"",
     into: list[A] | None = None,
+    *,
+    at_least: int = 0,
+    seconds: float = ANSWER_SECONDS,
 ) -> list[A]:
     """Every instance's answer, of `kind`, to what is asked on `subject`. `service` is
     this process's own, if it runs one. The answers are added to `into`, if it is given:
     whoever stops waiting has those that came.
 
     Waits until as many have answered as any of them, or this process, knows to be
-    alive, and no longer than `ANSWER_SECONDS`. Raises `NatsUnavailable`.
+    alive, and `at_least` so many, but no longer than `seconds`. Raises
+    `NatsUnavailable`.
     """
     roll = roll_of(service)
     me = service.reporter.me().instance if service else None
 
     def enough(answers: list[A]) -> bool:
-        alive = max(roll.alive(), *(answer.alive for answer in answers))
+        alive = max(at_least, roll.alive(), *(answer.alive for answer in answers))
         heard = me is None or any(answer.instance == me for answer in answers)
         return heard and len(answers) >= alive
 
     async with inquiry(client) as question:
         await question.ask(subject, payload)
-        return await question.collect(kind, enough, ANSWER_SECONDS, into)
-
-
-@asynccontextmanager
-async def asked_beside(
-    client: Client, service: "RealtimeService | None", subject: str, kind: type[A]
-) -> AsyncIterator[list[A]]:
-    """As `ask_everybody`, while the block runs, which asks something else; the list has
-    what was told soon after its end."""
-    answers: list[A] = []
-    asking = asyncio.create_task(
-        ask_everybody(client, service, subject, kind, into=answers)
-    )
-    try:
-        yield answers
-        await asyncio.wait([asking], timeout=LATE_SECONDS)
-    finally:
-        asking.cancel()
-        with suppress(asyncio.CancelledError, NatsUnavailable):
-            await asking
+        return await question.collect(kind, enough, seconds, into)
 
 
 async def find_instance(
