@@ -2,7 +2,6 @@
 service runs it is asked over its bridge's connection; elsewhere, as in a command or in
 the Flagsmith API, over one of its own."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress

@@ -168,7 +168,13 @@ async def all_told(services: Sequence[Service], environments: Sequence[str]) -> 
     """Waits until each of the environments is told what `change_project` published."""
     for service in services:
         service.await_ready(seconds=60)
-        service.await_logged("outbox.emptied")
+        # One of them may never have had to keep anything.
+        await asyncio.to_thread(
+            eventually,
+            lambda service=service: service.metric("flagsmith_sse_outbox_updates") == 0,
+            seconds=30,
+            what="an empty outbox",
+        )
     for key in environments:
         assert await next_of(services[0], key) == event(seconds_of(at(1)))
 
