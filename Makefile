@@ -26,7 +26,7 @@ unit: $(VENV)/dev.done ## Tests of single modules, without servers
 	$(BIN)/python -m pytest tests/unit
 
 integration: set-up-tests ## Tests against real servers, brokers, SDKs, proxies and a browser
-	$(BIN)/python -m pytest -n 2 tests/integration tests/sdks tests/flagsmith_like tests/flagsmith_api tests/deploy tests/admin
+	$(BIN)/python -m pytest -n 2 --reruns 1 tests/integration tests/sdks tests/flagsmith_like tests/flagsmith_api tests/deploy tests/admin
 
 set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python packages
 	$(BIN)/python -m tests.set_up

@@ -22,7 +22,15 @@ class HealthView(View):
 
 
 class LivenessView(HealthView):
-    """200 while the process can accept connections."""
+    """200 while the process can accept connections. Just before it stops to, the
+    connection is closed instead: Caddy asks here before it passes an update on, and
+    looks for another instance then."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = connection_in(scope)
+        if connection is not None and service_in(scope).closing:
+            connection.transport.abort()
+        await super().__call__(scope, receive, send)
 
     async def handle(self, scope: Scope, receive: Receive) -> Response:
         return Response(HTTPStatus.OK, {"status": "ok"})

@@ -72,6 +72,8 @@ class RealtimeService:
         """Whether other processes take this one's new connections while it drains: a
         stream that is asked for here all the same, on an old connection, is served
         until the process ends, because a 503 would end some clients for good."""
+        self.closing = False
+        """Whether the server is about to close its listener."""
         self.not_ready_since: float | None = None
         """Since when no stream should come here (Unix seconds)."""
         self.leaving = False

@@ -11,6 +11,18 @@ from realtime.server.embedded_nats import EmbeddedNats, embedded_nats
 from tests.support.nats import NatsServer
 from tests.support.service import SERVERS, SINGLE_SERVERS, Service, running_service
 
+MOST_RERUNS = 3
+"""With real servers on a shared machine one of thousands of tests may fail by chance
+and is run again. It is listed as RERUN, and is a fault to be looked at; more than this
+are no chance."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and len(reporter.stats.get("rerun", ())) > MOST_RERUNS:
+        reporter.write_line(f"More than {MOST_RERUNS} tests were run again.", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
 
 @pytest.fixture(scope="session")
 def shared_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:

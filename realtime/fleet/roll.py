@@ -29,9 +29,12 @@ class Roll:
         self._last: dict[str, tuple[float, Sighting]] = {}
 
     def note(self, sighting: Sighting) -> bool:
-        """Remember what was seen just now; whether it is an instance that was not
-        known."""
+        """Remember what was seen just now; whether it is an instance that is there and
+        was not known to be."""
         known = self._last.pop(sighting.instance, None)
+        was_alive = known is not None and not _overdue(
+            self._clock() - known[0], known[1]
+        )
         if known is not None and sighting.address is None:
             # A report does not tell it: what the beacon told is still true.
             _, before = known
@@ -39,7 +42,7 @@ class Roll:
         if known is None and len(self._last) >= MAX_INSTANCES:
             del self._last[next(iter(self._last))]
         self._last[sighting.instance] = self._clock(), sighting
-        return known is None
+        return not (was_alive or sighting.left)
 
     def seen(self) -> list[Sighting]:
         """The instances seen in the last minute, each with how long ago that was."""
@@ -60,7 +63,11 @@ class Roll:
 
     def overdue(self) -> list[Sighting]:
         """Those that have left or were not heard of for too long."""
-        return [s for s in self.seen() if s.left or s.ago >= OVERDUE_SECONDS]
+        return [s for s in self.seen() if _overdue(s.ago, s)]
+
+
+def _overdue(ago: float, sighting: Sighting) -> bool:
+    return sighting.left or ago >= OVERDUE_SECONDS
 
 
 def not_present(

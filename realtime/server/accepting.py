@@ -65,6 +65,12 @@ class Acceptor:
             self._loop.remove_reader(self._listener)
             self._listener.close()
 
+    def accept_waiting(self) -> None:
+        """Accept what waits at this moment: with the listener it would be reset."""
+        if not self._closed and self._paused is None:
+            for _ in range(BACKLOG // BURST):
+                self._accept()
+
     async def wait_closed(self) -> None:
         """Wait until what was accepted has its protocol."""
         if self._connecting:

@@ -39,6 +39,10 @@ REMEMBERED_IN_A_MINUTE: Final = 12
 """How often a worker tells its supervisor what it has counted: if it is killed, the
 last few seconds are lost."""
 
+CLOSING_SECONDS: Final = 0.25
+"""Before the listener is closed: whoever was told by `/livez` that this process can be
+reached has connected by then, and whoever asks from now on is not told so."""
+
 ACCEPTED_SECONDS: Final = 0.5
 """After the listener was handed over: for connections that the event loop accepts in
 the same turn, and that are not among the server's yet."""
@@ -226,6 +230,13 @@ class Server(uvicorn.Server):
             )
             self._stopping = asyncio.get_running_loop().create_task(self._stop())
 
+    def _stop_listening(self) -> None:
+        """Close the listener, and serve whoever waits there."""
+        for server in self.servers:
+            acceptor: Any = server
+            acceptor.accept_waiting()
+            acceptor.close()
+
     def _connections(self) -> set[StreamProtocol]:
         connections: Any = self.server_state.connections
         return set(connections)
@@ -236,6 +247,10 @@ class Server(uvicorn.Server):
     async def _stop(self) -> None:
         await self._service.drain()
         await asyncio.sleep(self._accepted_until - asyncio.get_running_loop().time())
+        if not self._service.others_listen:
+            self._service.closing = True
+            await asyncio.sleep(CLOSING_SECONDS)
+            self._stop_listening()
         await linger(self._idle_connections)
         # Those that came meanwhile, where they were not turned away.
         self._service.hub.end_all_now()

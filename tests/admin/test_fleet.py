@@ -62,6 +62,8 @@ async def test_gather__real_instances__tells_what_they_did(
 
         # When
         report = await gather(fleet.settings)
+        while len(report.instances) < 3:  # a busy machine may answer too late
+            report = await gather(fleet.settings)
 
     # Then
     assert report.verdict.level == "well"

@@ -175,3 +175,30 @@ def test_livez__header_meant_for_daphne__ignored(
         answer = ask(service, "GET", "/livez", {"Daphne-Root-Path": "/elsewhere"})
     # Then
     assert answer.status == 200
+
+
+def test_livez__process_ends__whoever_was_answered_can_publish(
+    shared_nats: EmbeddedNats, tmp_path: Path, environment: str
+) -> None:
+    # Given: what a proxy does that cannot send a body twice
+    answered = 0
+
+    def is_reached(service: Service) -> bool:
+        try:
+            return ask(service, "GET", "/livez").status == 200
+        except OSError:
+            return False
+
+    with running_service("serve", shared_nats.url, tmp_path) as service:
+        service.await_ready()
+
+        # When
+        while is_reached(service):
+            # Then
+            body = b'{"updated_at": 1.5}'
+            assert queue_change(service, environment, body).status == 202
+            answered += 1
+            if answered == 3:
+                service.process.terminate()
+        assert answered >= 3
+        assert service.process.wait(10) == 0

@@ -63,6 +63,30 @@ def test_acceptor__many_connections_wait__all_accepted_in_a_few_turns() -> None:
     run(scenario())
 
 
+def test_accept_waiting__then_closed__nobody_is_reset() -> None:
+    # Given
+    async def scenario() -> None:
+        with listen("127.0.0.1:0") as listener, ExitStack() as stack:
+            acceptor = Acceptor(listener, Greeter, lambda: 0, never)
+            clients = [
+                stack.enter_context(socket.create_connection(listener.getsockname()))
+                for _ in range(3 * BURST)
+            ]
+
+            # When: in the same turn of the loop
+            acceptor.accept_waiting()
+            acceptor.close()
+            await acceptor.wait_closed()
+            await asyncio.sleep(0)
+
+            # Then
+            for client in clients:
+                client.settimeout(5)
+                assert client.recv(10) == b"hello"
+
+    run(scenario())
+
+
 def test_acceptor__files_run_short__asks_for_room_and_goes_on() -> None:
     # Given: every connection is one too many
     asked: list[int] = []

@@ -49,6 +49,22 @@ def test_note__first_and_second_time__says_which(roll: Roll) -> None:
     assert roll.note(seen()) is False
 
 
+def test_note__was_away_for_too_long__is_new_again(roll: Roll, clock: Clock) -> None:
+    # Given
+    roll.note(seen())
+
+    # When
+    clock.now += OVERDUE_SECONDS
+
+    # Then: it may have forgotten the others meanwhile
+    assert roll.note(seen()) is True
+
+
+def test_note__says_that_it_leaves__not_new(roll: Roll) -> None:
+    assert roll.note(seen(left=True)) is False
+    assert roll.note(seen(left=True)) is False
+
+
 def test_note__report_that_names_no_address__address_of_the_beacon_stays(
     roll: Roll,
 ) -> None:
