@@ -9,11 +9,11 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from realtime.conf import RealtimeSettings, jittered
-from realtime.connection import close, connect
 from realtime.environments import subject_of
 from realtime.exceptions import NatsUnavailable, PublishFailed, RealtimeError
-from realtime.jetstream_publisher import Publisher
-from realtime.nats_client import FastClient
+from realtime.jetstream.client import FastClient
+from realtime.jetstream.connection import close, connect
+from realtime.jetstream.publisher import Publisher
 from realtime.updates import Update
 
 RETRY_SECONDS: Final = 0.1

@@ -15,7 +15,6 @@ from channels.layers import get_channel_layer
 from realtime import __version__, metrics
 from realtime.admission import Admission, Refusal
 from realtime.authentication import TokenAuthentication
-from realtime.bridge import NatsBridge
 from realtime.client_address import TrustedProxies
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
@@ -34,11 +33,12 @@ from realtime.fleet.recorder import Recorder
 from realtime.fleet.reporter import Reporter
 from realtime.groups import GroupSender
 from realtime.hub import Hub
-from realtime.intake import Intake
+from realtime.intake.intake import Intake
+from realtime.intake.relay import Relay
+from realtime.jetstream.bridge import NatsBridge
+from realtime.jetstream.worker import BridgeWorker
 from realtime.probing.canary import Canary
-from realtime.relay import Relay
 from realtime.vitals import Vitals
-from realtime.worker import BridgeWorker
 
 logger = structlog.get_logger("sse")
 

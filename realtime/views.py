@@ -23,8 +23,8 @@ from realtime.http import (
     too_large,
     unavailable,
 )
+from realtime.intake.relay import SIGNATURE_HEADER, Relayed, is_signed
 from realtime.refusals import note_answer
-from realtime.relay import SIGNATURE_HEADER, Relayed, is_signed
 from realtime.stepping import by_deadline
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
 
@@ -83,7 +83,7 @@ class QueueChangeView(View):
 
 class RelayView(View):
     """`POST /sse/environments/{environment}/relay`: an update that another instance was
-    sent and cannot store (`realtime.relay`): 202 once it is stored, or kept where that
+    sent and cannot store (`realtime.intake.relay`): 202 once it is stored, or kept where that
     is asked for, and 503 if it is not."""
 
     methods = ("POST",)

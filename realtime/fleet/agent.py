@@ -23,8 +23,8 @@ from realtime.fleet.messages import (
     encode,
 )
 from realtime.fleet.roll import BEACON_SECONDS, Roll
-from realtime.nats_client import FastClient
-from realtime.nats_parser import Handler
+from realtime.jetstream.client import FastClient
+from realtime.jetstream.parser import Handler
 from realtime.rate_limit import RateLimit
 
 logger = structlog.get_logger("sse")

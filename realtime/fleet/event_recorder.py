@@ -8,7 +8,7 @@ from realtime.fleet.bursts import Bursts, Reason
 from realtime.fleet.events import MOST_WORDS, StreamChanged, WorkerDied
 from realtime.fleet.outage import Outages
 from realtime.fleet.quantiles import total
-from realtime.jetstream.outbox import SETTLED_WELL, Outcome
+from realtime.intake.outbox import SETTLED_WELL, Outcome
 from realtime.jetstream.stream_config import NANOSECONDS, Setting
 from realtime.jetstream.stream_keeper import Change
 

@@ -10,9 +10,9 @@ import structlog
 from msgspec.structs import replace
 
 from realtime.conf import RealtimeSettings
-from realtime.connection import close, connect
 from realtime.exceptions import NatsUnavailable
 from realtime.fleet.messages import ALIVE, Sighting, encode
+from realtime.jetstream.connection import close, connect
 
 logger = structlog.get_logger("sse")
 

@@ -5,9 +5,9 @@ from typing import Final
 import nats.js.errors
 
 from realtime.conf import RealtimeSettings
-from realtime.connection import close, connect
 from realtime.exceptions import NatsUnavailable
-from realtime.stream import STREAM, call_api
+from realtime.jetstream.connection import close, connect
+from realtime.jetstream.stream import STREAM, call_api
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 2.0

@@ -11,7 +11,6 @@ import nats.errors
 from msgspec import Struct
 
 from realtime.conf import RealtimeSettings
-from realtime.connection import describe
 from realtime.environments import subject_of
 from realtime.exceptions import NatsUnavailable, PublishFailed
 from realtime.fleet.environment_messages import (
@@ -20,8 +19,9 @@ from realtime.fleet.environment_messages import (
     SeenUpdate,
 )
 from realtime.fleet.survey import Inquiry, ask_everybody, inquiry, nats_client
-from realtime.jetstream_publisher import Publisher
-from realtime.nats_client import FastClient
+from realtime.jetstream.client import FastClient
+from realtime.jetstream.connection import describe
+from realtime.jetstream.publisher import Publisher
 from realtime.service import RealtimeService
 from realtime.updates import Update
 

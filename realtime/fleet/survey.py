@@ -12,7 +12,6 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
 from realtime.conf import RealtimeSettings
-from realtime.connection import close, connect, describe
 from realtime.exceptions import NatsUnavailable
 from realtime.fleet.events import Dismissed, TestUpdate
 from realtime.fleet.messages import (
@@ -28,7 +27,8 @@ from realtime.fleet.messages import (
 )
 from realtime.fleet.roll import Roll
 from realtime.fleet.telling import TOLD
-from realtime.nats_client import FastClient
+from realtime.jetstream.client import FastClient
+from realtime.jetstream.connection import close, connect, describe
 
 if TYPE_CHECKING:
     from realtime.service import RealtimeService

@@ -11,7 +11,7 @@ from nats.aio.client import Client
 
 from realtime import metrics
 from realtime.exceptions import NatsUnavailable, PermissionDenied
-from realtime.stream import StreamState, next_message
+from realtime.jetstream.stream import StreamState, next_message
 
 STALL_SECONDS: Final = 4.0
 """An update that is stored is delivered within milliseconds, and by a replica that

@@ -10,8 +10,8 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import PermissionDenied
+from realtime.jetstream.stream import StreamState, ensure_stream, unseen_stream
 from realtime.jetstream.stream_config import Setting, StreamSettings
-from realtime.stream import StreamState, ensure_stream, unseen_stream
 
 logger = structlog.get_logger("sse")
 

@@ -12,7 +12,7 @@ from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
 from realtime.fleet.environment_messages import ENVIRONMENT, EnvironmentAnswer
 from realtime.fleet.survey import ask_everybody, nats_client
-from realtime.nats_client import FastClient
+from realtime.jetstream.client import FastClient
 from realtime.probing.probe import Readers
 from realtime.probing.result import Hop, took
 from realtime.service import RealtimeService

@@ -21,7 +21,7 @@ from realtime.fleet.publish_report import (
     StatusCount,
 )
 from realtime.fleet.text import fleet_text
-from realtime.relay import SIGNATURE_HEADER, Relayed, sign
+from realtime.intake.relay import SIGNATURE_HEADER, Relayed, sign
 from tests.admin.fleet import Fleet, log_in
 from tests.integration.test_commands import manage
 from tests.support.browser import chromium

@@ -2,7 +2,7 @@
 what `queue-change` costs without JetStream."""
 
 from flagsmith_sse.settings import *  # noqa: F403  Django's way to extend settings
-from realtime.jetstream_publisher import Publisher
+from realtime.jetstream.publisher import Publisher
 
 
 async def confirm(

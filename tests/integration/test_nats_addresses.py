@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from realtime.conf import RealtimeSettings
-from realtime.connection import close, connect
 from realtime.exceptions import NatsUnavailable
+from realtime.jetstream.connection import close, connect
 from realtime.jetstream.servers import servers_of
 from realtime.server.embedded_nats import EmbeddedNats, embedded_nats
 from tests.support.certificates import NAME, Certificates, make_certificates

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from realtime.conf import RealtimeSettings
-from realtime.connection import connect
 from realtime.exceptions import NatsUnavailable
+from realtime.jetstream.connection import connect
 from realtime.server.embedded_nats import embedded_nats
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.nats_accounts import write_accounts

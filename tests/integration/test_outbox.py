@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime.jetstream.outbox_folder import TAKE_OVER_SECONDS
+from realtime.intake.outbox_folder import TAKE_OVER_SECONDS
 from tests.faults.cluster import running_cluster
 from tests.support.nats import NatsServer
 from tests.support.nats_filter import MessageFilter

@@ -7,7 +7,7 @@ import pytest
 import requests
 from msgspec import json
 
-from realtime.relay import SIGNATURE_HEADER, Relayed, sign
+from realtime.intake.relay import SIGNATURE_HEADER, Relayed, sign
 from tests.support.service import TOKEN, Service
 from tests.support.streams import Stream, event
 

@@ -12,10 +12,10 @@ from typing import Any
 from msgspec import Struct
 
 from realtime.conf import RealtimeSettings
-from realtime.connection import close, connect
 from realtime.fleet.agent import Agent
 from realtime.fleet.messages import Busy, InstanceReport, LatestUpdate
-from realtime.nats_client import FastClient
+from realtime.jetstream.client import FastClient
+from realtime.jetstream.connection import close, connect
 from tests.support.waiting import eventually
 
 START_SECONDS = 20

@@ -11,7 +11,7 @@ from nats.aio.msg import Msg
 
 from realtime.exceptions import NatsUnavailable
 from realtime.jetstream.delivery_watch import Backlog, DeliveryWatch
-from realtime.stream import StreamState
+from realtime.jetstream.stream import StreamState
 
 
 class Holding(Client):

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from realtime.exceptions import Overtaken, PublishFailed
-from realtime.jetstream_publisher import SWEEP_SECONDS, Publisher
-from realtime.nats_client import FastClient
+from realtime.jetstream.client import FastClient
+from realtime.jetstream.publisher import SWEEP_SECONDS, Publisher
 
 STORED = b'{"stream":"environments-stream","seq":7}'
 

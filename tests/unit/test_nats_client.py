@@ -7,9 +7,9 @@ import pytest
 import uvloop
 
 from realtime.conf import RealtimeSettings
-from realtime.connection import close, connect
 from realtime.exceptions import NatsUnavailable
-from realtime.nats_client import FLUSH_SECONDS
+from realtime.jetstream.client import FLUSH_SECONDS
+from realtime.jetstream.connection import close, connect
 from tests.support.nats import NatsServer
 
 INFO = (

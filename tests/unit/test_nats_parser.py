@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from nats.errors import ProtocolError
 from structlog.testing import capture_logs
 
-from realtime.nats_parser import MessageParser
+from realtime.jetstream.parser import MessageParser
 
 Message = tuple[bytes, bytes, bytes, bytes]
 

@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
 from realtime.jetstream.delivery_watch import Backlog, DeliveryWatch
+from realtime.jetstream.follower import follow_stream
+from realtime.jetstream.stream import StreamState
 from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
 from realtime.jetstream.stream_keeper import StreamKeeper
-from realtime.stream import StreamState
-from realtime.stream_follower import follow_stream
 
 SETTINGS = RealtimeSettings(authentication_tokens=("t",))
 GOOD: dict[str, Any] = {
@@ -76,8 +76,8 @@ class AllRead:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.stream_follower.FOLLOW_SECONDS", 0.001)
-    monkeypatch.setattr("realtime.stream_follower.AGAIN_SECONDS", 0.001)
+    monkeypatch.setattr("realtime.jetstream.follower.FOLLOW_SECONDS", 0.001)
+    monkeypatch.setattr("realtime.jetstream.follower.AGAIN_SECONDS", 0.001)
 
 
 async def follow(*answers: dict[str, Any] | Exception) -> int:

@@ -7,15 +7,15 @@ from structlog.testing import capture_logs
 
 from realtime import metrics
 from realtime.asgi import SERVICE, Message
-from realtime.bridge import NatsBridge
 from realtime.conf import RealtimeSettings
 from realtime.consumers import EnvironmentStreamConsumer
 from realtime.exceptions import NatsUnavailable
 from realtime.hub import Hub
+from realtime.jetstream.bridge import NatsBridge
+from realtime.jetstream.worker import BridgeWorker
 from realtime.metrics import bridge_restarts_total
 from realtime.service import RealtimeService
 from realtime.vitals import Vitals
-from realtime.worker import BridgeWorker
 
 
 class ScriptedBridge(NatsBridge):
@@ -42,8 +42,8 @@ class ScriptedBridge(NatsBridge):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.worker.FIRST_DELAY", 0.02)
-    monkeypatch.setattr("realtime.worker.MAX_DELAY", 0.3)
+    monkeypatch.setattr("realtime.jetstream.worker.FIRST_DELAY", 0.02)
+    monkeypatch.setattr("realtime.jetstream.worker.MAX_DELAY", 0.3)
 
 
 async def run_until_lasting(bridge: ScriptedBridge) -> None:

@@ -1,9 +1,9 @@
 """What becomes of an update that waits while others of its environment are stored."""
 
 from realtime.exceptions import Overtaken
-from realtime.jetstream.late_publisher import LatePublisher, Store
-from realtime.jetstream.outbox import Identity, Kept, Outbox, Outcome
-from realtime.nats_client import FastClient
+from realtime.intake.late_publisher import LatePublisher, Store
+from realtime.intake.outbox import Identity, Kept, Outbox, Outcome
+from realtime.jetstream.client import FastClient
 from realtime.updates import Update
 
 

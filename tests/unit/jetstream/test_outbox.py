@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from realtime import metrics
-from realtime.jetstream.outbox import Outbox, settled_by
+from realtime.intake.outbox import Outbox, settled_by
 from realtime.updates import Update, parse_update
 
 KNOWN = (7, 1_700_000_000_000_000_000)

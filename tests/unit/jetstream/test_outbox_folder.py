@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from realtime.jetstream.outbox import Outbox
-from realtime.jetstream.outbox_folder import OutboxFolder
+from realtime.intake.outbox import Outbox
+from realtime.intake.outbox_folder import OutboxFolder
 from realtime.updates import Update, parse_update
 from tests.support.waiting import eventually_async
 

@@ -10,8 +10,8 @@ from realtime import metrics
 from realtime.conf import jittered
 from realtime.exceptions import NatsUnavailable, StreamIncompatible
 from realtime.jetstream.delivery_watch import DeliveryWatch
+from realtime.jetstream.stream import StreamState
 from realtime.jetstream.stream_keeper import StreamKeeper
-from realtime.stream import StreamState
 
 logger = structlog.get_logger("sse")
 

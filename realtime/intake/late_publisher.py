@@ -22,9 +22,9 @@ from realtime.exceptions import (
     PermissionDenied,
     PublishFailed,
 )
-from realtime.jetstream.outbox import Identity, Kept, Outbox, Outcome
+from realtime.intake.outbox import Identity, Kept, Outbox, Outcome
+from realtime.jetstream.stream import API_SECONDS, STREAM, call_api
 from realtime.jetstream.stream_config import NANOSECONDS
-from realtime.stream import API_SECONDS, STREAM, call_api
 from realtime.updates import Update, parse_update
 
 logger = structlog.get_logger("sse")

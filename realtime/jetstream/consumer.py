@@ -15,12 +15,12 @@ import nats.js.errors
 from nats.js import api
 
 from realtime import metrics
-from realtime.connection import describe
 from realtime.exceptions import NatsUnavailable, PermissionDenied
+from realtime.jetstream.client import FastClient, refusal
+from realtime.jetstream.connection import describe
+from realtime.jetstream.stream import API_SECONDS, STREAM
 from realtime.jetstream.stream_config import NANOSECONDS
-from realtime.nats_client import FastClient, refusal
 from realtime.sse.broadcaster import OnTold
-from realtime.stream import API_SECONDS, STREAM
 
 BATCH: Final = 1000
 """Messages asked for at a time; more are asked for when half of them have come."""

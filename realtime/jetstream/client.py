@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from realtime.exceptions import NatsUnavailable, PermissionDenied
-from realtime.nats_parser import Handler, MessageParser
+from realtime.jetstream.parser import Handler, MessageParser
 
 GATHER_SECONDS: Final = 0.001
 """For how long messages are gathered into one write when many are sent: the shortest

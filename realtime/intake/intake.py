@@ -10,15 +10,15 @@ from typing import Final
 
 import structlog
 
-from realtime.bridge import NatsBridge
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PublishFailed
 from realtime.hub import Hub, Latest
-from realtime.jetstream.late_publisher import LatePublisher
-from realtime.jetstream.outbox import SETTLED_WELL, Identity, Outbox, settled_by
-from realtime.jetstream.outbox_folder import OutboxFolder
-from realtime.relay import SECONDS as RELAY_SECONDS
-from realtime.relay import Relay
+from realtime.intake.late_publisher import LatePublisher
+from realtime.intake.outbox import SETTLED_WELL, Identity, Outbox, settled_by
+from realtime.intake.outbox_folder import OutboxFolder
+from realtime.intake.relay import SECONDS as RELAY_SECONDS
+from realtime.intake.relay import Relay
+from realtime.jetstream.bridge import NatsBridge
 from realtime.updates import Update
 
 logger = structlog.get_logger("sse")

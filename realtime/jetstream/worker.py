@@ -7,10 +7,10 @@ import structlog
 from channels.worker import Worker
 
 from realtime import metrics
-from realtime.bridge import NatsBridge
 from realtime.conf import jittered
 from realtime.exceptions import NatsUnavailable, RealtimeError
-from realtime.stream import STREAM
+from realtime.jetstream.bridge import NatsBridge
+from realtime.jetstream.stream import STREAM
 
 logger = structlog.get_logger("sse")
 

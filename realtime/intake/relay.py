@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import structlog
 from msgspec import Meta, Struct, json
 
-from realtime.jetstream.outbox import Identity, Kept
+from realtime.intake.outbox import Identity, Kept
 
 logger = structlog.get_logger("sse")
 

@@ -17,9 +17,7 @@ from nats.aio.client import Client
 from nats.js import api
 
 from realtime import metrics
-from realtime.batched_counter import BatchedCounter
 from realtime.conf import RealtimeSettings
-from realtime.connection import CLOSE_SECONDS, close, connect, describe
 from realtime.environments import ALL_SUBJECTS, environment_of, subject_of
 from realtime.exceptions import (
     InvalidUpdate,
@@ -29,15 +27,17 @@ from realtime.exceptions import (
 )
 from realtime.fleet.agent import Agent
 from realtime.hub import Hub, Latest
+from realtime.intake.late_publisher import Store
+from realtime.jetstream.batched_counter import BatchedCounter
+from realtime.jetstream.connection import CLOSE_SECONDS, close, connect, describe
+from realtime.jetstream.consumer import PullConsumer
 from realtime.jetstream.delivery_watch import Backlog, DeliveryWatch
-from realtime.jetstream.late_publisher import Store
+from realtime.jetstream.follower import follow_stream
+from realtime.jetstream.publisher import Publisher, is_dated, published_at
+from realtime.jetstream.stream import StreamState, holds_message
 from realtime.jetstream.stream_config import NANOSECONDS
 from realtime.jetstream.stream_keeper import StreamKeeper
-from realtime.jetstream_publisher import Publisher, is_dated, published_at
-from realtime.pull_consumer import PullConsumer
 from realtime.sse.broadcaster import OnTold
-from realtime.stream import StreamState, holds_message
-from realtime.stream_follower import follow_stream
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
 
 logger = structlog.get_logger("sse")
@@ -79,7 +79,7 @@ class _Session:
 class NatsBridge:
     """Reads updates from JetStream into `hub`, and publishes to JetStream.
 
-    `run` is one session on one connection; `realtime.worker` runs one after the other.
+    `run` is one session on one connection; `realtime.jetstream.worker` runs one after the other.
     What has been read outlives the session: the next one resumes from the sequence that
     was reached. `agent` answers on each session's connection, `on_session` is
     called when updates can be stored again, `on_ready` when streams can be served

@@ -8,8 +8,8 @@ from typing import Final
 
 from realtime.environments import ALL_SUBJECTS
 from realtime.exceptions import NatsUnavailable, Overtaken, PublishFailed
-from realtime.nats_client import FastClient, refusal
-from realtime.stream import STREAM
+from realtime.jetstream.client import FastClient, refusal
+from realtime.jetstream.stream import STREAM
 
 MAX_IN_FLIGHT: Final = 20_000
 """Updates that wait for their confirmation; what a server that hangs may cost."""

@@ -19,7 +19,7 @@ import structlog
 from realtime import metrics
 from realtime.environments import is_environment_key
 from realtime.exceptions import InvalidUpdate
-from realtime.jetstream.outbox import Identity, Outbox
+from realtime.intake.outbox import Identity, Outbox
 from realtime.updates import Update, parse_update
 
 logger = structlog.get_logger("sse")

@@ -13,8 +13,8 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
+from realtime.jetstream.client import FastClient
 from realtime.jetstream.servers import Server, servers_of
-from realtime.nats_client import FastClient
 
 logger = structlog.get_logger("sse")
 

@@ -17,13 +17,14 @@ import structlog
 from nats.aio.client import Client
 
 from realtime import metrics
-from realtime.connection import describe
 from realtime.environments import ALL_SUBJECTS
 from realtime.exceptions import (
     NatsUnavailable,
     PermissionDenied,
     StreamIncompatible,
 )
+from realtime.jetstream.client import NotPermitted
+from realtime.jetstream.connection import describe
 from realtime.jetstream.stream_config import (
     NANOSECONDS,
     REQUIRED,
@@ -32,7 +33,6 @@ from realtime.jetstream.stream_config import (
     StreamSettings,
     differences,
 )
-from realtime.nats_client import NotPermitted
 
 logger = structlog.get_logger("sse")
 
