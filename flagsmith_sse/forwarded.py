@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
-from realtime.client_address import TrustedProxies
+from realtime.http.client_address import TrustedProxies
 
 HEADERS: Final = (
     "HTTP_FORWARDED",

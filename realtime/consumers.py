@@ -8,7 +8,10 @@ from typing import Any, Final
 from channels.consumer import AsyncConsumer
 
 from realtime import metrics
-from realtime.asgi import (
+from realtime.conf import jittered
+from realtime.environments import is_environment_key
+from realtime.holding import gone, outlived_cancellation, still_there
+from realtime.http.asgi import (
     Receive,
     Scope,
     Send,
@@ -17,12 +20,8 @@ from realtime.asgi import (
     environment_in,
     service_in,
 )
-from realtime.conf import jittered
-from realtime.direct_subscriber import DirectSubscriber
-from realtime.environments import is_environment_key
-from realtime.forgetting import forget_request
-from realtime.holding import gone, outlived_cancellation, still_there
-from realtime.http import (
+from realtime.http.forget_request import forget_request
+from realtime.http.view import (
     Header,
     HttpError,
     check_method,
@@ -32,9 +31,10 @@ from realtime.http import (
     unavailable,
 )
 from realtime.misdirected import hold
-from realtime.portable_subscriber import PortableSubscriber
 from realtime.service import RealtimeService
+from realtime.sse.asgi_subscriber import PortableSubscriber
 from realtime.sse.client_kind import client_kind
+from realtime.sse.transport_subscriber import DirectSubscriber
 from realtime.updates import retry_frame
 
 STREAM_HEADERS: Final[tuple[Header, ...]] = (

@@ -1,4 +1,4 @@
-"""What can go wrong, in the domain's terms; `realtime.http` translates to HTTP."""
+"""What can go wrong, in the domain's terms; `realtime.http.view` translates to HTTP."""
 
 
 class RealtimeError(Exception):

@@ -14,8 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import REGISTRY, Metric, generate_latest
 from prometheus_client.registry import Collector
 
-from realtime.asgi import SERVICE
 from realtime.exceptions import MetricsUnavailable
+from realtime.http.asgi import SERVICE
 from realtime.metrics import OPEN_SUBSCRIBERS
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ no thread, so that they answer whatever else is stuck."""
 from http import HTTPStatus
 
 from realtime import metrics
-from realtime.asgi import Receive, Scope, Send, connection_in, service_in
-from realtime.http import Response, View
+from realtime.http.asgi import Receive, Scope, Send, connection_in, service_in
+from realtime.http.view import Response, View
 
 
 class HealthView(View):

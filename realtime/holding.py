@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
-from realtime.asgi import Receive
+from realtime.http.asgi import Receive
 from realtime.service import RealtimeService
 
 Result = TypeVar("Result")

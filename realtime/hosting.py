@@ -12,9 +12,9 @@ from typing import Any
 
 from django.apps import apps
 
-from realtime.asgi import SERVICE, Receive, Scope, Send
-from realtime.http import NotFound
-from realtime.kept_alive import close_idle, last_answer, linger
+from realtime.http.asgi import SERVICE, Receive, Scope, Send
+from realtime.http.idle_connections import close_idle, last_answer, linger
+from realtime.http.view import NotFound
 from realtime.routing import (
     FlatProtocolTypeRouter,
     FlatURLRouter,

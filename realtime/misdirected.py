@@ -8,9 +8,16 @@ from typing import Any, Final
 import structlog
 
 from realtime import metrics
-from realtime.asgi import Message, Receive, Scope, Send, asks_for_stream, service_in
-from realtime.forgetting import forget_request
 from realtime.holding import still_there
+from realtime.http.asgi import (
+    Message,
+    Receive,
+    Scope,
+    Send,
+    asks_for_stream,
+    service_in,
+)
+from realtime.http.forget_request import forget_request
 from realtime.rate_limit import RateLimit
 
 logger = structlog.get_logger("sse")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Any, Final
 
-from realtime.asgi import Message, Receive, Scope, Send, service_in
+from realtime.http.asgi import Message, Receive, Scope, Send, service_in
 from realtime.refusals import note_refused
 
 LOGGED_CHARACTERS: Final = 100

@@ -3,9 +3,9 @@
 from http import HTTPStatus
 from typing import Final
 
-from realtime.asgi import Scope
 from realtime.fleet.publishes import ACCEPTED
-from realtime.http import Response, header
+from realtime.http.asgi import Scope
+from realtime.http.view import Response, header
 from realtime.service import RealtimeService
 
 UNIX_SOCKET: Final = "a Unix socket"

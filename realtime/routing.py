@@ -7,10 +7,10 @@ from typing import Any, Final
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import re_path
 
-from realtime.asgi import Receive, Scope, Send
 from realtime.consumers import EnvironmentStreamConsumer
 from realtime.health import LivenessView, ReadinessView
-from realtime.http import NotFound
+from realtime.http.asgi import Receive, Scope, Send
+from realtime.http.view import NotFound
 from realtime.misdirected import MisdirectedStreams
 from realtime.misdirected_publishes import MisdirectedPublishes
 from realtime.views import QueueChangeView, RelayView

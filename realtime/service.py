@@ -13,9 +13,6 @@ import structlog
 from channels.layers import get_channel_layer
 
 from realtime import __version__, metrics
-from realtime.admission import Admission, Refusal
-from realtime.authentication import TokenAuthentication
-from realtime.client_address import TrustedProxies
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
 from realtime.fleet.busiest import COUNTS, counts_answer
@@ -32,12 +29,15 @@ from realtime.fleet.quantiles import total
 from realtime.fleet.recorder import Recorder
 from realtime.fleet.reporter import Reporter
 from realtime.groups import GroupSender
-from realtime.hub import Hub
+from realtime.http.authentication import TokenAuthentication
+from realtime.http.client_address import TrustedProxies
 from realtime.intake.intake import Intake
 from realtime.intake.relay import Relay
 from realtime.jetstream.bridge import NatsBridge
 from realtime.jetstream.worker import BridgeWorker
 from realtime.probing.canary import Canary
+from realtime.sse.admission import Admission, Refusal
+from realtime.sse.hub import Hub
 from realtime.vitals import Vitals
 
 logger = structlog.get_logger("sse")

@@ -6,7 +6,7 @@ of its HTTP channel, the protocol of a connection.
 
 from typing import Any
 
-from realtime.tcp import end_output
+from realtime.http.tcp import end_output
 
 
 def listening_address(reactor: Any) -> tuple[str, int] | None:

@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from realtime.asgi import SERVICE
 from realtime.conf import RealtimeSettings
 from realtime.fleet.overview import FleetReport, gather
+from realtime.http.asgi import SERVICE
 from realtime.models import Fleet
 from realtime.service import RealtimeService
 

@@ -13,7 +13,7 @@ from realtime.fleet.environment_messages import (
 )
 from realtime.fleet.messages import LONGEST_TEXT
 from realtime.jetstream.stream_config import NANOSECONDS
-from realtime.sse.activity import Seen
+from realtime.sse.recent_updates import Seen
 
 if TYPE_CHECKING:
     from realtime.service import RealtimeService

@@ -26,7 +26,7 @@ from realtime.fleet.minutes import (
     Past,
     environment_id,
 )
-from realtime.hub import Hub
+from realtime.sse.hub import Hub
 
 logger = structlog.get_logger("sse")
 

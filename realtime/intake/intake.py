@@ -12,13 +12,13 @@ import structlog
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PublishFailed
-from realtime.hub import Hub, Latest
 from realtime.intake.late_publisher import LatePublisher
 from realtime.intake.outbox import SETTLED_WELL, Identity, Outbox, settled_by
 from realtime.intake.outbox_folder import OutboxFolder
 from realtime.intake.relay import SECONDS as RELAY_SECONDS
 from realtime.intake.relay import Relay
 from realtime.jetstream.bridge import NatsBridge
+from realtime.sse.hub import Hub, Latest
 from realtime.updates import Update
 
 logger = structlog.get_logger("sse")

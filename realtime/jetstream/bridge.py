@@ -26,7 +26,6 @@ from realtime.exceptions import (
     PublishFailed,
 )
 from realtime.fleet.agent import Agent
-from realtime.hub import Hub, Latest
 from realtime.intake.late_publisher import Store
 from realtime.jetstream.batched_counter import BatchedCounter
 from realtime.jetstream.connection import CLOSE_SECONDS, close, connect, describe
@@ -38,6 +37,7 @@ from realtime.jetstream.stream import StreamState, holds_message
 from realtime.jetstream.stream_config import NANOSECONDS
 from realtime.jetstream.stream_keeper import StreamKeeper
 from realtime.sse.broadcaster import OnTold
+from realtime.sse.hub import Hub, Latest
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
 
 logger = structlog.get_logger("sse")

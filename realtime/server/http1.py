@@ -8,7 +8,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from realtime.asgi import asks_for_stream
+from realtime.http.asgi import asks_for_stream
 
 
 class Refused(Exception):

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Final
 
-from realtime.tcp import hold_back
+from realtime.http.tcp import hold_back
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 

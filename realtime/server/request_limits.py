@@ -8,7 +8,7 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from realtime import metrics
-from realtime.asgi import asks_for_stream
+from realtime.http.asgi import asks_for_stream
 from realtime.rate_limit import RateLimit
 from realtime.server.connections import Connections
 from realtime.server.http1 import Http1Protocol, Refused

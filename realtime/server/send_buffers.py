@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from realtime.tcp import memory, seconds_since_confirmed, unconfirmed
+from realtime.http.tcp import memory, seconds_since_confirmed, unconfirmed
 
 logger = structlog.get_logger("sse")
 

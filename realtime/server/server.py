@@ -14,7 +14,8 @@ import structlog
 import uvicorn
 
 from realtime.fleet.minutes import Past
-from realtime.kept_alive import close_idle, linger
+from realtime.http.idle_connections import close_idle, linger
+from realtime.http.tcp import wait_for_vanished
 from realtime.server import garbage, messages
 from realtime.server.accepting import Acceptor
 from realtime.server.connections import Connections
@@ -24,7 +25,6 @@ from realtime.server.protocol import StreamProtocol
 from realtime.server.send_buffers import bound_send_buffers
 from realtime.server.signals import terminal
 from realtime.service import EXIT_CODE, RealtimeService
-from realtime.tcp import wait_for_vanished
 
 logger = structlog.get_logger("sse")
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from realtime import metrics
-from realtime.subscriber import Subscriber
+from realtime.sse.subscriber import Subscriber
 
 if TYPE_CHECKING:
-    from realtime.hub import Latest
+    from realtime.sse.hub import Latest
 
 logger = structlog.get_logger("sse")
 

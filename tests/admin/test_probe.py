@@ -12,7 +12,7 @@ from playwright.async_api import ViewportSize, expect
 from pytest_django.fixtures import Settings
 
 from realtime.admin.places import Places, places
-from realtime.asgi import SERVICE
+from realtime.http.asgi import SERVICE
 from tests.admin.fleet import PASSWORD, Fleet, admin_session, admin_url, log_in
 from tests.admin.test_browser import log_entries
 from tests.support.browser import chromium, note_errors

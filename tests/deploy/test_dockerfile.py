@@ -78,7 +78,7 @@ def test_dockerfile__stages__pinned_and_the_last_runs_as_nobody() -> None:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("realtime/hub.py", True),
+        ("realtime/sse/hub.py", True),
         ("requirements/postgres.txt", True),
         ("requirements/dev.txt", False),
         (".git/config", False),

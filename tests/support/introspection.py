@@ -12,7 +12,7 @@ from django.http import JsonResponse
 from django.urls import URLPattern, URLResolver, include, path
 
 from flagsmith_sse.settings import *  # noqa: F403  Django's way to extend settings
-from realtime.subscriber import Subscriber
+from realtime.sse.subscriber import Subscriber
 
 ROOT_URLCONF = "tests.support.introspection"
 

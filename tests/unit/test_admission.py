@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from realtime.admission import Admission, Refusal
+from realtime.sse.admission import Admission, Refusal
 
 NOT_CONNECTED = Refusal("nats", "NATS is not connected.")
 
@@ -96,7 +96,7 @@ async def test_review__time_is_up_in_the_same_turn__served(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Given: a busy event loop, on which the time-out fires right before the review
-    monkeypatch.setattr("realtime.admission.jittered", lambda delay: delay)
+    monkeypatch.setattr("realtime.sse.admission.jittered", lambda delay: delay)
     instance = Instance(delay=0.01)
     instance.reason = NOT_CONNECTED
     waiting = asyncio.create_task(instance.wait(stays))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from realtime.client_address import TrustedProxies
+from realtime.http.client_address import TrustedProxies
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from realtime.asgi import Message, Receive, Scope
-from realtime.authentication import TokenAuthentication
-from realtime.cors import cors_headers
-from realtime.http import (
+from realtime.http.asgi import Message, Receive, Scope
+from realtime.http.authentication import TokenAuthentication
+from realtime.http.cors import cors_headers
+from realtime.http.view import (
     HttpError,
     NotFound,
     Response,

@@ -9,9 +9,9 @@ from prometheus_client.values import MutexValue
 from structlog.testing import capture_logs
 
 from realtime import metrics
-from realtime.hub import Hub, Latest
 from realtime.sse.broadcaster import CHECKED
-from realtime.subscriber import Subscriber
+from realtime.sse.hub import Hub, Latest
+from realtime.sse.subscriber import Subscriber
 from realtime.updates import KEEPALIVE, Frame, Update
 
 ONE, TWO = Update("1"), Update("2")

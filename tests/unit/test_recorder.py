@@ -16,7 +16,7 @@ from realtime.fleet.minutes import (
     Minute,
 )
 from realtime.fleet.recorder import Recorder
-from realtime.hub import Hub
+from realtime.sse.hub import Hub
 from tests.support.waiting import eventually_async
 
 SECRET = "secret"

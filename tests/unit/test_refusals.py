@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from realtime.client_address import TrustedProxies
 from realtime.fleet.publishes import Publishes
-from realtime.http import Response
+from realtime.http.client_address import TrustedProxies
+from realtime.http.view import Response
 from realtime.refusals import looks_like_publisher, note_answer
 from realtime.service import RealtimeService
 

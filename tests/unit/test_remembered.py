@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from realtime.cors import cors_headers
 from realtime.environments import SUBJECT_PREFIX, environment_of
-from realtime.http import NotFound
+from realtime.http.cors import cors_headers
+from realtime.http.view import NotFound
 from realtime.routing import FlatURLRouter, realtime_urlpatterns, route
 
 REQUESTS = 10_000

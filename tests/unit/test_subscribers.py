@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from realtime.asgi import Message
-from realtime.direct_subscriber import WRITE_BUFFER_BYTES, DirectSubscriber
-from realtime.portable_subscriber import PortableSubscriber
-from realtime.subscriber import Subscriber
+from realtime.http.asgi import Message
+from realtime.sse.asgi_subscriber import PortableSubscriber
+from realtime.sse.subscriber import Subscriber
+from realtime.sse.transport_subscriber import WRITE_BUFFER_BYTES, DirectSubscriber
 from realtime.updates import KEEPALIVE, Frame
 
 ONE, TWO, THREE = Frame.of(b"1"), Frame.of(b"2"), Frame.of(b"3")

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from realtime.tcp import (
+from realtime.http.tcp import (
     end_output,
     memory,
     seconds_since_confirmed,

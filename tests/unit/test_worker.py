@@ -6,15 +6,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from realtime import metrics
-from realtime.asgi import SERVICE, Message
 from realtime.conf import RealtimeSettings
 from realtime.consumers import EnvironmentStreamConsumer
 from realtime.exceptions import NatsUnavailable
-from realtime.hub import Hub
+from realtime.http.asgi import SERVICE, Message
 from realtime.jetstream.bridge import NatsBridge
 from realtime.jetstream.worker import BridgeWorker
 from realtime.metrics import bridge_restarts_total
 from realtime.service import RealtimeService
+from realtime.sse.hub import Hub
 from realtime.vitals import Vitals
 
 

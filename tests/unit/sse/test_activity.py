@@ -2,9 +2,10 @@
 
 import pytest
 
-from realtime.hub import Hub, Latest
-from realtime.sse import activity, crowd
-from realtime.sse.activity import MOST_OF_ONE, REMEMBERED_SECONDS, Activity
+from realtime.sse import environment_subscribers as crowd
+from realtime.sse import recent_updates as activity
+from realtime.sse.hub import Hub, Latest
+from realtime.sse.recent_updates import MOST_OF_ONE, REMEMBERED_SECONDS, Activity
 from realtime.updates import Update
 from tests.unit.test_hub import Clock, Recorder
 

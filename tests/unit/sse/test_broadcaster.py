@@ -4,9 +4,9 @@ twice, nobody waits for somebody else's environment, and the newest wins."""
 from collections import Counter
 from collections.abc import Callable
 
-from realtime.hub import Hub, Latest
 from realtime.sse.broadcaster import CHECKED, TURN_SECONDS, Broadcaster
-from realtime.subscriber import Subscriber
+from realtime.sse.hub import Hub, Latest
+from realtime.sse.subscriber import Subscriber
 from realtime.updates import Frame, Update
 
 SECONDS_A_WRITE = TURN_SECONDS / (2 * CHECKED)

@@ -4,8 +4,8 @@ import hmac
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from realtime.asgi import Scope
-from realtime.http import HttpError, header
+from realtime.http.asgi import Scope
+from realtime.http.view import HttpError, header
 
 
 class TokenAuthentication:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from realtime.updates import Frame
 
 if TYPE_CHECKING:
-    from realtime.hub import Latest
+    from realtime.sse.hub import Latest
 
 
 class Subscriber(ABC):

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from realtime.direct_subscriber import Connection
     from realtime.service import RealtimeService
+    from realtime.sse.transport_subscriber import Connection
 
 Scope = dict[str, Any]
 Message = dict[str, Any]

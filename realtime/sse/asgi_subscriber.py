@@ -7,9 +7,9 @@ from typing import Any, Final, cast
 import structlog
 
 from realtime import metrics
-from realtime.asgi import Send
-from realtime.stepping import resume
-from realtime.subscriber import Subscriber
+from realtime.http.asgi import Send
+from realtime.http.eager_coroutine import resume
+from realtime.sse.subscriber import Subscriber
 from realtime.updates import KEEPALIVE, Frame
 
 logger = structlog.get_logger("sse")

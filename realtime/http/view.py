@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from realtime import metrics
-from realtime.asgi import Receive, Scope, Send
-from realtime.cors import cors_headers, is_preflight
+from realtime.http.asgi import Receive, Scope, Send
+from realtime.http.cors import cors_headers, is_preflight
 
 Header = tuple[bytes, bytes]
 

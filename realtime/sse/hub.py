@@ -17,10 +17,10 @@ import structlog
 
 from realtime import metrics
 from realtime.conf import jittered
-from realtime.sse.activity import Activity
 from realtime.sse.broadcaster import Broadcaster, OnTold
-from realtime.sse.crowd import Crowd, look_at
-from realtime.subscriber import Subscriber
+from realtime.sse.environment_subscribers import Crowd, look_at
+from realtime.sse.recent_updates import Activity
+from realtime.sse.subscriber import Subscriber
 from realtime.updates import Frame, Update
 
 logger = structlog.get_logger("sse")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from realtime.hub import Latest
+    from realtime.sse.hub import Latest
 
 REMEMBERED_SECONDS: Final = 3600.0
 """As long as JetStream keeps an update, unless it is told otherwise."""

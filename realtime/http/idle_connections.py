@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from typing import Any, Final, TypeVar
 
-from realtime.asgi import Message, Send
+from realtime.http.asgi import Message, Send
 
 QUIET_SECONDS: Final = 1.0
 """How long a connection must have been without a request before it is closed. While a

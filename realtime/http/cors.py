@@ -15,7 +15,7 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 
-from realtime.asgi import Scope
+from realtime.http.asgi import Scope
 
 CORS_HEADERS: Final = "realtime.cors_headers"
 """Where a scope keeps them whose request was forgotten."""

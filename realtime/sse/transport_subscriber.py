@@ -2,9 +2,9 @@
 
 from typing import Any, Final, Protocol
 
-from realtime.asgi import Send
-from realtime.portable_subscriber import PortableSubscriber
-from realtime.tcp import seconds_since_confirmed
+from realtime.http.asgi import Send
+from realtime.http.tcp import seconds_since_confirmed
+from realtime.sse.asgi_subscriber import PortableSubscriber
 from realtime.updates import KEEPALIVE, Frame
 
 WRITE_BUFFER_BYTES: Final = 4096

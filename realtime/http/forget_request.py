@@ -4,8 +4,8 @@ kept for as long as the stream."""
 from functools import partial
 from typing import Any, Final
 
-from realtime.asgi import Scope, Send
-from realtime.cors import CORS_HEADERS, cors_headers
+from realtime.http.asgi import Scope, Send
+from realtime.http.cors import CORS_HEADERS, cors_headers
 
 LOGGED_BYTES: Final = 512
 """Of the target, for Daphne's access log."""

@@ -6,7 +6,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
-from realtime.subscriber import Subscriber
+from realtime.sse.subscriber import Subscriber
 
 MOST_VISITED: Final = 20_000
 """Subscribers that are looked at one by one: 2 to 3 ms on the event loop, measured."""
