@@ -30,9 +30,9 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
     from flagsmith_sse.front import front_urlpatterns
     from flagsmith_sse.start_warnings import warn_at_start
     from realtime.conf import RealtimeSettings
-    from realtime.exposition import exposition
     from realtime.hosting import host
-    from realtime.metrics_server import start_metrics_server
+    from realtime.monitoring.exporter import start_metrics_server
+    from realtime.monitoring.exposition import exposition
     from realtime.process import worker_number
     from realtime.service import RealtimeService
 

@@ -6,7 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
-from realtime.exposition import metrics_view
+from realtime.monitoring.exposition import metrics_view
 
 handler404 = "flagsmith_sse.pages.not_found"
 urlpatterns: list[URLPattern | URLResolver] = []

@@ -9,8 +9,9 @@ from channels.consumer import AsyncConsumer
 
 from realtime import metrics
 from realtime.conf import jittered
+from realtime.endpoints.held_requests import gone, outlived_cancellation, still_there
+from realtime.endpoints.misdirected_streams import hold
 from realtime.environments import is_environment_key
-from realtime.holding import gone, outlived_cancellation, still_there
 from realtime.http.asgi import (
     Receive,
     Scope,
@@ -30,7 +31,6 @@ from realtime.http.view import (
     start_message,
     unavailable,
 )
-from realtime.misdirected import hold
 from realtime.service import RealtimeService
 from realtime.sse.asgi_subscriber import PortableSubscriber
 from realtime.sse.client_kind import client_kind

@@ -23,14 +23,14 @@ from realtime.routing import (
     realtime_urlpatterns,
     route,
 )
-from realtime.service import EXIT_CODE, RealtimeService
-from realtime.twisted_connections import (
+from realtime.server.daphne_connections import (
     answer_for_the_last_time,
     channels,
     close_idle_channel,
     idle_channels,
     listening_address,
 )
+from realtime.service import EXIT_CODE, RealtimeService
 
 
 async def refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,6 +1,6 @@
 """This app's Prometheus metrics, in the default registry.
 
-`realtime.exposition` renders them. What has labels is bound to its values here, once:
+`realtime.monitoring.exposition` renders them. What has labels is bound to its values here, once:
 every series exists from the start, and counting costs no look-up. Nothing is labelled
 with an environment: there may be thousands.
 """

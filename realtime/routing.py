@@ -8,11 +8,11 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import re_path
 
 from realtime.consumers import EnvironmentStreamConsumer
-from realtime.health import LivenessView, ReadinessView
+from realtime.endpoints.health import LivenessView, ReadinessView
+from realtime.endpoints.misdirected_publishes import MisdirectedPublishes
+from realtime.endpoints.misdirected_streams import MisdirectedStreams
 from realtime.http.asgi import Receive, Scope, Send
 from realtime.http.view import NotFound
-from realtime.misdirected import MisdirectedStreams
-from realtime.misdirected_publishes import MisdirectedPublishes
 from realtime.views import QueueChangeView, RelayView
 
 REMEMBERED_PATHS: Final = 4096

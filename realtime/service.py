@@ -35,10 +35,10 @@ from realtime.intake.intake import Intake
 from realtime.intake.relay import Relay
 from realtime.jetstream.bridge import NatsBridge
 from realtime.jetstream.worker import BridgeWorker
+from realtime.monitoring.process_metrics import Vitals
 from realtime.probing.canary import Canary
 from realtime.sse.admission import Admission, Refusal
 from realtime.sse.hub import Hub
-from realtime.vitals import Vitals
 
 logger = structlog.get_logger("sse")
 

@@ -9,9 +9,10 @@ from typing import Final
 from msgspec import json
 
 from realtime import metrics
+from realtime.endpoints.held_requests import to_its_end
+from realtime.endpoints.refused_publishes import note_answer
 from realtime.environments import is_environment_key, is_probe_environment
 from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
-from realtime.holding import to_its_end
 from realtime.http.asgi import Receive, Scope, environment_in, service_in
 from realtime.http.eager_coroutine import by_deadline
 from realtime.http.view import (
@@ -25,7 +26,6 @@ from realtime.http.view import (
     unavailable,
 )
 from realtime.intake.relay import SIGNATURE_HEADER, Relayed, is_signed
-from realtime.refusals import note_answer
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
 
 ANSWER_SECONDS: Final = 1.7

@@ -24,7 +24,7 @@ from realtime.loadtest.messages import (
     Progress,
 )
 from realtime.loadtest.ramp import Ramp
-from realtime.loadtest.tally import Tally, Update
+from realtime.loadtest.received_updates import Tally, Update
 from realtime.loadtest.target import Address, Target
 from realtime.server.limits import raise_file_limit
 

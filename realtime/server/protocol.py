@@ -9,10 +9,14 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from realtime.http.asgi import CONNECTION, asks_for_stream
 from realtime.http.tcp import end_output
-from realtime.server.compact import CompactEvent, CompactFlowControl, CompactPipeline
 from realtime.server.last_transport import LastTransport
-from realtime.server.openings import Openings
 from realtime.server.request_limits import LimitedProtocol
+from realtime.server.small_objects import (
+    CompactEvent,
+    CompactFlowControl,
+    CompactPipeline,
+)
+from realtime.server.stream_openings import Openings
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent

@@ -16,14 +16,15 @@ import uvicorn
 from realtime.fleet.minutes import Past
 from realtime.http.idle_connections import close_idle, linger
 from realtime.http.tcp import wait_for_vanished
-from realtime.server import garbage, messages
+from realtime.server import garbage_collection as garbage
+from realtime.server import supervisor_messages as messages
 from realtime.server.accepting import Acceptor
 from realtime.server.connections import Connections
-from realtime.server.lifeline import LEAVE, WorkerLifeline
-from realtime.server.openings import Openings
 from realtime.server.protocol import StreamProtocol
 from realtime.server.send_buffers import bound_send_buffers
 from realtime.server.signals import terminal
+from realtime.server.stream_openings import Openings
+from realtime.server.supervisor_link import LEAVE, WorkerLifeline
 from realtime.service import EXIT_CODE, RealtimeService
 
 logger = structlog.get_logger("sse")

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 
 from realtime.process import WORKER
-from realtime.server import messages
-from realtime.server.lifeline import VARIABLE
+from realtime.server import supervisor_messages as messages
+from realtime.server.supervisor_link import VARIABLE
 from realtime.server.worker_process import WorkerProcess
 
 

@@ -16,12 +16,12 @@ import structlog
 
 from realtime import metrics
 from realtime.conf import jittered
-from realtime.exposition import render
-from realtime.monitoring.workers import WorkersMetrics
-from realtime.server import messages
+from realtime.monitoring.exposition import render
+from realtime.monitoring.worker_metrics import WorkersMetrics
+from realtime.server import supervisor_messages as messages
+from realtime.server.ended_workers import WorkersPast
 from realtime.server.limits import processors
 from realtime.server.listener import CannotListen, bind
-from realtime.server.past import WorkersPast
 from realtime.server.replacement import RollingReplacement, WorkerNotStarted
 from realtime.server.signals import terminal
 from realtime.server.spawn import spawn

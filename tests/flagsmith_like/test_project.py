@@ -153,7 +153,7 @@ def test_check__token__needed_only_where_the_setting_is_there(
 EXPOSE = """
 import django
 django.setup()
-from realtime.exposition import exposition
+from realtime.monitoring.exposition import exposition
 
 print(exposition().decode())
 """

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from realtime.exposition import metrics_view
+from realtime.monitoring.exposition import metrics_view
 from tests.flagsmith_like import views
 
 urlpatterns = [

@@ -11,7 +11,7 @@ import uvloop
 
 from realtime.server.accepting import BURST, Acceptor
 from realtime.server.listener import listen
-from realtime.server.openings import STREAMS_PER_TURN, Openings
+from realtime.server.stream_openings import STREAMS_PER_TURN, Openings
 
 TURNS = 10
 """Of the event loop; far fewer than there are connections."""

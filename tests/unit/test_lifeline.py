@@ -13,8 +13,8 @@ import pytest
 
 from realtime.exceptions import MetricsUnavailable
 from realtime.fleet.minutes import Hour, Minute, Past
-from realtime.server import messages
-from realtime.server.lifeline import WorkerLifeline
+from realtime.server import supervisor_messages as messages
+from realtime.server.supervisor_link import WorkerLifeline
 from realtime.server.worker_process import HUNG_BEATS, START_BEATS, WorkerProcess
 from tests.support.waiting import eventually_async
 
@@ -205,7 +205,7 @@ async def test_scrape__supervisor_silent__unavailable_and_asked_anew_next_time(
         # Given
         await both.lifeline.attach(both.server)
         with monkeypatch.context() as patch:
-            patch.setattr("realtime.server.lifeline.SCRAPE_SECONDS", 0.01)
+            patch.setattr("realtime.server.supervisor_link.SCRAPE_SECONDS", 0.01)
             with pytest.raises(MetricsUnavailable):
                 await both.lifeline.scrape()
 
@@ -227,7 +227,9 @@ async def test_scrape__an_earlier_one_gives_up__a_later_one_gets_its_answer(
         loop = asyncio.get_running_loop()
         scrapes = []
         for seconds in (0.01, 0.05, 60.0):
-            monkeypatch.setattr("realtime.server.lifeline.SCRAPE_SECONDS", seconds)
+            monkeypatch.setattr(
+                "realtime.server.supervisor_link.SCRAPE_SECONDS", seconds
+            )
             scrapes.append(loop.create_task(both.lifeline.scrape()))
             await asyncio.sleep(0)
             if len(scrapes) == 2:

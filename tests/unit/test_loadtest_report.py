@@ -8,10 +8,10 @@ import pytest
 from realtime.loadtest.decoder import StreamDecoder
 from realtime.loadtest.messages import Progress, Settled
 from realtime.loadtest.ramp import MOST_AT_ONCE, Ramp
+from realtime.loadtest.received_updates import KEPT_UPDATES, Tally
 from realtime.loadtest.report import percentile, progress_line, summary, text
 from realtime.loadtest.results import Results, together
 from realtime.loadtest.scenario import LoadTestFailed, Scenario, processes_for
-from realtime.loadtest.tally import KEPT_UPDATES, Tally
 from realtime.loadtest.target import Address, Target
 from realtime.updates import KEEPALIVE, Update, retry_frame
 

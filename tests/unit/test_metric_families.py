@@ -5,9 +5,9 @@ from msgspec import msgpack
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from realtime import metrics
-from realtime.exposition import render
-from realtime.monitoring.families import Family, Totals, families_of
-from realtime.monitoring.workers import WorkersMetrics
+from realtime.monitoring.exposition import render
+from realtime.monitoring.metric_families import Family, Totals, families_of
+from realtime.monitoring.worker_metrics import WorkersMetrics
 
 
 def process(count: int, **gauges: float) -> list[Family]:

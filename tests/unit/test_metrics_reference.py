@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from realtime.exposition import exposition
+from realtime.monitoring.exposition import exposition
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from realtime.server.openings import STREAMS_PER_TURN, Openings
+from realtime.server.stream_openings import STREAMS_PER_TURN, Openings
 
 
 async def test_openings__one_cannot_be_started__the_others_are() -> None:

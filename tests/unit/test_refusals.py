@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import pytest
 
+from realtime.endpoints.refused_publishes import looks_like_publisher, note_answer
 from realtime.fleet.publishes import Publishes
 from realtime.http.client_address import TrustedProxies
 from realtime.http.view import Response
-from realtime.refusals import looks_like_publisher, note_answer
 from realtime.service import RealtimeService
 
 JSON = (b"content-type", b"application/json; charset=utf-8")

@@ -13,9 +13,9 @@ from realtime.http.asgi import SERVICE, Message
 from realtime.jetstream.bridge import NatsBridge
 from realtime.jetstream.worker import BridgeWorker
 from realtime.metrics import bridge_restarts_total
+from realtime.monitoring.process_metrics import Vitals
 from realtime.service import RealtimeService
 from realtime.sse.hub import Hub
-from realtime.vitals import Vitals
 
 
 class ScriptedBridge(NatsBridge):
@@ -186,7 +186,7 @@ async def test_vitals__a_metric_fails__logged_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Given
-    monkeypatch.setattr("realtime.vitals.SAMPLE_SECONDS", 0)
+    monkeypatch.setattr("realtime.monitoring.process_metrics.SAMPLE_SECONDS", 0)
     service = RealtimeService(RealtimeSettings(authentication_tokens=("t",)))
     looked = asyncio.Event()
 

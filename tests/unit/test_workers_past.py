@@ -1,8 +1,8 @@
 """What a supervisor remembers of workers that have ended."""
 
 from realtime.fleet.minutes import LATEST_ENDED, Hour, Minute
-from realtime.server.messages import Remember
-from realtime.server.past import WorkersPast
+from realtime.server.ended_workers import WorkersPast
+from realtime.server.supervisor_messages import Remember
 
 
 def said(instance: str, opened: int, *, leaves: bool = False) -> Remember:

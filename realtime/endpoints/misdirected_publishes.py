@@ -5,8 +5,8 @@ from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Any, Final
 
+from realtime.endpoints.refused_publishes import note_refused
 from realtime.http.asgi import Message, Receive, Scope, Send, service_in
-from realtime.refusals import note_refused
 
 LOGGED_CHARACTERS: Final = 100
 """Of a path."""

@@ -10,7 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from django.conf import settings
 
-from realtime.exposition import CONTENT_TYPE
+from realtime.monitoring.exposition import CONTENT_TYPE
 from realtime.server.listener import listen
 
 PATH: Final = "/metricsz"

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from realtime import metrics
-from realtime.monitoring.families import Family, Totals, families_of
+from realtime.monitoring.metric_families import Family, Totals, families_of
 
 _START_TIME: Final = "process_start_time_seconds"
 _READY: Final = "flagsmith_sse_ready"

@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from realtime import metrics
-from realtime.holding import still_there
+from realtime.endpoints.held_requests import still_there
 from realtime.http.asgi import (
     Message,
     Receive,

@@ -13,7 +13,7 @@ import structlog
 from msgspec import DecodeError, Struct, ValidationError, msgpack
 
 from realtime.fleet.minutes import Hour, Past
-from realtime.monitoring.families import Family
+from realtime.monitoring.metric_families import Family
 
 logger = structlog.get_logger("sse")
 

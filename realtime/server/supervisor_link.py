@@ -15,8 +15,8 @@ import structlog
 
 from realtime.exceptions import MetricsUnavailable
 from realtime.fleet.minutes import Hour, Past
-from realtime.monitoring.families import Family, families_of
-from realtime.server import messages
+from realtime.monitoring.metric_families import Family, families_of
+from realtime.server import supervisor_messages as messages
 
 logger = structlog.get_logger("sse")
 
