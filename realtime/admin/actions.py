@@ -23,16 +23,16 @@ from realtime.admin.log import log_action, log_outcome
 from realtime.admin.outcome import outcome_of
 from realtime.environments import is_environment_key
 from realtime.exceptions import NatsUnavailable, PublishFailed
-from realtime.fleet.events import TestUpdate
+from realtime.fleet.environment.round_trip import send_test_update
 from realtime.fleet.messages import (
     LONGEST_TEXT,
     InstanceReport,
     shortened,
     without_whole_keys,
 )
-from realtime.fleet.roundtrip import send_test_update
 from realtime.fleet.survey import drain_instance
-from realtime.fleet.verdict import state_of
+from realtime.fleet.timeline.events import TestUpdate
+from realtime.fleet.verdict.verdict import state_of
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -19,9 +19,9 @@ from realtime.admin.answering import (
 )
 from realtime.admin.log import log_action, log_outcome
 from realtime.exceptions import NatsUnavailable
-from realtime.fleet.events import MOST_WORDS, Dismissed, TestUpdate
 from realtime.fleet.messages import encode
 from realtime.fleet.survey import tell_everybody
+from realtime.fleet.timeline.events import MOST_WORDS, Dismissed, TestUpdate
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

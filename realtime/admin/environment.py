@@ -7,7 +7,7 @@ from asgiref.sync import async_to_sync
 
 from realtime.conf import RealtimeSettings
 from realtime.environments import is_environment_key
-from realtime.fleet.environment import survey_environment
+from realtime.fleet.environment.report import survey_environment
 from realtime.fleet.messages import shortened
 from realtime.service import RealtimeService
 

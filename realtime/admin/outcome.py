@@ -3,7 +3,7 @@
 from django.contrib import messages
 from django.template.defaultfilters import pluralize
 
-from realtime.fleet.roundtrip import RoundTrip
+from realtime.fleet.environment.round_trip import RoundTrip
 from realtime.fleet.units import latency
 
 NOBODY = "Nobody is subscribed to this environment: is the key right?"

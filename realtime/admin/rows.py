@@ -9,7 +9,7 @@ from typing import Final, Literal
 from realtime.fleet.messages import InstanceReport, Sighting
 from realtime.fleet.overview import FleetReport
 from realtime.fleet.units import duration
-from realtime.fleet.verdict import state_of
+from realtime.fleet.verdict.verdict import state_of
 
 OLD_ERROR_SECONDS: Final = 3600.0
 FORGOTTEN_ERROR_SECONDS: Final = 86_400.0

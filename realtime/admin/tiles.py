@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from realtime.admin.rows import versions
-from realtime.fleet.death_findings import hosts_of
-from realtime.fleet.history import FleetHistory
+from realtime.fleet.history.fleet_history import FleetHistory
 from realtime.fleet.overview import FleetReport
 from realtime.fleet.units import latency
+from realtime.fleet.verdict.death_findings import hosts_of
 
 UNKNOWN: Final = "\N{EN DASH}"
 

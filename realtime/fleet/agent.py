@@ -12,8 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from realtime.exceptions import NatsUnavailable, PermissionDenied
-from realtime.fleet import messages, telling
-from realtime.fleet.chronicle import Chronicle
+from realtime.fleet import messages
 from realtime.fleet.messages import (
     Answer,
     DrainOrder,
@@ -22,7 +21,9 @@ from realtime.fleet.messages import (
     decode,
     encode,
 )
-from realtime.fleet.roll import BEACON_SECONDS, Roll
+from realtime.fleet.presence import BEACON_SECONDS, Roll
+from realtime.fleet.timeline import messages as telling
+from realtime.fleet.timeline.chronicle import Chronicle
 from realtime.jetstream.client import FastClient
 from realtime.jetstream.parser import Handler
 from realtime.rate_limit import RateLimit

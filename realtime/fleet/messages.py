@@ -10,7 +10,7 @@ from typing import Annotated, Final, TypeVar
 from msgspec import Meta, Struct, field, json
 
 from realtime.environments import SUBJECT_PREFIX
-from realtime.fleet.publish_report import Moment, PublishesReport
+from realtime.fleet.publishes.messages import Moment, PublishesReport
 from realtime.jetstream.stream_config import Setting, StreamSettings
 
 REPORT: Final = "flagsmith.fleet.report"

@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, json
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet import merging
-from realtime.fleet.busiest import busiest, without_keys
 from realtime.fleet.clients import ClientCount, summed
-from realtime.fleet.death_findings import dead_of, death_findings, expected_of
-from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
-from realtime.fleet.heard import Heard, hear, missing_from
-from realtime.fleet.history import FleetHistory
-from realtime.fleet.history_survey import history_of
-from realtime.fleet.memory import memory_of
+from realtime.fleet.environment.busiest import busiest, without_keys
+from realtime.fleet.history.fleet_history import FleetHistory
+from realtime.fleet.history.survey import history_of
+from realtime.fleet.look import Heard, hear, missing_from
 from realtime.fleet.messages import (
     Busy,
     InstanceReport,
     LatestUpdate,
     Sighting,
 )
-from realtime.fleet.publish_findings import publish_findings
-from realtime.fleet.stories import Story, tell
-from realtime.fleet.stream_health import StreamHealth
-from realtime.fleet.telling import Account, Death
-from realtime.fleet.verdict import Verdict, judge
+from realtime.fleet.overview_memory import memory_of
+from realtime.fleet.publishes.fleet_publishes import FleetPublishes, fleet_publishes
+from realtime.fleet.timeline import merging
+from realtime.fleet.timeline.messages import Account, Death
+from realtime.fleet.timeline.stories import Story, tell
+from realtime.fleet.verdict.death_findings import dead_of, death_findings, expected_of
+from realtime.fleet.verdict.publish_findings import publish_findings
+from realtime.fleet.verdict.stream_health import StreamHealth
+from realtime.fleet.verdict.verdict import Verdict, judge
 
 if TYPE_CHECKING:
     from realtime.service import RealtimeService

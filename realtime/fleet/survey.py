@@ -13,7 +13,6 @@ from nats.aio.subscription import Subscription
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
-from realtime.fleet.events import Dismissed, TestUpdate
 from realtime.fleet.messages import (
     DRAIN,
     LONGEST_TEXT,
@@ -25,8 +24,9 @@ from realtime.fleet.messages import (
     decode,
     encode,
 )
-from realtime.fleet.roll import Roll
-from realtime.fleet.telling import TOLD
+from realtime.fleet.presence import Roll
+from realtime.fleet.timeline.events import Dismissed, TestUpdate
+from realtime.fleet.timeline.messages import TOLD
 from realtime.jetstream.client import FastClient
 from realtime.jetstream.connection import close, connect, describe
 

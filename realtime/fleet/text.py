@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from realtime.fleet.clients import ClientCount
-from realtime.fleet.fleet_publishes import FleetPublishes
 from realtime.fleet.messages import InstanceReport, Quantiles
 from realtime.fleet.overview import FleetReport
-from realtime.fleet.publish_findings import from_addresses
-from realtime.fleet.stories import Story
+from realtime.fleet.publishes.fleet_publishes import FleetPublishes
+from realtime.fleet.timeline.stories import Story
 from realtime.fleet.units import duration, latency, size
-from realtime.fleet.verdict import state_of
+from realtime.fleet.verdict.publish_findings import from_addresses
+from realtime.fleet.verdict.verdict import state_of
 
 _HEADINGS = (
     *("INSTANCE", "STATE", "UP", "SUBSCRIBERS", "LAGGING", "READ", "DELIVERIES"),

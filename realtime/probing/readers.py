@@ -10,7 +10,7 @@ from typing import Final
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
-from realtime.fleet.environment_messages import ENVIRONMENT, EnvironmentAnswer
+from realtime.fleet.environment.messages import ENVIRONMENT, EnvironmentAnswer
 from realtime.fleet.survey import ask_everybody, nats_client
 from realtime.jetstream.client import FastClient
 from realtime.probing.probe import Readers

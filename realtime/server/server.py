@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 import uvicorn
 
-from realtime.fleet.minutes import Past
+from realtime.fleet.history.minutes import Past
 from realtime.http.idle_connections import close_idle, linger
 from realtime.http.tcp import wait_for_vanished
 from realtime.server import garbage_collection as garbage

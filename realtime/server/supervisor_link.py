@@ -14,7 +14,7 @@ import prometheus_client
 import structlog
 
 from realtime.exceptions import MetricsUnavailable
-from realtime.fleet.minutes import Hour, Past
+from realtime.fleet.history.minutes import Hour, Past
 from realtime.monitoring.metric_families import Family, families_of
 from realtime.server import supervisor_messages as messages
 

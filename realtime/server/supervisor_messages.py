@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 from msgspec import DecodeError, Struct, ValidationError, msgpack
 
-from realtime.fleet.minutes import Hour, Past
+from realtime.fleet.history.minutes import Hour, Past
 from realtime.monitoring.metric_families import Family
 
 logger = structlog.get_logger("sse")

@@ -12,9 +12,9 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from realtime.fleet import units
-from realtime.fleet.history import FleetHistory
-from realtime.fleet.publish_findings import from_addresses
-from realtime.fleet.stories import Story
+from realtime.fleet.history.fleet_history import FleetHistory
+from realtime.fleet.timeline.stories import Story
+from realtime.fleet.verdict.publish_findings import from_addresses
 from realtime.jetstream.stream_config import Setting
 
 register = template.Library()

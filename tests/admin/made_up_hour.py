@@ -6,8 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from realtime.fleet.messages import shortened
-from realtime.fleet.minutes import (
+from realtime.fleet.history.minutes import (
     KEPT,
     PUBLISHES,
     EnvironmentHour,
@@ -15,6 +14,7 @@ from realtime.fleet.minutes import (
     Minute,
     environment_id,
 )
+from realtime.fleet.messages import shortened
 from realtime.metrics import LATENCY_BOUNDS
 from tests.support.service import TOKEN
 

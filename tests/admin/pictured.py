@@ -4,8 +4,8 @@ that never was: `DJANGO_SETTINGS_MODULE=tests.admin.pictured`."""
 
 import os
 
-from realtime.fleet.minutes import Hour
-from realtime.fleet.recorder import Recorder
+from realtime.fleet.history.minutes import Hour
+from realtime.fleet.history.recorder import Recorder
 from tests.admin.made_up_hour import ENVIRONMENTS, made_up_hour
 from tests.support.pod import *  # noqa: F403  Django's way to extend settings
 

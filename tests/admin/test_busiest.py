@@ -10,7 +10,7 @@ from nats import connect
 from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.busiest import COUNTS
+from realtime.fleet.environment.busiest import COUNTS
 from realtime.fleet.messages import Busy, shortened
 from realtime.fleet.overview import as_json, gather
 from realtime.fleet.reporter import BUSIEST

@@ -11,12 +11,16 @@ from django.test import Client
 from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.environment import NOBODY, EnvironmentReport, survey_environment
-from realtime.fleet.environment_messages import (
+from realtime.fleet.environment.messages import (
     ENVIRONMENT,
     EnvironmentAnswer,
     SeenUpdate,
     StoredUpdate,
+)
+from realtime.fleet.environment.report import (
+    NOBODY,
+    EnvironmentReport,
+    survey_environment,
 )
 from realtime.fleet.messages import Sighting, encode
 from realtime.updates import Update

@@ -19,10 +19,10 @@ from nats.aio.msg import Msg
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
 from realtime.fleet import survey
-from realtime.fleet.environment_messages import ENVIRONMENT
+from realtime.fleet.environment.messages import ENVIRONMENT
+from realtime.fleet.environment.round_trip import send_test_update
 from realtime.fleet.messages import REPORT, Answer, OutboxReport, Quantiles, encode
 from realtime.fleet.overview import gather
-from realtime.fleet.roundtrip import send_test_update
 from realtime.fleet.survey import CONNECT_SECONDS, nats_client
 from realtime.jetstream.stream_config import StreamSettings
 from tests.admin.fleet import Fleet

@@ -12,7 +12,7 @@ import pytest
 
 from realtime.conf import RealtimeSettings
 from realtime.fleet.overview import FleetReport, gather
-from realtime.fleet.stories import Story
+from realtime.fleet.timeline.stories import Story
 from tests.integration.test_commands import manage
 from tests.support.nats import NatsServer
 from tests.support.service import TOKEN, Service, running_service
@@ -71,7 +71,7 @@ def on_pod(
 @pytest.fixture(autouse=True)
 def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks forgets as soon as the instances do."""
-    monkeypatch.setattr("realtime.fleet.roll.REMEMBER_SECONDS", 4.0)
+    monkeypatch.setattr("realtime.fleet.presence.REMEMBER_SECONDS", 4.0)
 
 
 async def test_outage__publishes_and_nats_back__one_event_and_nothing_lost(

@@ -6,8 +6,8 @@ from django.template import Context, Template
 from msgspec.structs import replace
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.history import merge
-from realtime.fleet.minutes import MINUTES, History, Hour, Minute
+from realtime.fleet.history.fleet_history import merge
+from realtime.fleet.history.minutes import MINUTES, History, Hour, Minute
 from realtime.fleet.overview import gather
 from tests.admin.test_own_service import NOWHERE, hosted
 from tests.support.nats import NatsServer

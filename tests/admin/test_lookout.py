@@ -4,8 +4,8 @@ import asyncio
 import time
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.lookout import FIRST_SECONDS
 from realtime.fleet.overview import gather
+from realtime.fleet.overview_watch import FIRST_SECONDS
 from realtime.service import RealtimeService
 from tests.support.nats import NatsServer
 from tests.support.waiting import eventually_async

@@ -12,12 +12,12 @@ from msgspec import json
 from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet import heard
-from realtime.fleet.events import TestUpdate
+from realtime.fleet import look as heard
+from realtime.fleet.environment.round_trip import send_test_update
 from realtime.fleet.messages import ALIVE, REPORT, Sighting, encode
 from realtime.fleet.overview import gather
-from realtime.fleet.roundtrip import send_test_update
 from realtime.fleet.survey import ANSWER_SECONDS, drain_instance, find_instance
+from realtime.fleet.timeline.events import TestUpdate
 from realtime.service import RealtimeService
 from tests.support.nats import NatsServer
 from tests.support.waiting import eventually

@@ -18,8 +18,8 @@ from pytest_django.fixtures import Settings
 
 from realtime.admin.log import SHOWN
 from realtime.conf import RealtimeSettings
+from realtime.fleet.history.minutes import HISTORY
 from realtime.fleet.messages import Busy, InstanceReport, LatestUpdate, shortened
-from realtime.fleet.minutes import HISTORY
 from realtime.fleet.reporter import BUSIEST
 from realtime.fleet.survey import nats_client
 from realtime.jetstream.stream_config import StreamSettings

@@ -11,9 +11,9 @@ from django.test import Client
 from playwright.async_api import expect
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.fleet_publishes import FleetPublishes
 from realtime.fleet.overview import FleetReport, as_json, gather
-from realtime.fleet.publish_report import (
+from realtime.fleet.publishes.fleet_publishes import FleetPublishes
+from realtime.fleet.publishes.messages import (
     PublishesReport,
     RefusalReport,
     Slot,

@@ -8,13 +8,13 @@ import nats as nats_py
 from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.environment_messages import (
+from realtime.fleet.environment.messages import (
     ENVIRONMENT,
     EnvironmentAnswer,
     SeenUpdate,
 )
+from realtime.fleet.environment.round_trip import DELIVER_SECONDS, send_test_update
 from realtime.fleet.messages import InstanceReport
-from realtime.fleet.roundtrip import DELIVER_SECONDS, send_test_update
 from tests.admin.fleet import Fleet
 from tests.support.crowd import crowd
 from tests.support.nats import NatsServer

@@ -12,8 +12,8 @@ import pytest
 from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.history import FleetHistory
-from realtime.fleet.history_survey import gather_history
+from realtime.fleet.history.fleet_history import FleetHistory
+from realtime.fleet.history.survey import gather_history
 from realtime.fleet.survey import nats_client
 from tests.support.crowd import crowd
 from tests.support.nats import NatsServer

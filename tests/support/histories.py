@@ -1,7 +1,6 @@
 """Histories as large as an instance tells them."""
 
-from realtime.fleet.messages import InstanceReport
-from realtime.fleet.minutes import (
+from realtime.fleet.history.minutes import (
     KEPT,
     MAX_ENVIRONMENTS,
     EnvironmentHour,
@@ -11,6 +10,7 @@ from realtime.fleet.minutes import (
     Past,
     environment_id,
 )
+from realtime.fleet.messages import InstanceReport
 
 
 def full_hour(last: int) -> Hour:

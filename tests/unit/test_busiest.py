@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from realtime.fleet.busiest import MOST_NAMED, busiest, without_keys
+from realtime.fleet.environment.busiest import MOST_NAMED, busiest, without_keys
 from realtime.fleet.messages import (
     Busy,
     InstanceReport,

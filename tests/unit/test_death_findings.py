@@ -1,6 +1,8 @@
 """What the verdict says of the dead, and of fewer than expected."""
 
-from realtime.fleet.death_findings import (
+from realtime.fleet.messages import InstanceReport, Sighting
+from realtime.fleet.timeline.messages import Account, Death
+from realtime.fleet.verdict.death_findings import (
     MOST_DEAD,
     RUNBOOK,
     dead_of,
@@ -8,8 +10,6 @@ from realtime.fleet.death_findings import (
     expected_of,
     hosts_of,
 )
-from realtime.fleet.messages import InstanceReport, Sighting
-from realtime.fleet.telling import Account, Death
 from tests.support.simulated_fleet import made_up
 
 NOW = 1_700_000_000.0

@@ -5,15 +5,18 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from realtime.fleet.attendance import MAX_INSTANCES
-from realtime.fleet.chronicle import Chronicle
-from realtime.fleet.deaths import (
+from realtime.fleet.messages import Sighting, encode
+from realtime.fleet.presence import BEACON_SECONDS
+from realtime.fleet.timeline.attendance import MAX_INSTANCES
+from realtime.fleet.timeline.chronicle import Chronicle
+from realtime.fleet.timeline.deaths import (
     DEATH_SECONDS,
     SETTLE_SECONDS,
     UNSURE_SECONDS,
     Deaths,
 )
-from realtime.fleet.events import (
+from realtime.fleet.timeline.event_memory import Happenings
+from realtime.fleet.timeline.events import (
     Came,
     Died,
     Dismissed,
@@ -23,13 +26,10 @@ from realtime.fleet.events import (
     Replaced,
     WorkerDied,
 )
-from realtime.fleet.happenings import Happenings
-from realtime.fleet.leavers import BACK_SECONDS
-from realtime.fleet.merging import merge
-from realtime.fleet.messages import Sighting, encode
-from realtime.fleet.roll import BEACON_SECONDS
-from realtime.fleet.stories import tell
-from realtime.fleet.telling import MOST_DEATHS, Account
+from realtime.fleet.timeline.leavers import BACK_SECONDS
+from realtime.fleet.timeline.merging import merge
+from realtime.fleet.timeline.messages import MOST_DEATHS, Account
+from realtime.fleet.timeline.stories import tell
 
 START = 1_700_000_000.0
 

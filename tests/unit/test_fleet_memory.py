@@ -6,18 +6,18 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from realtime.fleet.finding import Finding
-from realtime.fleet.history import merge
-from realtime.fleet.memory import (
+from realtime.fleet.history.fleet_history import merge
+from realtime.fleet.messages import InstanceReport, decode, encode
+from realtime.fleet.overview import FleetReport, Totals
+from realtime.fleet.overview_memory import (
     GAP_SECONDS,
     LOOK_SECONDS,
     MOST_TOLD,
     Memory,
     key_of,
 )
-from realtime.fleet.messages import InstanceReport, decode, encode
-from realtime.fleet.overview import FleetReport, Totals
-from realtime.fleet.verdict import Verdict
+from realtime.fleet.verdict.finding import Finding
+from realtime.fleet.verdict.verdict import Verdict
 from tests.support.simulated_fleet import made_up
 
 FULL = Finding("host-1 (1001): as many subscribers as can be held.", runbook="full")

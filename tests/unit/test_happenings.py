@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from realtime.fleet.bursts import BURST, Bursts, Reason
-from realtime.fleet.events import (
+from realtime.fleet.messages import decode, encode
+from realtime.fleet.timeline.event_memory import (
+    MOST_OF_A_KIND,
+    REMEMBER_SECONDS,
+    Happenings,
+)
+from realtime.fleet.timeline.events import (
     MOST_BYTES,
     Came,
     Died,
@@ -20,16 +25,11 @@ from realtime.fleet.events import (
     TestUpdate,
     decode_event,
 )
-from realtime.fleet.happenings import (
-    MOST_OF_A_KIND,
-    REMEMBER_SECONDS,
-    Happenings,
-)
-from realtime.fleet.merging import MOST_READ, merge
-from realtime.fleet.messages import decode, encode
-from realtime.fleet.outage import AGAIN_SECONDS, FORGET_SECONDS, Outages
-from realtime.fleet.stories import SHOWN, Story, tell
-from realtime.fleet.telling import MOST_EVENTS, Account
+from realtime.fleet.timeline.merging import MOST_READ, merge
+from realtime.fleet.timeline.messages import MOST_EVENTS, Account
+from realtime.fleet.timeline.outage import AGAIN_SECONDS, FORGET_SECONDS, Outages
+from realtime.fleet.timeline.rejection_bursts import BURST, Bursts, Reason
+from realtime.fleet.timeline.stories import SHOWN, Story, tell
 
 NOW = 1_700_000_000.0
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from realtime.fleet.history import FleetHistory, merge
-from realtime.fleet.messages import decode, encode
-from realtime.fleet.minutes import (
+from realtime.fleet.history.fleet_history import FleetHistory, merge
+from realtime.fleet.history.minutes import (
     KEPT,
     MAX_ENVIRONMENTS,
     MINUTES,
@@ -19,7 +18,8 @@ from realtime.fleet.minutes import (
     Past,
     environment_id,
 )
-from realtime.fleet.sums import MOST_ENVIRONMENTS, combine
+from realtime.fleet.history.sums import MOST_ENVIRONMENTS, combine
+from realtime.fleet.messages import decode, encode
 from tests.support.histories import full_history
 
 NOW = 43_200 * 60 + 30.0

@@ -12,7 +12,7 @@ import prometheus_client
 import pytest
 
 from realtime.exceptions import MetricsUnavailable
-from realtime.fleet.minutes import Hour, Minute, Past
+from realtime.fleet.history.minutes import Hour, Minute, Past
 from realtime.server import supervisor_messages as messages
 from realtime.server.supervisor_link import WorkerLifeline
 from realtime.server.worker_process import HUNG_BEATS, START_BEATS, WorkerProcess

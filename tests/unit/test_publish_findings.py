@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from realtime.fleet.finding import Finding
-from realtime.fleet.fleet_publishes import FleetPublishes, fleet_publishes
 from realtime.fleet.messages import InstanceReport
-from realtime.fleet.publish_findings import publish_findings
-from realtime.fleet.publish_report import (
+from realtime.fleet.publishes.fleet_publishes import FleetPublishes, fleet_publishes
+from realtime.fleet.publishes.messages import (
     PublishesReport,
     RefusalReport,
     Slot,
     Source,
     StatusCount,
 )
-from realtime.fleet.verdict import judge
+from realtime.fleet.verdict.finding import Finding
+from realtime.fleet.verdict.publish_findings import publish_findings
+from realtime.fleet.verdict.verdict import judge
 from tests.support.simulated_fleet import made_up
 
 AT = 1_800_000_000.0

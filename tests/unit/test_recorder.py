@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from structlog.testing import capture_logs
 
 from realtime import metrics
-from realtime.fleet.counted import Counted, counted
-from realtime.fleet.minutes import (
+from realtime.fleet.history.counters import Counted, counted
+from realtime.fleet.history.minutes import (
     BUSIEST,
     KEPT,
     MAX_ENVIRONMENTS,
@@ -15,7 +15,7 @@ from realtime.fleet.minutes import (
     PUBLISHES,
     Minute,
 )
-from realtime.fleet.recorder import Recorder
+from realtime.fleet.history.recorder import Recorder
 from realtime.sse.hub import Hub
 from tests.support.waiting import eventually_async
 

@@ -12,7 +12,7 @@ from realtime.fleet.messages import (
     decode,
     encode,
 )
-from realtime.fleet.roll import (
+from realtime.fleet.presence import (
     MAX_INSTANCES,
     OVERDUE_SECONDS,
     REMEMBER_SECONDS,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from docs.runbook import TEMPLATE, template
-from realtime.fleet.finding import Finding
+from realtime.fleet.verdict.finding import Finding
 from tests.support.service import ROOT
 
 

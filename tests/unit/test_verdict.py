@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from realtime.fleet.messages import OutboxReport, Sighting
-from realtime.fleet.stream_findings import BEHIND
-from realtime.fleet.stream_health import Consumer, Replica, StreamHealth
-from realtime.fleet.verdict import judge, state_of
+from realtime.fleet.verdict.stream_findings import BEHIND
+from realtime.fleet.verdict.stream_health import Consumer, Replica, StreamHealth
+from realtime.fleet.verdict.verdict import judge, state_of
 from realtime.jetstream.stream_config import Setting, StreamSettings
 from tests.support.simulated_fleet import made_up
 

@@ -1,6 +1,6 @@
 """What a supervisor remembers of workers that have ended."""
 
-from realtime.fleet.minutes import LATEST_ENDED, Hour, Minute
+from realtime.fleet.history.minutes import LATEST_ENDED, Hour, Minute
 from realtime.server.ended_workers import WorkersPast
 from realtime.server.supervisor_messages import Remember
 

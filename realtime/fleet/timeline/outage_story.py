@@ -1,0 +1,112 @@
+"""What to say of an outage of NATS: what was published meanwhile, and whether anything
+of it was lost."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from realtime.fleet.timeline.events import MAX_MARKS, NatsAway
+from realtime.fleet.timeline.merging import Merged
+from realtime.fleet.units import duration
+from realtime.fleet.verdict.instance_findings import counted
+
+AROUND_SECONDS: Final = 30.0
+"""After an outage: an instance that dies so soon may have had something to store."""
+
+
+AWAITED_SECONDS: Final = 60.0
+"""After an outage, an instance that has not come back is still awaited."""
+
+
+class Gone(Struct, frozen=True):
+    """Who may have had something to store, and cannot be asked: the times, sorted, when
+    instances died or vanished, and how many are awaited since the last outage."""
+
+    deaths: Sequence[float] = ()
+    awaited: int = 0
+
+
+def outage_title(one: Merged, now: float) -> str:
+    """Which outage it was, and how long it took."""
+    told: Sequence[NatsAway] = one.told
+    disconnected = any(each.disconnected for each in told)
+    if one.until is None:
+        what = "is away" if disconnected else "takes no updates"
+        return f"NATS {what}, for {duration(now - one.at)} now."
+    what = "was away" if disconnected else "took no updates"
+    return f"NATS {what} for {duration(one.until - one.at)}."
+
+
+def outage_story(one: Merged, gone: Gone, now: float) -> Iterable[str]:
+    """Sentences on what was published, what became of it, and on event streams."""
+    told: Sequence[NatsAway] = one.told
+    refused = sum(each.refused for each in told)
+    kept = sum(each.kept for each in told)
+    rejected = sum(each.rejected for each in told)
+    over = one.until is not None
+    if refused or kept:
+        count, exact = _environments(told)
+        of = counted(count, "environment", "environments")
+        answers = [
+            f"{counted(number, 'publish was', 'publishes were')} {answer}"
+            for number, answer in (
+                (kept, "taken and kept (202)"),
+                (refused, "answered with 503"),
+            )
+            if number
+        ]
+        yield f"{' and '.join(answers)}, of {'' if exact else 'at least '}{of}."
+        yield _fate(one, gone, now)
+    else:
+        yield (
+            "Nothing was published meanwhile: nothing was lost."
+            if over
+            else ("Nothing was published so far.")
+        )
+    if rejected:
+        yield (
+            f"{counted(rejected, 'new event stream was', 'new event streams were')} "
+            "rejected; no open one was ended."
+        )
+    else:
+        yield "No event stream was rejected, and no open one was ended."
+
+
+def _fate(one: Merged, gone: Gone, now: float) -> str:
+    told: Sequence[NatsAway] = one.told
+    lost = sum(each.lost for each in told)
+    waiting = max(
+        max(each.waiting for each in told),
+        len({mark for each in told for mark in each.waiting_marks}),
+    )
+    if lost:
+        of = counted(lost, "environment", "environments")
+        more = f", and {waiting:,} still wait" if waiting else ""
+        return (
+            f"The update of {of} was lost{more}: change a flag there again, or send a "
+            "test update."
+        )
+    if waiting:
+        still = counted(waiting, "environment still waits", "environments still wait")
+        return f"{still} to be stored."
+    if gone.awaited and now - one.end < AWAITED_SECONDS:
+        missing = counted(gone.awaited, "instance has", "instances have")
+        return f"All that is known of has been stored; {missing} not come back yet."
+    first = bisect_left(gone.deaths, one.at - AROUND_SECONDS)
+    if first < len(gone.deaths) and gone.deaths[first] <= one.end + AROUND_SECONDS:
+        return (
+            "All that the instances that are here know of has been stored since; what "
+            "one that died meanwhile had kept in memory is lost."
+        )
+    return "All of it has been stored since: nothing was lost."
+
+
+def _environments(told: Sequence[NatsAway]) -> tuple[int, bool]:
+    """How many environments, those that several instances saw counted once; and
+    whether that is known to be all."""
+    seen = {mark for each in told for mark in each.marks}
+    most = max(each.environments for each in told)
+    exact = len(told) == 1 or all(each.environments <= MAX_MARKS for each in told)
+    return max(len(seen), most), exact
