@@ -1,8 +1,8 @@
 """This app's Prometheus metrics, in the default registry.
 
-`realtime.monitoring.exposition` renders them. What has labels is bound to its values here, once:
-every series exists from the start, and counting costs no look-up. Nothing is labelled
-with an environment: there may be thousands.
+`realtime.monitoring.exposition` renders them. What has labels is bound to its values
+here, once: every series exists from the start, and counting costs no look-up. Nothing
+is labelled with an environment: there may be thousands.
 """
 
 from collections.abc import Iterable

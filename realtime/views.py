@@ -83,8 +83,8 @@ class QueueChangeView(View):
 
 class RelayView(View):
     """`POST /sse/environments/{environment}/relay`: an update that another instance was
-    sent and cannot store (`realtime.intake.relay`): 202 once it is stored, or kept where that
-    is asked for, and 503 if it is not."""
+    sent and cannot store (`realtime.intake.relay`): 202 once it is stored, or kept
+    where that is asked for, and 503 if it is not."""
 
     methods = ("POST",)
 

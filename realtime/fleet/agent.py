@@ -22,7 +22,7 @@ from realtime.fleet.messages import (
     encode,
 )
 from realtime.fleet.presence import BEACON_SECONDS, Roll
-from realtime.fleet.timeline import messages as telling
+from realtime.fleet.timeline import event_messages
 from realtime.fleet.timeline.chronicle import Chronicle
 from realtime.jetstream.client import FastClient
 from realtime.jetstream.parser import Handler
@@ -73,7 +73,7 @@ class Agent:
             me=me, alive=self.roll.alive, expected=expected, opened=opened
         )
         self.questions: dict[str, Question] = {
-            telling.EVENTS: self.chronicle.on_question,
+            event_messages.EVENTS: self.chronicle.on_question,
         }
         """What else is answered, by its subject: add to it before `join`."""
         self.client: FastClient | None = None
@@ -96,7 +96,7 @@ class Agent:
             f"{messages.REPORT}.{me}": self._on_report,
             messages.ALIVE: self._on_alive,
             f"{messages.DRAIN}.{me}": self._on_drain,
-            telling.TOLD: self._on_told,
+            event_messages.TOLD: self._on_told,
             **{
                 subject: partial(self._on_question, question)
                 for subject, question in self.questions.items()
@@ -116,7 +116,7 @@ class Agent:
         inbox = client.new_inbox()
         await _listen(client, inbox, self.chronicle.on_account)
         with suppress(NatsUnavailable):
-            client.send(telling.EVENTS, b"", inbox)
+            client.send(event_messages.EVENTS, b"", inbox)
             self.chronicle.has_asked = True
 
     @property

@@ -21,7 +21,7 @@ from realtime.fleet.messages import (
 from realtime.fleet.overview_memory import memory_of
 from realtime.fleet.publishes.fleet_publishes import FleetPublishes, fleet_publishes
 from realtime.fleet.timeline import merging
-from realtime.fleet.timeline.messages import Account, Death
+from realtime.fleet.timeline.event_messages import Account, Death
 from realtime.fleet.timeline.stories import Story, tell
 from realtime.fleet.verdict.death_findings import dead_of, death_findings, expected_of
 from realtime.fleet.verdict.publish_findings import publish_findings

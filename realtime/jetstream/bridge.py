@@ -79,14 +79,14 @@ class _Session:
 class NatsBridge:
     """Reads updates from JetStream into `hub`, and publishes to JetStream.
 
-    `run` is one session on one connection; `realtime.jetstream.worker` runs one after the other.
-    What has been read outlives the session: the next one resumes from the sequence that
-    was reached. `agent` answers on each session's connection, `on_session` is
-    called when updates can be stored again, `on_ready` when streams can be served
-    again, `on_turned_back` with an environment and what is told of it when the stream
-    holds an earlier time than that, and `on_update`, if given, with the environment,
-    the update and its sequence for each that was published since this process began to
-    read.
+    `run` is one session on one connection; `realtime.jetstream.worker` runs one after
+    the other. What has been read outlives the session: the next one resumes from the
+    sequence that was reached. `agent` answers on each session's connection,
+    `on_session` is called when updates can be stored again, `on_ready` when streams can
+    be served again, `on_turned_back` with an environment and what is told of it when
+    the stream holds an earlier time than that, and `on_update`, if given, with the
+    environment, the update and its sequence for each that was published since this
+    process began to read.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ from collections import deque
 
 from realtime.fleet.history.minutes import LATEST_ENDED, Hour, Past
 from realtime.fleet.history.sums import combine
-from realtime.server.supervisor_messages import Remember
+from realtime.server.messages import Remember
 
 
 class WorkersPast:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import structlog
 
 from realtime.exceptions import RealtimeError
-from realtime.server import supervisor_messages as messages
+from realtime.server import messages
 from realtime.server.supervisor_link import LEAVE
 from realtime.server.worker_process import WorkerProcess, reason_of
 

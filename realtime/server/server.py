@@ -16,8 +16,7 @@ import uvicorn
 from realtime.fleet.history.minutes import Past
 from realtime.http.idle_connections import close_idle, linger
 from realtime.http.tcp import wait_for_vanished
-from realtime.server import garbage_collection as garbage
-from realtime.server import supervisor_messages as messages
+from realtime.server import garbage_collection, messages
 from realtime.server.accepting import Acceptor
 from realtime.server.connections import Connections
 from realtime.server.protocol import StreamProtocol
@@ -99,7 +98,7 @@ class Server(uvicorn.Server):
     def run_on(self, listener: socket.socket) -> None:
         """Serve on `listener` until stopped by a signal, by the supervisor's death, or
         by the service's own, which raises `SystemExit`."""
-        garbage.tune()
+        garbage_collection.tune()
         wait_for_vanished(listener, self._service.settings.vanished)
         self._service.local_address = listener.getsockname()[:2]
         self.run(sockets=[listener])

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from realtime.process import WORKER
-from realtime.server import supervisor_messages as messages
+from realtime.server import messages
 from realtime.server.supervisor_link import VARIABLE
 from realtime.server.worker_process import WorkerProcess
 

@@ -18,7 +18,7 @@ from realtime import metrics
 from realtime.conf import jittered
 from realtime.monitoring.exposition import render
 from realtime.monitoring.worker_metrics import WorkersMetrics
-from realtime.server import supervisor_messages as messages
+from realtime.server import messages
 from realtime.server.ended_workers import WorkersPast
 from realtime.server.limits import processors
 from realtime.server.listener import CannotListen, bind

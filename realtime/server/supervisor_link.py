@@ -16,7 +16,7 @@ import structlog
 from realtime.exceptions import MetricsUnavailable
 from realtime.fleet.history.minutes import Hour, Past
 from realtime.monitoring.metric_families import Family, families_of
-from realtime.server import supervisor_messages as messages
+from realtime.server import messages
 
 logger = structlog.get_logger("sse")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from realtime.monitoring.metric_families import Family
-from realtime.server import supervisor_messages as messages
+from realtime.server import messages
 
 BEAT_SECONDS: Final = 1.0
 """How often a worker is asked how it is."""

@@ -1,7 +1,7 @@
 """A pod whose instances forget after seconds who was alive, and not after a minute:
 what they still know then, they know for good."""
 
-from realtime.fleet import presence as roll
+from realtime.fleet import presence
 from tests.support.pod import *  # noqa: F403  all of them are settings
 
-roll.REMEMBER_SECONDS = 4.0  # type: ignore[misc]  # final, elsewhere
+presence.REMEMBER_SECONDS = 4.0  # type: ignore[misc]  # final, elsewhere

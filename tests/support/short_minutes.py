@@ -4,7 +4,7 @@
 import os
 
 from flagsmith_sse.settings import *  # noqa: F403  Django's way to extend settings
-from realtime.fleet.history.fleet_history import minutes
+from realtime.fleet.history import minutes
 
 # What tests do not wait for.
 minutes.MINUTE_SECONDS = float(os.environ["MINUTE_SECONDS"])  # type: ignore[misc]

@@ -16,6 +16,7 @@ from realtime.fleet.timeline.deaths import (
     Deaths,
 )
 from realtime.fleet.timeline.event_memory import Happenings
+from realtime.fleet.timeline.event_messages import MOST_DEATHS, Account
 from realtime.fleet.timeline.events import (
     Came,
     Died,
@@ -28,7 +29,6 @@ from realtime.fleet.timeline.events import (
 )
 from realtime.fleet.timeline.leavers import BACK_SECONDS
 from realtime.fleet.timeline.merging import merge
-from realtime.fleet.timeline.messages import MOST_DEATHS, Account
 from realtime.fleet.timeline.stories import tell
 
 START = 1_700_000_000.0

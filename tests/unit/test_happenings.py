@@ -12,6 +12,7 @@ from realtime.fleet.timeline.event_memory import (
     REMEMBER_SECONDS,
     Happenings,
 )
+from realtime.fleet.timeline.event_messages import MOST_EVENTS, Account
 from realtime.fleet.timeline.events import (
     MOST_BYTES,
     Came,
@@ -26,7 +27,6 @@ from realtime.fleet.timeline.events import (
     decode_event,
 )
 from realtime.fleet.timeline.merging import MOST_READ, merge
-from realtime.fleet.timeline.messages import MOST_EVENTS, Account
 from realtime.fleet.timeline.outage import AGAIN_SECONDS, FORGET_SECONDS, Outages
 from realtime.fleet.timeline.rejection_bursts import BURST, Bursts, Reason
 from realtime.fleet.timeline.stories import SHOWN, Story, tell

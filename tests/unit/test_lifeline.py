@@ -13,7 +13,7 @@ import pytest
 
 from realtime.exceptions import MetricsUnavailable
 from realtime.fleet.history.minutes import Hour, Minute, Past
-from realtime.server import supervisor_messages as messages
+from realtime.server import messages
 from realtime.server.supervisor_link import WorkerLifeline
 from realtime.server.worker_process import HUNG_BEATS, START_BEATS, WorkerProcess
 from tests.support.waiting import eventually_async

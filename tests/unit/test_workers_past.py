@@ -2,7 +2,7 @@
 
 from realtime.fleet.history.minutes import LATEST_ENDED, Hour, Minute
 from realtime.server.ended_workers import WorkersPast
-from realtime.server.supervisor_messages import Remember
+from realtime.server.messages import Remember
 
 
 def said(instance: str, opened: int, *, leaves: bool = False) -> Remember:

@@ -13,8 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from realtime.environments import without_probes
+from realtime.fleet.history import minutes
 from realtime.fleet.history.counters import Counted, counted
-from realtime.fleet.history.fleet_history import minutes
 from realtime.fleet.history.minutes import (
     BUSIEST,
     KEPT,

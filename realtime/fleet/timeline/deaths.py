@@ -19,6 +19,7 @@ from realtime.fleet.timeline.attendance import (
     have_one_supervisor,
 )
 from realtime.fleet.timeline.event_memory import Happenings
+from realtime.fleet.timeline.event_messages import MOST_DEATHS, Account, Death
 from realtime.fleet.timeline.events import (
     MOST_WORDS,
     Came,
@@ -28,7 +29,6 @@ from realtime.fleet.timeline.events import (
     WorkerDied,
 )
 from realtime.fleet.timeline.leavers import Leavers
-from realtime.fleet.timeline.messages import MOST_DEATHS, Account, Death
 
 DEATH_SECONDS: Final = 5 * BEACON_SECONDS
 """Of silence. An event loop that stands still for longer is killed by its

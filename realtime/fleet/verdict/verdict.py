@@ -7,11 +7,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from realtime.fleet.messages import InstanceReport, Sighting
+from realtime.fleet.verdict import instance_findings
 from realtime.fleet.verdict.finding import Finding
 from realtime.fleet.verdict.instance_findings import is_full
 from realtime.fleet.verdict.stream_findings import of_stream
 from realtime.fleet.verdict.stream_health import StreamHealth
-from realtime.fleet.verdict.verdict import instance_findings as findings
 
 Level = Literal["well", "degraded", "down"]
 
@@ -69,23 +69,23 @@ def judge(
     answer is lacking.
     Down: nobody can subscribe or publish. Degraded: some cannot, or what should stand
     by does not."""
-    waiting = tuple(findings.outboxes(instances, now))
+    waiting = tuple(instance_findings.outboxes(instances, now))
     if nats_error:
-        away = findings.nats_away(nats_error, instances, now)
+        away = instance_findings.nats_away(nats_error, instances, now)
         return Verdict.on("down", (away, *waiting))
-    down = tuple(findings.outages(stream_error, instances, now))
+    down = tuple(instance_findings.outages(stream_error, instances, now))
     degraded = [
         *publish_findings,
-        *findings.of_instances(instances, missing, now),
+        *instance_findings.of_instances(instances, missing, now),
         *death_findings,
     ]
     if stream is not None:
         degraded += of_stream(stream, instances)
     degraded += waiting
     if stream_unseen:
-        degraded.append(findings.unseen(stream_unseen))
+        degraded.append(instance_findings.unseen(stream_unseen))
     if unheard:
-        degraded.append(findings.unheard(instances))
+        degraded.append(instance_findings.unheard(instances))
     if down:
         return Verdict.on("down", (*down, *degraded), len(down))
     if degraded:
@@ -95,11 +95,11 @@ def judge(
 
 def _well(instances: Sequence[InstanceReport]) -> Finding:
     leaving = sum(instance.draining for instance in instances)
-    serving = findings.counted(
+    serving = instance_findings.counted(
         len(instances) - leaving, "instance serves", "instances serve"
     )
     total = sum(instance.subscribers for instance in instances)
-    subscribers = findings.counted(total, "subscriber", "subscribers")
+    subscribers = instance_findings.counted(total, "subscriber", "subscribers")
     return Finding(f"{serving} {subscribers}.")
 
 

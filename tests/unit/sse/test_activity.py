@@ -2,8 +2,7 @@
 
 import pytest
 
-from realtime.sse import environment_subscribers as crowd
-from realtime.sse import recent_updates as activity
+from realtime.sse import environment_subscribers, recent_updates
 from realtime.sse.hub import Hub, Latest
 from realtime.sse.recent_updates import MOST_OF_ONE, REMEMBERED_SECONDS, Activity
 from realtime.updates import Update
@@ -64,7 +63,7 @@ def test_note__more_than_fit_altogether__those_updated_longest_ago_go(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
-    monkeypatch.setattr(activity, "MOST", 3)
+    monkeypatch.setattr(recent_updates, "MOST", 3)
     remembered = Activity(clock)
     for number, environment in enumerate(("a", "b", "a", "c", "d")):
         # When
@@ -82,7 +81,7 @@ def test_note__time_of_4_kb__not_kept_whole(clock: Clock) -> None:
     seen = Activity(clock).note("a", latest(1, "1" * 4000))
 
     # Then
-    assert len(seen.updated_at) == activity.LONGEST_TIME
+    assert len(seen.updated_at) == recent_updates.LONGEST_TIME
 
 
 def test_hub__update__remembered_when_all_have_been_told(clock: Clock) -> None:
@@ -143,7 +142,7 @@ def test_crowd__more_than_are_visited__counted_all_the_same(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
-    monkeypatch.setattr(crowd, "MOST_VISITED", 2)
+    monkeypatch.setattr(environment_subscribers, "MOST_VISITED", 2)
     hub = Hub(keepalive=15, max_stream_age=0, clock=clock)
     for _ in range(3):
         hub.subscribe("a", Recorder())
