@@ -5,7 +5,7 @@ from pathlib import Path
 
 from realtime.monitoring.exposition import exposition
 
-REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 
 
 def test_reference__every_metric__with_its_type_and_labels() -> None:

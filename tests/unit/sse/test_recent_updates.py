@@ -6,7 +6,7 @@ from realtime.sse import environment_subscribers, recent_updates
 from realtime.sse.hub import Hub, Latest
 from realtime.sse.recent_updates import MOST_OF_ONE, REMEMBERED_SECONDS, Activity
 from realtime.updates import Update
-from tests.unit.test_hub import Clock, Recorder
+from tests.unit.sse.test_hub import Clock, Recorder
 
 
 def latest(number: int, updated_at: str = "") -> Latest:

@@ -12,7 +12,7 @@ from flagsmith_sse.background_log import QUEUED, BackgroundHandler, StderrWriter
 from flagsmith_sse.repeated_log import RepeatedFilter
 from realtime import metrics
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 PROGRAM = """
 import logging, logging.config, os, sys

@@ -9,7 +9,7 @@ from realtime.admin.rows import newest_version, rows, summary, versions
 from realtime.fleet.messages import Sighting
 from realtime.fleet.overview import FleetReport
 from tests.support.simulated_fleet import made_up
-from tests.unit.test_fleet_memory import report
+from tests.unit.fleet.test_overview_memory import report
 
 HOUR = 3600.0
 

@@ -6,7 +6,7 @@ from realtime.admin.tiles import UNKNOWN, Tile, tiles
 from realtime.fleet.messages import Quantiles
 from realtime.fleet.overview import FleetReport, Totals
 from tests.support.simulated_fleet import made_up
-from tests.unit.test_fleet_memory import AT, report
+from tests.unit.fleet.test_overview_memory import AT, report
 
 
 def of(shown: FleetReport) -> dict[str, Tile]:
