@@ -1,22 +1,15 @@
-"""Environment keys, and the NATS subjects they become."""
+"""Environment keys: which are valid, and which are those of probes."""
 
 import hashlib
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final
 
-SUBJECT_PREFIX: Final = "flagsmith.environment."
-ALL_SUBJECTS: Final = SUBJECT_PREFIX + ">"
 MAX_KEY_LENGTH: Final = 100
 """The length of `Environment.api_key` in Flagsmith's database."""
 
 PROBE_PREFIX: Final = "probe-"
 """How the environments of probes begin: Flagsmith makes no key with a hyphen."""
-
-REMEMBERED: Final = 4096
-"""Subjects whose environments are kept; more are looked at again, at a microsecond
-each."""
 
 # `ser.XXXX` is a server-side key. Whatever NATS reads as a wildcard, an empty token or
 # white space, and whatever begins its own subjects (`$`), matches nothing here.
@@ -48,21 +41,3 @@ def without_probes(busiest: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
         for environment, count in busiest
         if count > 1 or not is_probe_environment(environment)
     ]
-
-
-def subject_of(environment: str) -> str:
-    """The subject on which updates of `environment` (a valid key) are stored."""
-    return SUBJECT_PREFIX + environment
-
-
-def environment_of(subject: str) -> str | None:
-    """The environment whose updates are stored on `subject`; None if it is of none."""
-    if len(subject) > len(SUBJECT_PREFIX) + MAX_KEY_LENGTH:
-        return None  # and is not kept either, whatever its length
-    return _environment_of(subject)
-
-
-@lru_cache(REMEMBERED)
-def _environment_of(subject: str) -> str | None:
-    key = subject.removeprefix(SUBJECT_PREFIX)
-    return key if key != subject and is_environment_key(key) else None

@@ -35,13 +35,13 @@ class GroupSender:
         self._waiting: dict[str, dict[str, Any]] = {}
         self._wake = asyncio.Event()
 
-    def offer(self, environment: str, update: Update, sequence: int) -> None:
+    def offer(self, update: Update, sequence: int) -> None:
         """Send it soon. `sequence` tells it from others: a layer that several processes
         share gets it from each of them."""
-        self._waiting[environment] = {
+        self._waiting[update.environment] = {
             "type": "environment.updated",
-            "environment": environment,
-            "updated_at": float(update.updated_at),
+            "environment": update.environment,
+            "updated_at": update.seconds,
             "sequence": sequence,
         }
         self._wake.set()

@@ -9,9 +9,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from realtime.conf import RealtimeSettings, jittered
-from realtime.environments import subject_of
 from realtime.exceptions import NatsUnavailable, PublishFailed, RealtimeError
-from realtime.jetstream.client import FastClient
 from realtime.jetstream.connection import close, connect
 from realtime.jetstream.publisher import Publisher
 from realtime.updates import Update
@@ -39,7 +37,7 @@ class ProcessPublisher:
         self._publishing: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
-        self._connection: asyncio.Task[tuple[FastClient, Publisher]] | None = None
+        self._connection: asyncio.Task[Publisher] | None = None
         self._leaving: asyncio.Task[None] | None = None
         # A daemon: whoever waits for an update keeps the process alive.
         self._thread = threading.Thread(
@@ -51,9 +49,7 @@ class ProcessPublisher:
             self._loop.close()
             raise NatsUnavailable(_ENDS) from error
 
-    def publish(
-        self, environment: str, update: Update, seconds: float
-    ) -> "Future[None]":
+    def publish(self, update: Update, seconds: float) -> "Future[None]":
         """Done once JetStream has stored `update`, within `seconds`; fails with
         `NatsUnavailable` or `PublishFailed`. From any thread.
 
@@ -62,7 +58,7 @@ class ProcessPublisher:
         with self._lock:
             if self._closed:
                 raise NatsUnavailable(_ENDS)
-            coroutine = self._publish_unless_closed(environment, update, seconds)
+            coroutine = self._publish_unless_closed(update, seconds)
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def close(self) -> None:
@@ -85,19 +81,14 @@ class ProcessPublisher:
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        if self._connection is None:
-            return
-        if not self._connection.done():
+        if self._connection is not None and not self._connection.done():
             self._connection.cancel()
             await asyncio.wait([self._connection], timeout=CLOSE_SECONDS)
-        if _stands(self._connection):
-            client, _ = self._connection.result()
-            await close(client)
+        if publisher := self._standing():
+            await close(publisher.client)
 
-    async def _publish_unless_closed(
-        self, environment: str, update: Update, seconds: float
-    ) -> None:
-        publishing = self._loop.create_task(self._publish(environment, update, seconds))
+    async def _publish_unless_closed(self, update: Update, seconds: float) -> None:
+        publishing = self._loop.create_task(self._publish(update, seconds))
         self._publishing.add(publishing)
         try:
             await publishing
@@ -109,7 +100,7 @@ class ProcessPublisher:
             self._publishing.discard(publishing)
             publishing.cancel()
 
-    async def _publish(self, environment: str, update: Update, seconds: float) -> None:
+    async def _publish(self, update: Update, seconds: float) -> None:
         deadline = self._loop.time() + seconds
         error: RealtimeError = NatsUnavailable("NATS was not reached in time.")
         try:
@@ -118,13 +109,7 @@ class ProcessPublisher:
                     try:
                         publisher = await self._connected()
                         error = PublishFailed("The update was not confirmed in time.")
-                        await publisher.publish(
-                            subject_of(environment),
-                            update.payload(),
-                            deadline,
-                            dated=update.dated,
-                        )
-                        return
+                        return await publisher.publish(update, deadline)
                     except NatsUnavailable as unavailable:
                         # Not stored, or so it seems: twice is better than not at all.
                         error = unavailable
@@ -136,43 +121,33 @@ class ProcessPublisher:
     def _leave(self) -> None:
         """Have the next update make a new connection: a server that does not confirm
         may be cut off from its cluster, and keep its clients all the same."""
-        if self._connection is not None and _stands(self._connection):
-            client, _ = self._connection.result()
+        if publisher := self._standing():
             self._connection = None
-            self._leaving = self._loop.create_task(close(client))
+            self._leaving = self._loop.create_task(close(publisher.client))
 
     async def _connected(self) -> Publisher:
         """The publisher of a connection that stands. Raises `NatsUnavailable`."""
-        connection = self._connection
-        if connection is None or (connection.done() and not _stands(connection)):
-            connection = self._connection = self._loop.create_task(self._connect())
+        if publisher := self._standing():
+            return publisher
+        if self._connection is None or self._connection.done():
+            self._connection = self._loop.create_task(self._connect())
         # Who gives up waiting does not stop it: others wait for the same.
-        _, publisher = await asyncio.shield(connection)
-        return publisher
+        return await asyncio.shield(self._connection)
 
-    async def _connect(self) -> tuple[FastClient, Publisher]:
-        publisher: Publisher | None = None
-
-        async def on_closed() -> None:
-            if publisher is not None:
-                publisher.fail(NatsUnavailable("The connection to NATS was lost."))
-
-        client = await connect(self._settings, on_closed=on_closed)
-        publisher = Publisher(client)
+    async def _connect(self) -> Publisher:
+        client = await connect(self._settings)
         try:
-            await publisher.start()
+            return await Publisher.on(client)
         except BaseException:  # a cancellation, too
             await close(client)
             raise
-        return client, publisher
 
-
-def _stands(connection: "asyncio.Task[tuple[FastClient, Publisher]]") -> bool:
-    """Whether the connection was made and is usable now."""
-    if not connection.done() or connection.cancelled() or connection.exception():
-        return False
-    client, _ = connection.result()
-    return client.is_connected
+    def _standing(self) -> Publisher | None:
+        """The publisher of the connection, if that was made and is usable now."""
+        made = self._connection
+        if made is None or not made.done() or made.cancelled() or made.exception():
+            return None
+        return made.result() if made.result().client.is_connected else None
 
 
 _lock = threading.Lock()

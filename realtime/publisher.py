@@ -48,7 +48,7 @@ def publish_environment_update(
     """
     update = _checked(environment_key, updated_at)
     timeout = _bounded(timeout)
-    publishing = process_publisher().publish(environment_key, update, timeout)
+    publishing = process_publisher().publish(update, timeout)
     try:
         publishing.result(timeout + GRACE_SECONDS)
     except concurrent.futures.TimeoutError:
@@ -64,7 +64,7 @@ async def apublish_environment_update(
 ) -> None:
     """`publish_environment_update` for a coroutine, on any event loop."""
     update = _checked(environment_key, updated_at)
-    publishing = process_publisher().publish(environment_key, update, _bounded(timeout))
+    publishing = process_publisher().publish(update, _bounded(timeout))
     await asyncio.wrap_future(publishing)
 
 
@@ -85,4 +85,4 @@ def _checked(environment_key: str, updated_at: object) -> Update:
         raise InvalidUpdate(
             "updated_at", "Must be a number of Unix seconds or a date and time."
         ) from None
-    return parse_update(body.encode())
+    return parse_update(environment_key, body.encode())

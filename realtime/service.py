@@ -34,7 +34,6 @@ from realtime.http.client_address import TrustedProxies
 from realtime.intake.intake import Intake
 from realtime.intake.relay import Relay
 from realtime.jetstream.bridge import NatsBridge
-from realtime.jetstream.worker import BridgeWorker
 from realtime.monitoring.process_metrics import Vitals
 from realtime.probing.canary import Canary
 from realtime.sse.admission import Admission, Refusal
@@ -114,21 +113,19 @@ class RealtimeService:
         """Begins to drain and to end this process, as SIGTERM does."""
         self.expose: Callable[[], Awaitable[bytes]] | None = None
         """Tells the metrics of all workers, where this process is one of several."""
-        self.bridge = NatsBridge(
-            settings,
-            self.hub,
-            self.agent,
-            on_ready=self._on_ready,
-            on_session=lambda: self.intake.outbox.news.set(),
-            on_turned_back=lambda *what: self.intake.put_right(*what),
-            on_update=self._groups.offer if self._groups is not None else None,
-        )
+        self.bridge = NatsBridge(settings, self.hub)
+        self.bridge.on_connected = self.agent.join
+        self.bridge.on_disconnected = self.agent.leave
+        self.bridge.on_ready = self._on_ready
+        self.bridge.on_update = self._groups.offer if self._groups else None
         # One secret or none: where the app only publishes there is nothing to relay.
         secret = next(iter(settings.authentication_tokens), "")
         self.recorder = Recorder(self.hub, secret)
         self.agent.questions[HISTORY] = lambda _: self.history()
         self.relay = Relay(secret, self.bridge.consumer_name, self._siblings)
         self.intake = Intake(settings, self.hub, self.bridge, self.relay)
+        self.bridge.on_session = self.intake.outbox.news.set
+        self.bridge.on_turned_back = self.intake.put_right
         self.event_recorder = EventRecorder(self)
         self.admission = Admission(
             refusal=lambda: self._refusal,
@@ -239,7 +236,7 @@ class RealtimeService:
         # Not where the app is only installed, to publish.
         metrics.build_info.labels(__version__).set(1)
         metrics.subscribers_limit.set(self.settings.max_subscribers)
-        self.keep_running("nats-bridge", BridgeWorker(self.bridge).handle())
+        self.keep_running("nats-bridge", self.bridge.handle())
         self.keep_running("keep-alive", self.hub.keep_alive())
         self.keep_running("vitals", Vitals(self).watch())
         self.keep_running("history", self.recorder.run())

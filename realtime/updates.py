@@ -4,9 +4,12 @@ stored and sent. Pure functions and values."""
 import json
 import math
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from realtime.exceptions import InvalidUpdate
 
@@ -16,10 +19,12 @@ MAX_BODY_BYTES: Final = 4096
 MOST_CLOCK_SKEW_SECONDS: Final = 300.0
 """By how much the clock of whoever publishes may be ahead of ours."""
 
+Identity = tuple[int, int]
+"""A stored update's sequence in the stream and its time (nanoseconds since 1970)."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # What `datetime.fromisoformat` takes is wider: any separator, any script's digits.
 _ISO_CHARACTERS: Final = re.compile(r"[0-9W-]{1,10}(?:[T ][0-9:.,+-]+Z?)?", re.ASCII)
-
 
 # What nearly every publisher sends and every instance stores: one number, so plain that
 # it is valid JSON and fits a double.
@@ -75,9 +80,8 @@ def retry_frame(milliseconds: int) -> Frame:
     return Frame.of(b"retry: %d\n\n" % milliseconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
-    """The time of an environment's latest change.
+class Update(Struct, frozen=True):
+    """The time of the latest change of `environment`, a valid key.
 
     `updated_at` is a JSON number as text (Unix seconds): written as the publisher wrote
     it, because `123` and `123.0` differ to some SDKs. `dated` says whether it was
@@ -85,8 +89,9 @@ class Update:
     something. Numbers are anybody's, a load test's for example, and may start again.
     """
 
+    environment: str
     updated_at: str
-    dated: bool = field(default=False, compare=False)
+    dated: bool = False
 
     @property
     def seconds(self) -> float:
@@ -102,12 +107,12 @@ class Update:
         carried on.
         """
         if (
-            latest is None
-            or not self.dated
-            or not self.seconds < latest.seconds <= now + MOST_CLOCK_SKEW_SECONDS
+            self.dated
+            and latest is not None
+            and self.seconds < latest.seconds <= now + MOST_CLOCK_SKEW_SECONDS
         ):
-            return self
-        return replace(latest, dated=True)
+            return replace(latest, dated=True)
+        return self
 
     def payload(self) -> bytes:
         """What is stored in JetStream; no space after the colon, as documented."""
@@ -118,8 +123,9 @@ class Update:
         return Frame.of(b"event: environment_updated\ndata: %s\n\n" % self.payload())
 
 
-def parse_update(body: bytes) -> Update:
-    """The update in `body`: `{"updated_at": <number or ISO 8601 string>}` as JSON.
+def parse_update(environment: str, body: bytes) -> Update:
+    """The update of `environment` in `body`: `{"updated_at": <number or ISO 8601
+    string>}` as JSON.
 
     A number is passed on exactly as it was written. A string becomes Unix seconds with
     a decimal point (Dart ignores a JSON integer); without an offset it is UTC.
@@ -127,7 +133,7 @@ def parse_update(body: bytes) -> Update:
     Raises `InvalidUpdate` with the field and the reason.
     """
     if plain := _PLAIN.fullmatch(body):
-        return Update(plain[1].decode())
+        return Update(environment, plain[1].decode())
     not_json: list[_NotJson] = []
 
     def take_constant(name: str) -> _NotJson:
@@ -156,7 +162,7 @@ def parse_update(body: bytes) -> Update:
         raise InvalidUpdate("updated_at", "This field was given more than once.")
     updated_at = document["updated_at"]
     dated = isinstance(updated_at, str) and not isinstance(updated_at, _Number)
-    update = Update(_unix_seconds(updated_at), dated)
+    update = Update(environment, _unix_seconds(updated_at), dated)
     if not_json:
         raise InvalidUpdate("detail", f"JSON parse error - {not_json[0]} is no number")
     return update

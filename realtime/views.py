@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Final
 
 from msgspec import json
+from msgspec.structs import replace
 
 from realtime import metrics
 from realtime.endpoints.held_requests import to_its_end
@@ -26,7 +27,7 @@ from realtime.http.view import (
     unavailable,
 )
 from realtime.intake.relay import SIGNATURE_HEADER, Relayed, is_signed
-from realtime.updates import MAX_BODY_BYTES, Update, parse_update
+from realtime.updates import MAX_BODY_BYTES, parse_update
 
 ANSWER_SECONDS: Final = 1.7
 """The task processor waits 2 s (its `requests` timeout); the rest is for the way."""
@@ -65,11 +66,11 @@ class QueueChangeView(View):
         deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
         body = await read_in_time(receive, deadline)
         try:
-            update = parse_update(body)
+            update = parse_update(environment, body)
         except InvalidUpdate as error:
             raise HttpError(HTTPStatus.BAD_REQUEST, error.errors) from None
         try:
-            taking = service.intake.take(environment, update, deadline)
+            taking = service.intake.take(update, deadline)
             stored = await to_its_end(service, taking)
         except (NatsUnavailable, PublishFailed) as error:
             raise unavailable(str(error), retry_after=1) from None
@@ -102,14 +103,14 @@ class RelayView(View):
             raise HttpError(HTTPStatus.FORBIDDEN, "Another instance must sign this.")
         try:
             relayed = json.decode(body, type=Relayed)
-            number = parse_update(b'{"updated_at":%s}' % relayed.updated_at.encode())
+            body = b'{"updated_at":%s}' % relayed.updated_at.encode()
+            update = replace(parse_update(environment, body), dated=relayed.dated)
         except (ValueError, InvalidUpdate):
             raise HttpError(HTTPStatus.BAD_REQUEST, "This is no update.") from None
         if relayed.sender == service.bridge.consumer_name:
             raise HttpError(HTTPStatus.CONFLICT, "This instance sent it itself.")
         taken = await service.intake.take_relayed(
-            environment,
-            Update(number.updated_at, relayed.dated),
+            update,
             relayed.known,
             since=relayed.since,
             keep=relayed.keep,

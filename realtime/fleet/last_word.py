@@ -24,7 +24,7 @@ async def say_last_word(settings: RealtimeSettings, me: Sighting) -> None:
     """Tell the others that this process, `me`, stops, on a connection of its own."""
     with suppress(nats.errors.Error, OSError, TimeoutError):
         try:
-            client = await connect(settings, on_closed=_on_closed, seconds=SECONDS)
+            client = await connect(settings, seconds=SECONDS)
         except NatsUnavailable as error:
             logger.debug("last_word.not_said", reason=str(error))
             return
@@ -34,7 +34,3 @@ async def say_last_word(settings: RealtimeSettings, me: Sighting) -> None:
                 await client.flush()
         finally:
             await close(client)
-
-
-async def _on_closed() -> None:
-    """It was to be closed."""

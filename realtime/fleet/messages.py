@@ -9,9 +9,9 @@ from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct, field, json
 
-from realtime.environments import SUBJECT_PREFIX
 from realtime.fleet.publishes.messages import Moment, PublishesReport
 from realtime.jetstream.stream_config import Setting, StreamSettings
+from realtime.jetstream.subjects import SUBJECT_PREFIX
 
 REPORT: Final = "flagsmith.fleet.report"
 """Asks every instance for its `Answer`; with `.<instance>`, one of them."""

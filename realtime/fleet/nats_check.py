@@ -6,8 +6,9 @@ import nats.js.errors
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
+from realtime.jetstream.api import call_api
 from realtime.jetstream.connection import close, connect
-from realtime.jetstream.stream import STREAM, call_api
+from realtime.jetstream.subjects import STREAM
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 2.0
@@ -19,7 +20,7 @@ async def ask_jetstream(settings: RealtimeSettings) -> None:
 
     Raises `NatsUnavailable` with the reason if an instance could not start like this.
     """
-    client = await connect(settings, on_closed=_on_closed, seconds=CONNECT_SECONDS)
+    client = await connect(settings, seconds=CONNECT_SECONDS)
     try:
         await call_api(client, f"STREAM.INFO.{STREAM}", seconds=ANSWER_SECONDS)
     except nats.js.errors.NotFoundError:
@@ -28,7 +29,3 @@ async def ask_jetstream(settings: RealtimeSettings) -> None:
         raise NatsUnavailable(f"JetStream refuses: {error.description}") from error
     finally:
         await close(client)
-
-
-async def _on_closed() -> None:
-    """The question hears of it by its time-out."""

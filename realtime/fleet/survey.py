@@ -74,7 +74,7 @@ async def nats_client(
     if shared is not None and shared.is_connected:
         yield shared
         return
-    client = await connect(settings, on_closed=_on_closed, seconds=CONNECT_SECONDS)
+    client = await connect(settings, seconds=CONNECT_SECONDS)
     try:
         yield client
     finally:
@@ -210,7 +210,3 @@ async def tell_everybody(
 def roll_of(service: "RealtimeService | None") -> Roll:
     """Who is known to be alive: by `service`, or by what this process has heard."""
     return service.agent.roll if service else _roll
-
-
-async def _on_closed() -> None:
-    """Whoever asks hears of it by the time-out."""

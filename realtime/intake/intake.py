@@ -13,13 +13,13 @@ import structlog
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PublishFailed
 from realtime.intake.late_publisher import LatePublisher
-from realtime.intake.outbox import SETTLED_WELL, Identity, Outbox, settled_by
+from realtime.intake.outbox import SETTLED_WELL, Kept, Outbox, settled_by
 from realtime.intake.outbox_folder import OutboxFolder
 from realtime.intake.relay import SECONDS as RELAY_SECONDS
 from realtime.intake.relay import Relay
 from realtime.jetstream.bridge import NatsBridge
 from realtime.sse.hub import Hub, Latest
-from realtime.updates import Update
+from realtime.updates import Identity, Update
 
 logger = structlog.get_logger("sse")
 
@@ -59,16 +59,14 @@ class Intake:
             if settings.outbox_folder
             else None
         )
-        self.late_publisher = LatePublisher(
-            self.outbox, store=lambda: bridge.store, relay=relay.store
-        )
+        self.late_publisher = LatePublisher(self.outbox, hub, bridge, relay.store)
         self.on_not_stored: Callable[[str, bool], None] = lambda environment, kept: None
         """Called with the environment of each update that was not stored in time, and
         whether it was accepted all the same."""
         self.draining = False
         """Whether this process is to take nothing more that it would have to keep."""
 
-    async def take(self, environment: str, update: Update, deadline: float) -> bool:
+    async def take(self, update: Update, deadline: float) -> bool:
         """Store `update`, or keep it to be stored later; returns whether it is stored.
 
         `deadline` is the event loop's time by which the publisher must have its answer.
@@ -77,59 +75,42 @@ class Intake:
         although the update is kept all the same.
         """
         arrival = self.outbox.arrive()
-        latest = self._hub.latest_of(environment)
-        known = latest.update if latest else None
+        latest = self._hub.latest_of(update.environment)
+        told = update.not_before(latest.update if latest else None, time.time())
         try:
             if self._is_long_out:
                 raise NatsUnavailable("NATS has been out of reach for some seconds.")
-            await self._bridge.publish(
-                environment, update.not_before(known, time.time()), deadline
-            )
+            await self._bridge.publish(told, deadline)
         except (NatsUnavailable, PublishFailed) as error:
-            return await self._keep(
-                environment,
-                update,
-                latest.identity if latest else None,
-                arrival,
-                error,
-                deadline,
-            )
-        self.outbox.supersede(environment, update, arrival)
+            known = latest.identity if latest else None
+            kept = self.outbox.keep(update, known, reason=str(error), arrival=arrival)
+            return await self._wait(kept, error, deadline)
+        self.outbox.supersede(update, arrival)
         return True
 
     async def take_relayed(
-        self,
-        environment: str,
-        update: Update,
-        known: Identity | None,
-        *,
-        since: float,
-        keep: bool,
+        self, update: Update, known: Identity | None, *, since: float, keep: bool
     ) -> bool:
         """Store an update that another instance was sent, or, if it asks for that, keep
         it; whether it was taken."""
-        store = self._bridge.store
-        if store is not None and not self._is_long_out:
+        if self._bridge.has_session and not self._is_long_out:
             try:
                 async with asyncio.timeout(RELAY_SECONDS):
-                    await store.put(environment, update, known)
+                    await self.late_publisher.store(update, known)
                 return True
             except (NatsUnavailable, PublishFailed, TimeoutError) as error:
                 logger.debug("relay.not_stored", reason=str(error))
         if not keep or self.draining:
             return False
-        self.outbox.keep(
-            environment, update, known, reason="an instance stops", since=since
-        )
+        self.outbox.keep(update, known, reason="an instance stops", since=since)
         await self._save(asyncio.get_running_loop().time())
         return True
 
-    def put_right(self, environment: str, latest: Latest) -> None:
-        """Store the time that is told of `environment`: the stream holds an earlier
+    def put_right(self, latest: Latest) -> None:
+        """Store the time that is told of an environment: the stream holds an earlier
         one, which whoever starts to read it would tell. Each instance tries; one
         succeeds."""
         self.outbox.keep(
-            environment,
             latest.update,
             latest.identity,
             reason="an older update was stored after a newer one",
@@ -141,7 +122,7 @@ class Intake:
         takes, and name in the log what must be left behind."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + max(seconds, LEAVE_SECONDS)
-        if self._bridge.store is not None:
+        if self._bridge.has_session:
             await self._settled_by(deadline)
         await self._hand_over(max(deadline, loop.time() + LEAVE_SECONDS))
         on_disk = self.folder is not None and self.folder.fault is None
@@ -151,7 +132,7 @@ class Intake:
         for kept in self.outbox.waiting:
             logger.error(
                 "update.left_on_disk" if on_disk else "update.lost",
-                environment__key=kept.environment,
+                environment__key=kept.update.environment,
                 updated_at=kept.update.updated_at,
             )
             if not on_disk:
@@ -181,19 +162,10 @@ class Intake:
                 for _ in range(HANDED_OVER_AT_ONCE):
                     handing.create_task(hand_some_over())
 
-    async def _keep(
-        self,
-        environment: str,
-        update: Update,
-        known: Identity | None,
-        arrival: int,
-        error: NatsUnavailable | PublishFailed,
-        deadline: float,
+    async def _wait(
+        self, kept: Kept, error: NatsUnavailable | PublishFailed, deadline: float
     ) -> bool:
         """As `take`, for an update that could not be stored because of `error`."""
-        kept = self.outbox.keep(
-            environment, update, known, reason=str(error), arrival=arrival
-        )
         until = deadline
         if self._is_long_out:
             now = asyncio.get_running_loop().time()
@@ -201,20 +173,19 @@ class Intake:
         if await settled_by(kept, until) in SETTLED_WELL:
             return True
         await self._save(deadline)
-        if kept.settled.done():
-            if kept.settled.result() in SETTLED_WELL:
-                return True
-            self.on_not_stored(environment, False)
-            raise error  # it was dropped: too many wait
-        if (
+        # It may have been settled meanwhile, or dropped: too many wait.
+        if kept.settled.done() and kept.settled.result() in SETTLED_WELL:
+            return True
+        accepted = (
             self._settings.accept_without_nats
             and self._is_long_out
             and not self.draining
-        ):
-            self.on_not_stored(environment, True)
-            return False
-        self.on_not_stored(environment, False)
-        raise error
+            and not kept.settled.done()
+        )
+        self.on_not_stored(kept.update.environment, accepted)
+        if not accepted:
+            raise error
+        return False
 
     @property
     def _is_long_out(self) -> bool:

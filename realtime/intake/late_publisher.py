@@ -1,20 +1,14 @@
 """Stores what waits in the outbox as soon as NATS, or another instance, can take it."""
 
 import asyncio
-import base64
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final
 
-import nats.js.errors
 import structlog
-from nats.aio.client import Client
 
 from realtime.conf import jittered
-from realtime.environments import subject_of
 from realtime.exceptions import (
     InvalidUpdate,
     NatsUnavailable,
@@ -22,10 +16,11 @@ from realtime.exceptions import (
     PermissionDenied,
     PublishFailed,
 )
-from realtime.intake.outbox import Identity, Kept, Outbox, Outcome
-from realtime.jetstream.stream import API_SECONDS, STREAM, call_api
-from realtime.jetstream.stream_config import NANOSECONDS
-from realtime.updates import Update, parse_update
+from realtime.intake.outbox import Kept, Outbox, Outcome
+from realtime.jetstream.api import StoredMessage
+from realtime.jetstream.bridge import NatsBridge
+from realtime.sse.hub import Hub
+from realtime.updates import Identity, Update, parse_update
 
 logger = structlog.get_logger("sse")
 
@@ -45,35 +40,24 @@ OVERTAKEN_TIMES: Final = 3
 """So often another instance may come first before the next round."""
 
 
-class Publish(Protocol):
-    """Stores a payload, `dated` or not, on a subject by a deadline, if the last message
-    there has the sequence `after` (0: there is none; None: whatever it is)."""
+class LatePublisher:
+    """Goes over `outbox` for ever, and stores through `bridge`. `relay` offers an
+    update to other instances where that is of no use, and returns whether one of them
+    has stored it."""
 
-    def __call__(
+    def __init__(
         self,
-        subject: str,
-        payload: bytes,
-        deadline: float,
-        *,
-        dated: bool,
-        after: int | None,
-    ) -> Awaitable[None]: ...
+        outbox: Outbox,
+        hub: Hub,
+        bridge: NatsBridge,
+        relay: Callable[[Kept], Awaitable[bool]],
+    ) -> None:
+        self._outbox = outbox
+        self._hub = hub
+        self._bridge = bridge
+        self._relay = relay
 
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """JetStream through one session with NATS; `failing` if it did not confirm what was
-    published last. `read` tells what this process has read last of an environment: its
-    identity and the update."""
-
-    client: Client
-    publish: Publish
-    read: Callable[[str], "tuple[Identity, Update] | None"]
-    failing: bool
-
-    async def put(
-        self, environment: str, update: Update, known: Identity | None
-    ) -> Outcome:
+    async def store(self, update: Update, known: Identity | None) -> Outcome:
         """Store `update`, unless its environment was updated later.
 
         What is newer: an update that was stored without this one's knowing of it
@@ -85,94 +69,33 @@ class Store:
         stored meanwhile.
         """
         deadline = asyncio.get_running_loop().time() + STORE_SECONDS
-        subject = subject_of(environment)
-        try:
-            latest = await self._last(subject)
-            after: int | None = latest.sequence if latest else 0
-        except PermissionDenied:
-            # Who may not look goes by what it has read.
-            latest = self._last_read(environment)
-            after = latest.sequence if latest else None
-        if latest is not None and latest.update is not None:
-            unknown = not latest.is_identified_by(known)
-            if unknown and latest.update.seconds >= update.seconds:
-                return "superseded"
-            update = update.not_before(latest.update, time.time())
-        await self.publish(
-            subject, update.payload(), deadline, dated=update.dated, after=after
-        )
+        last, after = await self._last_stored(update.environment)
+        if last is not None:
+            with suppress(InvalidUpdate):
+                latest = parse_update(update.environment, last.payload)
+                if (
+                    not last.is_identified_by(known)
+                    and latest.seconds >= update.seconds
+                ):
+                    return "superseded"
+                update = update.not_before(latest, time.time())
+        await self._bridge.publish(update, deadline, after=after)
         return "stored"
 
-    def _last_read(self, environment: str) -> "_Stored | None":
-        read = self.read(environment)
-        if read is None:
-            return None
-        (sequence, nanoseconds), update = read
-        return _Stored(sequence, nanoseconds / NANOSECONDS, update)
-
-    async def _last(self, subject: str) -> "_Stored | None":
-        """The last message on `subject`. Raises `NatsUnavailable`, which
-        `PermissionDenied` is, and `PublishFailed`."""
+    async def _last_stored(
+        self, environment: str
+    ) -> tuple[StoredMessage | None, int | None]:
+        """The last message of `environment`, and after which sequence an update is to
+        be stored. Raises `NatsUnavailable`."""
         try:
-            answer = await call_api(
-                self.client,
-                f"STREAM.MSG.GET.{STREAM}",
-                {"last_by_subj": subject},
-                seconds=API_SECONDS,
-            )
-        except nats.js.errors.NotFoundError as error:
-            if error.err_code == _NO_MESSAGE:
-                return None
-            raise PublishFailed(f"JetStream refuses: {error.description}") from error
-        except nats.js.errors.APIError as error:
-            raise PublishFailed(f"JetStream refuses: {error.description}") from error
-        return _Stored.read(answer["message"])
-
-
-_NO_MESSAGE: Final = 10037
-"""JetStream's code for "no message found"; the stream itself may be missing, too."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A message as JetStream's API tells of it; `update` is None if it is none."""
-
-    sequence: int
-    stored_at: float
-    update: Update | None
-
-    @classmethod
-    def read(cls, message: dict[str, Any]) -> "_Stored":
-        update = None
-        with suppress(InvalidUpdate):
-            update = parse_update(base64.b64decode(message.get("data", "")))
-        stored_at = datetime.fromisoformat(message["time"]).timestamp()
-        return cls(message["seq"], stored_at, update)
-
-    def is_identified_by(self, identity: Identity | None) -> bool:
-        if identity is None:
-            return False
-        sequence, nanoseconds = identity
-        # The API's time is read to the microsecond.
-        same_time = abs(self.stored_at - nanoseconds / NANOSECONDS) < 0.001
-        return sequence == self.sequence and same_time
-
-
-class LatePublisher:
-    """Goes over `outbox` for ever. `store` is where updates are stored now (None: there
-    is no session with NATS). `relay` offers an update to other instances where that is
-    of no use, and returns whether one of them has stored it."""
-
-    def __init__(
-        self,
-        outbox: Outbox,
-        *,
-        store: Callable[[], Store | None],
-        relay: Callable[[Kept], Awaitable[bool]],
-    ) -> None:
-        self._outbox = outbox
-        self._store = store
-        self._relay = relay
+            last = await self._bridge.last_stored(environment)
+        except PermissionDenied:
+            # Who may not look goes by what it has read.
+            latest = self._hub.latest_of(environment)
+            if latest is None:
+                return None, None
+            last = StoredMessage(latest.identity, latest.update.payload())
+        return last, last.identity[0] if last else 0
 
     async def run(self) -> None:
         """Store what waits, in rounds with growing delays, until cancelled."""
@@ -206,7 +129,7 @@ class LatePublisher:
                     return
 
         # Other instances are asked for one update before they are for more.
-        at_once = AT_ONCE if self._store() is not None else 1
+        at_once = AT_ONCE if self._bridge.has_session else 1
         async with asyncio.TaskGroup() as settling:
             for _ in range(min(at_once, len(self._outbox))):
                 settling.create_task(settle_some())
@@ -223,16 +146,16 @@ class LatePublisher:
         return True
 
     async def _try(self, kept: Kept) -> Outcome | None:
-        store = self._store()
-        if (store is None or store.failing) and await self._relay(kept):
+        has_session = self._bridge.has_session
+        if (not has_session or self._bridge.is_failing) and await self._relay(kept):
             return "relayed"
-        if store is None:
+        if not has_session:
             return None
         for _ in range(OVERTAKEN_TIMES):
             if kept.settled.done():
                 return "superseded"  # meanwhile, by one that this process was sent
             try:
-                return await store.put(kept.environment, kept.update, kept.known)
+                return await self.store(kept.update, kept.known)
             except Overtaken:
                 continue
             except (NatsUnavailable, PublishFailed) as error:

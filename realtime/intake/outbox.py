@@ -14,12 +14,9 @@ from typing import Final, Literal
 import structlog
 
 from realtime import metrics
-from realtime.updates import Update
+from realtime.updates import Identity, Update
 
 logger = structlog.get_logger("sse")
-
-Identity = tuple[int, int]
-"""A stored message's sequence and its time (nanoseconds since 1970)."""
 
 Outcome = Literal["stored", "superseded", "relayed", "overflow", "left"]
 """What became of an update: stored late; not needed any more, because its environment
@@ -39,7 +36,6 @@ class Kept:
     process was sent, and `settled` has the outcome.
     """
 
-    environment: str
     update: Update
     known: Identity | None
     since: float
@@ -88,7 +84,6 @@ class Outbox:
 
     def keep(
         self,
-        environment: str,
         update: Update,
         known: Identity | None,
         *,
@@ -103,13 +98,13 @@ class Outbox:
         then the dates say so.
         """
         arrival = self.arrive() if arrival is None else arrival
+        environment = update.environment
         kept = self._kept.get(environment)
         if kept is None:
             if not self._kept:
                 logger.warning("outbox.filling", reason=reason)
                 self._outcomes.clear()
             kept = self._kept[environment] = Kept(
-                environment,
                 update,
                 known,
                 time.time() if since is None else since,
@@ -121,7 +116,7 @@ class Outbox:
         else:
             newer = _is_newer(update, arrival, kept)
             kept.arrival = max(kept.arrival, arrival)
-            if not newer or update == kept.update:
+            if not newer or update.updated_at == kept.update.updated_at:
                 return kept  # the same once more: what is known of it stays
             kept.update, kept.known = update, known
         metrics.outbox_updates.set(len(self._kept))
@@ -129,24 +124,25 @@ class Outbox:
         self.news.set()
         return kept
 
-    def supersede(self, environment: str, update: Update, arrival: int) -> None:
-        """What is kept of `environment` is not needed any more if it is older than
+    def supersede(self, update: Update, arrival: int) -> None:
+        """What is kept of its environment is not needed any more if it is older than
         `update`, number `arrival`, which was stored."""
-        kept = self._kept.get(environment)
+        kept = self._kept.get(update.environment)
         if kept is not None and _is_newer(update, arrival, kept):
             self.settle(kept, "superseded")
 
     def settle(self, kept: Kept, outcome: Outcome) -> None:
         """Keep it no longer. Does nothing the second time."""
-        if self._kept.get(kept.environment) is not kept:
+        environment = kept.update.environment
+        if self._kept.get(environment) is not kept:
             return
-        del self._kept[kept.environment]
+        del self._kept[environment]
         kept.settled.set_result(outcome)
         metrics.outbox_settled[outcome].inc()
         metrics.outbox_updates.set(len(self._kept))
         self._outcomes[outcome] += 1
-        self.on_change(kept.environment)
-        self.on_settled(kept.environment, outcome)
+        self.on_change(environment)
+        self.on_settled(environment, outcome)
         if not self._kept:
             counts = {str(outcome): count for outcome, count in self._outcomes.items()}
             logger.info("outbox.emptied", **counts)
@@ -155,7 +151,7 @@ class Outbox:
         oldest = next(iter(self._kept.values()))
         logger.error(
             "update.dropped",
-            environment__key=oldest.environment,
+            environment__key=oldest.update.environment,
             updated_at=oldest.update.updated_at,
             reason=f"more than {self._limit} environments wait for NATS",
         )

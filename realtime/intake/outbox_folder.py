@@ -19,8 +19,8 @@ import structlog
 from realtime import metrics
 from realtime.environments import is_environment_key
 from realtime.exceptions import InvalidUpdate
-from realtime.intake.outbox import Identity, Outbox
-from realtime.updates import Update, parse_update
+from realtime.intake.outbox import Outbox
+from realtime.updates import Identity, Update, parse_update
 
 logger = structlog.get_logger("sse")
 
@@ -109,7 +109,7 @@ class OutboxFolder:
             changed, self._changed = self._changed, set()
             if self.fault is not None:
                 # What an earlier attempt did not write is to be there, too.
-                changed.update(kept.environment for kept in self._outbox.waiting)
+                changed.update(kept.update.environment for kept in self._outbox.waiting)
             rows = {environment: self._row(environment) for environment in changed}
             try:
                 await asyncio.to_thread(self._commit, rows)
@@ -126,8 +126,12 @@ class OutboxFolder:
         sequence, stored_at = kept.known or (None, None)
         update = kept.update
         return (
-            *(environment, update.updated_at, int(update.dated)),
-            *(sequence, stored_at, kept.since),
+            environment,
+            update.updated_at,
+            int(update.dated),
+            sequence,
+            stored_at,
+            kept.since,
         )
 
     def _commit(self, rows: dict[str, _Row | None]) -> None:
@@ -204,10 +208,9 @@ class OutboxFolder:
             known: Identity | None = None
             if sequence is not None and stored_at is not None:
                 known = sequence, stored_at
-            update = Update(updated_at, bool(dated))
+            update = Update(environment, updated_at, bool(dated))
             # It came before whatever has come to this process.
             self._outbox.keep(
-                environment,
                 update,
                 known,
                 reason="a process that kept it has died",
@@ -233,6 +236,6 @@ def _check(rows: Iterable[tuple[object, ...]]) -> None:
             case [str(environment), str(updated_at), _, _, _, float()] if (
                 is_environment_key(environment)
             ):
-                parse_update(b'{"updated_at":%s}' % updated_at.encode())
+                parse_update(environment, b'{"updated_at":%s}' % updated_at.encode())
             case _:
                 raise InvalidUpdate("detail", "a row is no update")

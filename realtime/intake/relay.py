@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 import structlog
 from msgspec import Meta, Struct, json
 
-from realtime.intake.outbox import Identity, Kept
+from realtime.intake.outbox import Kept
+from realtime.updates import Identity
 
 logger = structlog.get_logger("sse")
 
@@ -99,24 +100,25 @@ class Relay:
         return await self._offer(kept, keep=True)
 
     async def _offer(self, kept: Kept, *, keep: bool) -> bool:
+        update = kept.update
         body = json.encode(
             Relayed(
                 sender=self._sender,
-                updated_at=kept.update.updated_at,
-                dated=kept.update.dated,
+                updated_at=update.updated_at,
+                dated=update.dated,
                 known=kept.known,
                 since=kept.since,
                 keep=keep,
             )
         )
-        signature = sign(self._secret, kept.environment, body)
+        signature = sign(self._secret, update.environment, body)
         addresses = self._addresses()
         # For what would be lost otherwise there is no next round.
         tried = len(addresses) if keep else min(TRIED, len(addresses))
         for address in random.sample(addresses, tried):
             # http.client blocks; what it does is over within `SECONDS`.
             if await asyncio.to_thread(
-                _post, address, kept.environment, body, signature
+                _post, address, update.environment, body, signature
             ):
                 return True
         return False

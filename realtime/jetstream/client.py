@@ -25,6 +25,9 @@ OnRefused = Callable[[str], None]
 """Takes the subject to which we may not publish or subscribe, in lower case: nats-py
 knows no other."""
 
+OnClosed = Callable[[NatsUnavailable], None]
+"""Takes what whoever waits for something on the connection is to be told."""
+
 FLUSH_SECONDS: Final = 2
 """nats-py waits for ten, even if the connection is lost meanwhile."""
 
@@ -48,6 +51,7 @@ class FastClient(Client):
         self._handlers: dict[int, Handler] = {}
         self._ps = MessageParser(self, self._handlers)
         self._on_refused: list[OnRefused] = []
+        self._on_closed: list[OnClosed] = []
         self._forbidden: set[str] = set()
         """What we may not subscribe to, in lower case."""
         self._outgoing: list[bytes] = []
@@ -81,6 +85,18 @@ class FastClient(Client):
         """Have `handler` called whenever NATS says that we may not do something, which
         is all that it answers then: whoever waits for more waits for ever."""
         self._on_refused.append(handler)
+
+    def on_closed(self, handler: OnClosed) -> None:
+        """Have `handler` called when the connection has been lost or closed; now, if it
+        has been already."""
+        self._on_closed.append(handler)
+        if self.is_closed:
+            handler(NatsUnavailable("The connection to NATS was lost."))
+
+    async def closed(self) -> None:
+        """To be called by nats-py once it has closed the connection."""
+        for handler in self._on_closed:
+            handler(NatsUnavailable("The connection to NATS was lost."))
 
     async def request(  # with all that nats-py's takes
         self,

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -31,7 +31,6 @@ MAX_NAMED: Final = 5
 async def connect(
     settings: RealtimeSettings,
     *,
-    on_closed: Callable[[], Awaitable[None]],
     last_resort: str | None = None,
     seconds: float | None = None,
 ) -> FastClient:
@@ -59,7 +58,7 @@ async def connect(
             left = until - asyncio.get_running_loop().time()
             own = left / (len(servers) - position)
         try:
-            return await _connect(server, options, on_closed=on_closed, seconds=own)
+            return await _connect(server, options, seconds=own)
         except NatsUnavailable as error:
             refused[str(error)].append(server.label)
     raise NatsUnavailable(_failure(refused, unresolved))
@@ -80,11 +79,7 @@ def _listed(labels: Sequence[str]) -> str:
 
 
 async def _connect(
-    server: Server,
-    options: dict[str, Any],
-    *,
-    on_closed: Callable[[], Awaitable[None]],
-    seconds: float,
+    server: Server, options: dict[str, Any], *, seconds: float
 ) -> FastClient:
     """One attempt, for so many `seconds`. Raises `NatsUnavailable` with nothing but the
     reason."""
@@ -109,7 +104,7 @@ async def _connect(
                 max_outstanding_pings=MAX_PINGS,
                 pending_size=0,
                 error_cb=remember,
-                closed_cb=on_closed,
+                closed_cb=client.closed,
                 **options,
             )
     except asyncio.CancelledError:

@@ -1,30 +1,20 @@
-"""The JetStream stream that holds every environment's latest update.
+"""The JetStream stream that holds every environment's latest update."""
 
-Its API is called with plain JSON, because nats-py's dataclasses drop the fields that
-they do not know, and an update must leave those as they are.
-"""
-
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
-import nats.errors
 import nats.js.errors
 import structlog
 from nats.aio.client import Client
 
-from realtime import metrics
-from realtime.environments import ALL_SUBJECTS
 from realtime.exceptions import (
     NatsUnavailable,
     PermissionDenied,
     StreamIncompatible,
 )
-from realtime.jetstream.client import NotPermitted
-from realtime.jetstream.connection import describe
+from realtime.jetstream.api import call_api, unix_seconds
 from realtime.jetstream.stream_config import (
     NANOSECONDS,
     REQUIRED,
@@ -33,13 +23,9 @@ from realtime.jetstream.stream_config import (
     StreamSettings,
     differences,
 )
+from realtime.jetstream.subjects import STREAM
 
 logger = structlog.get_logger("sse")
-
-STREAM: Final = "environments-stream"
-API_SECONDS: Final = 2
-"""A cluster that has just lost the leader of a stream drops a question unanswered: ask
-again soon."""
 
 CHANGE_SECONDS: Final = 5
 """To create or change a stream takes a cluster longer."""
@@ -110,25 +96,23 @@ async def ensure_stream(
     """
     changed = False
     try:
-        info = await _call_counted(client, f"STREAM.INFO.{STREAM}")
+        info = await call_api(client, f"STREAM.INFO.{STREAM}")
     except nats.js.errors.NotFoundError:
         info = await _create(client, wanted)
         changed = True
     except nats.js.errors.APIError as error:
-        metrics.nats_errors["create_jetstream"].inc()
         raise NatsUnavailable(
             f"NATS does not tell of the stream {STREAM}: {error.description}"
         ) from error
-    if parted := _parted(info):
-        metrics.nats_errors["create_jetstream"].inc()
-        raise NatsUnavailable(parted)
+    if cut_off := _cut_off(info):
+        raise NatsUnavailable(cut_off)
     expected = wanted.expected() if apply else dict(REQUIRED)
     if different := differences(expected, info["config"]):
         info = await _update(client, {**info["config"], **expected}, different)
         changed = True
     return StreamState(
         max_age=info["config"]["max_age"] / NANOSECONDS,
-        now=_unix(info["ts"]),
+        now=unix_seconds(info["ts"]),
         first_sequence=info["state"]["first_seq"],
         last_sequence=info["state"]["last_seq"],
         messages=info["state"]["messages"],
@@ -141,7 +125,9 @@ async def ensure_stream(
 async def _create(client: Client, wanted: StreamSettings) -> dict[str, Any]:
     config = {"name": STREAM, **wanted.expected()}
     try:
-        info = await _change(client, "CREATE", config)
+        info = await call_api(
+            client, f"STREAM.CREATE.{STREAM}", config, seconds=CHANGE_SECONDS
+        )
     except PermissionDenied as error:
         raise NatsUnavailable(f"There is no stream {STREAM}: {error}") from error
     except nats.js.errors.APIError as error:
@@ -163,7 +149,9 @@ async def _update(
     client: Client, config: dict[str, Any], different: Sequence[Setting]
 ) -> dict[str, Any]:
     try:
-        info = await _change(client, "UPDATE", config)
+        info = await call_api(
+            client, f"STREAM.UPDATE.{STREAM}", config, seconds=CHANGE_SECONDS
+        )
     except nats.js.errors.ServiceUnavailableError as error:
         raise NatsUnavailable(
             f"NATS refuses to update the stream {STREAM}: {_explained(error)}"
@@ -184,40 +172,7 @@ async def _update(
     return info
 
 
-async def holds_message(client: Client, sequence: int, nanoseconds: int) -> bool:
-    """Whether the stream still holds the message `sequence` that was stored at that
-    time (nanoseconds since 1970). Raises `NatsUnavailable`."""
-    try:
-        response = await _call_counted(
-            client, f"STREAM.MSG.GET.{STREAM}", {"seq": sequence}
-        )
-    except (nats.js.errors.APIError, PermissionDenied):
-        return False
-    # The answer's time is read to the microsecond.
-    published = nanoseconds / NANOSECONDS
-    return abs(_unix(response["message"]["time"]) - published) < 0.001
-
-
-async def next_message(client: Client, sequence: int) -> int | None:
-    """The sequence of the first message from `sequence` on that the stream holds; None
-    if it holds none. Raises `NatsUnavailable`."""
-    try:
-        response = await _call_counted(
-            client,
-            f"STREAM.MSG.GET.{STREAM}",
-            {"seq": sequence, "next_by_subj": ALL_SUBJECTS},
-        )
-    except nats.js.errors.NotFoundError:
-        return None
-    except nats.js.errors.APIError as error:
-        raise NatsUnavailable(
-            f"NATS does not tell what the stream {STREAM} holds: {error.description}"
-        ) from error
-    found: int = response["message"]["seq"]
-    return found
-
-
-def _parted(info: dict[str, Any]) -> str | None:
+def _cut_off(info: dict[str, Any]) -> str | None:
     """Why what this server tells of the stream is not to be believed, because it was
     cut off from the others; None if it was not.
 
@@ -238,73 +193,7 @@ def _parted(info: dict[str, Any]) -> str | None:
     return None
 
 
-async def _change(client: Client, verb: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Raises nats-py's `APIError` and `NatsUnavailable`."""
-    try:
-        return await _call_counted(
-            client, f"STREAM.{verb}.{STREAM}", config, seconds=CHANGE_SECONDS
-        )
-    except (nats.js.errors.APIError, PermissionDenied):
-        metrics.nats_errors["create_jetstream"].inc()
-        raise
-
-
 def _explained(error: nats.js.errors.APIError | PermissionDenied) -> str:
     if isinstance(error, PermissionDenied):
         return str(error).rstrip(".")
     return f"{error.description}{_HINTS.get(error.err_code or 0, '')}"
-
-
-async def _call_counted(
-    client: Client,
-    action: str,
-    request: dict[str, Any] | None = None,
-    *,
-    seconds: float = API_SECONDS,
-) -> dict[str, Any]:
-    """`call_api` for the bridge: an answer that does not come is an error of the
-    service."""
-    try:
-        return await call_api(client, action, request, seconds=seconds)
-    except PermissionDenied:
-        raise  # what can be done without is asked for again and again
-    except NatsUnavailable:
-        metrics.nats_errors["create_jetstream"].inc()
-        raise
-
-
-async def call_api(
-    client: Client,
-    action: str,
-    request: dict[str, Any] | None = None,
-    *,
-    seconds: float,
-) -> dict[str, Any]:
-    """Call JetStream's API, which may take so many `seconds` to answer.
-
-    Raises nats-py's `APIError` for what the server refuses, and `NatsUnavailable` if it
-    does not answer: `PermissionDenied` if we may not ask.
-    """
-    payload = json.dumps(request).encode() if request is not None else b""
-    try:
-        message = await client.request(f"$JS.API.{action}", payload, seconds)
-    except nats.errors.NoRespondersError as error:
-        raise NatsUnavailable(
-            "JetStream is not available: is it enabled (nats-server --jetstream), and "
-            "has the cluster a leader?"
-        ) from error
-    except NotPermitted as error:
-        raise PermissionDenied(f"{error}.") from error
-    except (nats.errors.Error, OSError) as error:
-        raise NatsUnavailable(
-            f"JetStream did not answer {action}: {describe(error)}"
-        ) from error
-    response: dict[str, Any] = json.loads(message.data)
-    if "error" in response:
-        raise nats.js.errors.APIError.from_error(response["error"])
-    return response
-
-
-def _unix(timestamp: str) -> float:
-    # Go writes nanoseconds; Python reads microseconds and drops the rest.
-    return datetime.fromisoformat(timestamp).timestamp()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from realtime.conf import RealtimeSettings
-from realtime.environments import ALL_SUBJECTS
+from realtime.jetstream.subjects import ALL_SUBJECTS
 
 NANOSECONDS: Final = 10**9
 DUPLICATE_WINDOW_SECONDS: Final = 120

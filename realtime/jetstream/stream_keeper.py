@@ -2,14 +2,19 @@
 when the process starts, and followed from then on."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Final, Literal
 
 import structlog
 from nats.aio.client import Client
 
+from realtime import metrics
 from realtime.conf import RealtimeSettings
-from realtime.exceptions import PermissionDenied
+from realtime.exceptions import (
+    NatsUnavailable,
+    PermissionDenied,
+    StreamIncompatible,
+)
+from realtime.jetstream.api import unix_seconds
 from realtime.jetstream.stream import StreamState, ensure_stream, unseen_stream
 from realtime.jetstream.stream_config import Setting, StreamSettings
 
@@ -54,6 +59,9 @@ class StreamKeeper:
                 self._unseen = unseen
                 logger.warning("stream.unseen", reason=unseen)
             return unseen_stream(self._wanted)
+        except (NatsUnavailable, StreamIncompatible):
+            metrics.nats_errors["create_jetstream"].inc()
+            raise
         self._applied, self._unseen = True, ""
         before, self._seen = self._seen, state
         if change := _change_of(state, before):
@@ -76,8 +84,8 @@ def _change_of(state: StreamState, before: StreamState | None) -> Change | None:
     if before is not None and state.created != before.created:
         return "replaced"
     if state.changed:
-        made_at = datetime.fromisoformat(state.created).timestamp()
-        return "created" if state.now - made_at < NEW_SECONDS else "updated"
+        age = state.now - unix_seconds(state.created)
+        return "created" if age < NEW_SECONDS else "updated"
     if before is not None and state.differences != before.differences:
         return "differs"
     return None

@@ -165,9 +165,9 @@ async def test_survey__update_held_in_an_outbox__told(
     async with hosted(nats.url) as service:
         nats.kill()
         async with asyncio.timeout(10):
-            while service.bridge.store is not None:  # noqa: ASYNC110  no event tells
+            while service.bridge.has_session:  # noqa: ASYNC110  no event tells
                 await asyncio.sleep(0.01)
-        service.intake.outbox.keep(environment, Update("1.5"), None, reason="no NATS")
+        service.intake.outbox.keep(Update(environment, "1.5"), None, reason="no NATS")
 
         # When
         report = await survey_environment(service.settings, environment, service)

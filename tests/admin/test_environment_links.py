@@ -121,7 +121,7 @@ async def test_find_keys__two_that_look_alike__both(
     async with hosted(nats.url) as service:
         for key in (environment, alike, "short"):
             await service.bridge.publish(
-                key, Update("1"), asyncio.get_running_loop().time() + 5
+                Update(key, "1"), asyncio.get_running_loop().time() + 5
             )
         await eventually_async(
             lambda: service.hub.latest_of("short") is not None,

@@ -19,9 +19,9 @@ from realtime.conf import RealtimeSettings
 from realtime.exceptions import RealtimeError
 from realtime.fleet.overview import gather
 from realtime.fleet.survey import nats_client
-from realtime.jetstream.stream import STREAM
 from realtime.jetstream.stream_config import StreamSettings
 from realtime.jetstream.stream_keeper import StreamKeeper
+from realtime.jetstream.subjects import STREAM
 from realtime.server.embedded_nats import embedded_nats
 from tests.faults.cluster import running_cluster
 from tests.support.nats import NatsServer

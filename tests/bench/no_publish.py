@@ -3,16 +3,11 @@ what `queue-change` costs without JetStream."""
 
 from flagsmith_sse.settings import *  # noqa: F403  Django's way to extend settings
 from realtime.jetstream.publisher import Publisher
+from realtime.updates import Update
 
 
 async def confirm(
-    self: Publisher,
-    subject: str,
-    payload: bytes,
-    deadline: float,
-    *,
-    dated: bool = False,
-    after: int | None = None,
+    self: Publisher, update: Update, deadline: float, *, after: int | None = None
 ) -> None:
     pass
 

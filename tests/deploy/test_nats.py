@@ -62,8 +62,8 @@ async def test_permissions__as_documented__are_enough(
                 publisher = ProcessPublisher(
                     RealtimeSettings(nats_servers=(url.replace("sse:", "api:"),))
                 )
-                update = parse_update(b'{"updated_at":13.5}')
-                publishing = publisher.publish(environment, update, seconds=10)
+                update = parse_update(environment, b'{"updated_at":13.5}')
+                publishing = publisher.publish(update, seconds=10)
                 await asyncio.wrap_future(publishing)
                 received.append(await stream.next_event())
                 publisher.close()

@@ -372,7 +372,7 @@ def test_publish__closed_while_it_waits__failed(environment: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"nats://127.0.0.1:{server.getsockname()[1]}"
         publisher = ProcessPublisher(RealtimeSettings(nats_servers=(url,)))
-        waiting = publisher.publish(environment, Update("1"), 60)
+        waiting = publisher.publish(Update(environment, "1"), 60)
         hung, _ = server.accept()
 
         # When
@@ -383,7 +383,7 @@ def test_publish__closed_while_it_waits__failed(environment: str) -> None:
         with pytest.raises(PublishFailed, match="process ends"):
             waiting.result(LATE_SECONDS)
         with pytest.raises(NatsUnavailable, match="process ends"):
-            publisher.publish(environment, Update("2"), 60)
+            publisher.publish(Update(environment, "2"), 60)
 
 
 def run_fresh(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import nats as nats_py
 
-from realtime.environments import ALL_SUBJECTS, PROBE_PREFIX, SUBJECT_PREFIX
+from realtime.environments import PROBE_PREFIX
+from realtime.jetstream.subjects import ALL_SUBJECTS, SUBJECT_PREFIX
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.support.nats import NatsServer
 from tests.support.service import ROOT, TOKEN, running_service

@@ -11,7 +11,7 @@ import nats as nats_py
 import pytest
 from nats.aio.msg import Msg
 
-from realtime.environments import environment_of
+from realtime.jetstream.subjects import environment_of
 from tests.support.malformed import LIVEZ, MALFORMED, QUEUE_CHANGE, STREAM, UPDATE
 from tests.support.mutation import mutated
 from tests.support.nats import NatsServer
@@ -117,4 +117,4 @@ async def test_requests__spoilt_at_random__nothing_and_nobody_is_harmed(
     others = ("$JS.", "_INBOX.", "_R_", *fleet)
     ours = {s for s in subjects if not s.startswith(others)}
     assert "flagsmith.environment.undisturbed" in ours
-    assert all(environment_of(subject) for subject in ours), ours
+    assert all(environment_of(subject.encode()) for subject in ours), ours

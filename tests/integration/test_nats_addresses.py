@@ -48,10 +48,6 @@ def port_of(nats: EmbeddedNats) -> int:
     return int(nats.url.rpartition(":")[2])
 
 
-async def on_closed() -> None:
-    pass
-
-
 def to(url: str, **fields: Any) -> RealtimeSettings:
     return RealtimeSettings(nats_servers=(url,), **fields)
 
@@ -66,7 +62,7 @@ async def test_connect__name_with_several_addresses__each_is_tried(
     with hung_server(port):
         for _ in range(4):
             # When
-            client = await connect(to(f"nats://{NAME}:{port}"), on_closed=on_closed)
+            client = await connect(to(f"nats://{NAME}:{port}"))
             connected.add(client.server)
             await close(client)
 
@@ -83,9 +79,7 @@ async def test_connect__little_time__shared_by_all_addresses(
     with hung_server(port):
         for _ in range(4):
             # When / Then
-            client = await connect(
-                to(f"nats://{NAME}:{port}"), on_closed=on_closed, seconds=4
-            )
+            client = await connect(to(f"nats://{NAME}:{port}"), seconds=4)
             await close(client)
 
 
@@ -100,7 +94,7 @@ async def test_connect__none_is_reached__names_the_first_addresses_and_no_secret
 
     # When
     with pytest.raises(NatsUnavailable) as raised:
-        await connect(settings, on_closed=on_closed)
+        await connect(settings)
 
     # Then
     named = ", ".join(f"{NAME}:1 (127.0.1.{number})" for number in range(5))
@@ -139,10 +133,10 @@ async def test_connect__no_address__named_and_the_others_tried(
     settings = RealtimeSettings(nats_servers=(missing, shared_nats.url))
 
     # When
-    client = await connect(settings, on_closed=on_closed)
+    client = await connect(settings)
     await close(client)
     with pytest.raises(NatsUnavailable) as raised:
-        await connect(to(missing), on_closed=on_closed)
+        await connect(to(missing))
 
     # Then
     assert "no-such-host.invalid has no address" in str(raised.value)
@@ -166,13 +160,13 @@ async def test_connect__tls__server_at_the_address_proves_the_name(
 
     # When
     url = f"tls://{NAME}:{port_of(nats)}"
-    client = await connect(to(url, nats_tls_ca_file=authority), on_closed=on_closed)
+    client = await connect(to(url, nats_tls_ca_file=authority))
     await close(client)
 
     # Then: and no other name
     url = f"tls://other.test:{port_of(nats)}"
     with pytest.raises(NatsUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
-        await connect(to(url, nats_tls_ca_file=authority), on_closed=on_closed)
+        await connect(to(url, nats_tls_ca_file=authority))
 
 
 @pytest.mark.parametrize("written", [0, 40])
@@ -204,4 +198,4 @@ async def test_connect__certificate_half_written__unavailable_and_named(
 
     # When / Then
     with pytest.raises(NatsUnavailable, match=named):
-        await connect(settings, on_closed=on_closed)
+        await connect(settings)

@@ -136,16 +136,13 @@ async def test_credentials_file__half_written__unavailable_without_the_secret(
     *whole, last = ["", *credentials.read_text().split("\n")][: lines + 1]
     credentials.write_text("\n".join([*whole[1:], last[: len(last) // 2]]))
 
-    async def on_closed() -> None:
-        pass
-
     with embedded_nats(tmp_path / "nats", arguments=[f"--config={config}"]) as nats:
         settings = RealtimeSettings(
             nats_servers=(nats.url,), nats_credentials_file=str(credentials)
         )
         # When
         with pytest.raises(NatsUnavailable) as raised:
-            await connect(settings, on_closed=on_closed)
+            await connect(settings)
 
     # Then
     assert "Cannot connect to NATS" in str(raised.value)

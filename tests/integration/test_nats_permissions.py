@@ -198,7 +198,7 @@ async def test_publish__from_a_project_that_may_not__fails_at_once(
         publisher = ProcessPublisher(RealtimeSettings(nats_servers=(nats.url,)))
 
         # When: it would wait for an hour
-        publishing = publisher.publish(environment, Update("1"), 3600)
+        publishing = publisher.publish(Update(environment, "1"), 3600)
 
         # Then
         with pytest.raises(PublishFailed, match="does not permit us to publish"):

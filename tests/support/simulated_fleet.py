@@ -86,7 +86,7 @@ async def _start(
 ) -> list[tuple[Agent, FastClient]]:
     started = []
     for report in reports:
-        client = await connect(settings, on_closed=_on_closed)
+        client = await connect(settings)
         agent = Agent(
             me=lambda report=report: report.sighting,  # type: ignore[misc]
             report=lambda report=report: report,  # type: ignore[misc]
@@ -103,7 +103,3 @@ async def _stop(started: list[tuple[Agent, FastClient]]) -> None:
     for agent, client in started:
         agent.leave()
         await close(client)
-
-
-async def _on_closed() -> None:
-    """The test ends it."""

@@ -1,18 +1,16 @@
-"""Environment keys, and the NATS subjects they become."""
+"""Environment keys."""
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from realtime.environments import (
-    ALL_SUBJECTS,
-    environment_of,
     is_environment_key,
     is_probe_environment,
     probe_environment,
-    subject_of,
     without_probes,
 )
+from realtime.jetstream.subjects import subject_of
 from tests.support.environments import INVALID_KEYS, VALID_KEYS
 
 tokens = st.text(
@@ -58,41 +56,6 @@ def test_is_environment_key__accepted__is_harmless_in_a_subject(key: str) -> Non
 def test_is_environment_key__tokens_and_single_dots__accepted(key: str) -> None:
     # Given / When / Then
     assert is_environment_key(key)
-
-
-@given(keys.filter(lambda key: not key.endswith(".")))
-@example("flagsmith.environment.x")
-def test_subject_of__valid_key__round_trip(key: str) -> None:
-    # Given
-    prefix = ALL_SUBJECTS.removesuffix(">")
-    # When
-    subject = subject_of(key)
-    # Then
-    assert prefix == "flagsmith.environment."
-    assert subject == prefix + key
-    assert environment_of(subject) == key
-
-
-@pytest.mark.parametrize(
-    "subject",
-    [
-        "",
-        "abc",
-        "flagsmith",
-        "flagsmith.environment",
-        "flagsmith.environment.",
-        "flagsmith.environment..",
-        "flagsmith.environment.a..b",
-        "flagsmith.environment.caf\xe9",
-        "flagsmith.environment." + "k" * 101,
-        "flagsmith.environments.abc",
-        "other.flagsmith.environment.abc",
-        "Flagsmith.environment.abc",
-    ],
-)
-def test_environment_of__other_subject__none(subject: str) -> None:
-    # Given / When / Then
-    assert environment_of(subject) is None
 
 
 def test_probe_environment__of_somebody__a_key_that_is_always_the_same() -> None:

@@ -57,8 +57,8 @@ async def test_offer__several_before_one_is_sent__the_newest_of_each_environment
         await layer.group_add(group_of(key), f"channel-{key}")
     sender = GroupSender(layer)
     for sequence in range(1, 4):
-        sender.offer("one", Update(f"{sequence}.5"), sequence)
-    sender.offer("two", Update("7"), 4)
+        sender.offer(Update("one", f"{sequence}.5"), sequence)
+    sender.offer(Update("two", "7"), 4)
 
     # When
     with running(sender):
@@ -74,7 +74,7 @@ async def test_offer__several_before_one_is_sent__the_newest_of_each_environment
         assert (two["updated_at"], two["sequence"]) == (7, 4)
 
         # When
-        sender.offer("one", Update("8"), 5)
+        sender.offer(Update("one", "8"), 5)
 
         # Then
         assert (await receive(layer, "channel-one"))["sequence"] == 5
@@ -96,9 +96,9 @@ async def test_run__channel_layer_fails__logged_and_the_next_is_sent() -> None:
     sender = GroupSender(layer)
     with capture_logs() as logs, running(sender):
         # When
-        sender.offer("key", Update("1"), 1)
+        sender.offer(Update("key", "1"), 1)
         await layer.failed.wait()
-        sender.offer("key", Update("2"), 2)
+        sender.offer(Update("key", "2"), 2)
 
         # Then
         assert (await receive(layer, "channel"))["sequence"] == 2

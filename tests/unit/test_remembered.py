@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from realtime.environments import SUBJECT_PREFIX, environment_of
 from realtime.http.cors import cors_headers
 from realtime.http.view import NotFound
+from realtime.jetstream.subjects import SUBJECT_PREFIX, environment_of
 from realtime.routing import FlatURLRouter, realtime_urlpatterns, route
 
 REQUESTS = 10_000
@@ -32,7 +32,7 @@ def ask_for_cors(number: int, length: int) -> None:
 
 
 def ask_for_subject(number: int, length: int) -> None:
-    environment_of(SUBJECT_PREFIX + made_up(number, length))
+    environment_of((SUBJECT_PREFIX + made_up(number, length)).encode())
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ json_values = st.recursive(
 def parsed(body: bytes) -> Update | None:
     """The update in `body`; None if it was refused as it should be."""
     try:
-        return parse_update(body)
+        return parse_update("key", body)
     except InvalidUpdate as error:
         # It becomes an answer's body.
         json.dumps(error.errors).encode()
@@ -57,17 +57,17 @@ def test_parse_update__iso_string__float_seconds(text: str, seconds: str) -> Non
     # Given
     body = json.dumps({"updated_at": text}).encode()
     # When
-    update = parse_update(body)
+    update = parse_update("key", body)
     # Then
-    assert update == Update(seconds)
+    assert update == Update("key", seconds, dated=True)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_parse_update__number__as_written(number: str) -> None:
     # Given / When
-    update = parse_update(b'{"updated_at":%s}' % number.encode())
+    update = parse_update("key", b'{"updated_at":%s}' % number.encode())
     # Then
-    assert update == Update(number)
+    assert update == Update("key", number)
 
 
 @pytest.mark.parametrize("case", REFUSED_BODIES)
@@ -76,7 +76,7 @@ def test_parse_update__senseless_body__field_and_reason(case: str) -> None:
     body, field, reason = REFUSED_BODIES[case]
     # When
     with pytest.raises(InvalidUpdate) as raised:
-        parse_update(body)
+        parse_update("key", body)
     # Then
     assert list(raised.value.errors) == [field]
     assert isinstance(raised.value.errors[field], str if field == "detail" else list)
@@ -93,7 +93,7 @@ def test_parse_update__any_isoformat__exact_to_the_microsecond(
     body = json.dumps({"updated_at": moment.isoformat(separator)}).encode()
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     # When
-    text = parse_update(body).updated_at
+    text = parse_update("key", body).updated_at
     # Then
     seconds = Fraction(text)
     assert EPOCH + timedelta(microseconds=int(seconds * 1_000_000)) == aware
@@ -110,9 +110,9 @@ def test_parse_update__any_isoformat__exact_to_the_microsecond(
 @example("0e999")
 def test_parse_update__any_number__verbatim(number: str) -> None:
     # Given / When
-    update = parse_update(b'{"updated_at":%s}' % number.encode())
+    update = parse_update("key", b'{"updated_at":%s}' % number.encode())
     # Then
-    assert update == Update(number)
+    assert update == Update("key", number)
 
 
 @given(
@@ -161,7 +161,7 @@ def test_parse_update__anything_like_a_date__a_number_or_invalid(text: str) -> N
 
 def test_update__payload_and_frame__as_documented() -> None:
     # Given
-    update = Update("1735229888.76")
+    update = Update("key", "1735229888.76")
     # When / Then
     assert update.payload() == b'{"updated_at":1735229888.76}'
     assert (
@@ -173,12 +173,14 @@ def test_update__payload_and_frame__as_documented() -> None:
 @given(finite_numbers)
 def test_update__frame__one_event_that_reads_back(number: str) -> None:
     # Given / When
-    body = Update(number).frame().body
+    body = Update("key", number).frame().body
     # Then
     event, data, *rest = body.decode().split("\n")
     assert event == "event: environment_updated"
     assert rest == ["", ""]
-    assert parse_update(data.removeprefix("data: ").encode()).updated_at == number
+    assert (
+        parse_update("key", data.removeprefix("data: ").encode()).updated_at == number
+    )
 
 
 @given(st.binary(min_size=1, max_size=70_000))

@@ -7,11 +7,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-import nats.errors
 from msgspec import Struct
 
 from realtime.conf import RealtimeSettings
-from realtime.environments import subject_of
 from realtime.exceptions import NatsUnavailable, PublishFailed
 from realtime.fleet.environment.messages import (
     ENVIRONMENT,
@@ -79,13 +77,13 @@ async def send_test_update(
         there = await ask_everybody(
             client, service, ENVIRONMENT, EnvironmentAnswer, environment.encode()
         )
-        update = Update(f"{time.time():.6f}")
+        update = Update(environment, f"{time.time():.6f}")
         delivery = _Delivery(update.updated_at, {a.instance: a.name for a in there})
-        publish = service.bridge.publish if service else await _publisher_on(client)
+        publish = service.bridge.publish if service else await _publish_on(client)
         delivery.began = time.monotonic()
         deadline = asyncio.get_running_loop().time() + PUBLISH_SECONDS
         try:
-            await publish(environment, update, deadline)
+            await publish(update, deadline)
         except NatsUnavailable as error:
             # The connection may have been lost after it was stored.
             raise PublishFailed(str(error)) from error
@@ -160,19 +158,11 @@ class _Delivery:
         return later[-1] if later else None
 
 
-async def _publisher_on(
-    client: FastClient,
-) -> Callable[[str, Update, float], Awaitable[None]]:
+async def _publish_on(client: FastClient) -> Callable[..., Awaitable[None]]:
     """What publishes on `client`, as `NatsBridge.publish` does. Raises
     `NatsUnavailable`."""
-    publisher = Publisher(client)
     try:
         async with asyncio.timeout(START_SECONDS):
-            await publisher.start()
-    except (nats.errors.Error, TimeoutError) as error:
+            return (await Publisher.on(client)).publish
+    except TimeoutError as error:
         raise NatsUnavailable(f"Cannot publish: {describe(error)}") from error
-
-    async def publish(environment: str, update: Update, deadline: float) -> None:
-        await publisher.publish(subject_of(environment), update.payload(), deadline)
-
-    return publish

@@ -12,8 +12,9 @@ from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
-from realtime.jetstream.stream import STREAM, call_api
+from realtime.jetstream.api import call_api
 from realtime.jetstream.stream_config import Setting, StreamSettings, compare
+from realtime.jetstream.subjects import STREAM
 
 MAX_CONSUMERS: Final = 2048
 

@@ -45,7 +45,7 @@ class Command(ClientCommand):
         if fault := token_fault(configured):
             raise CommandError(f"SSE_AUTHENTICATION_TOKEN {fault}")
         token = tokens_in(configured)[0]
-        body = self._body(options["updated_at"])
+        body = self._body(options["environment"], options["updated_at"])
         url = checked_endpoint(options["url"], options["environment"], "queue-change")
         request = urllib.request.Request(  # noqa: S310  the setting takes http(s) only
             url,
@@ -67,7 +67,7 @@ class Command(ClientCommand):
         self.stdout.write(f"Published {body.decode()} for {options['environment']}")
 
     @staticmethod
-    def _body(updated_at: str | None) -> bytes:
+    def _body(environment: str, updated_at: str | None) -> bytes:
         if updated_at is None:
             updated_at = datetime.now(UTC).isoformat()
         try:
@@ -77,7 +77,7 @@ class Command(ClientCommand):
         except ValueError:
             body = json.dumps({"updated_at": updated_at}).encode()
         try:
-            parse_update(body)
+            parse_update(environment, body)
         except InvalidUpdate:
             raise CommandError(
                 f"--updated-at {updated_at}: takes a date and time as of ISO 8601, "

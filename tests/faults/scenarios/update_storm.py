@@ -8,7 +8,7 @@ from statistics import quantiles
 
 import nats
 
-from realtime.environments import subject_of
+from realtime.jetstream.subjects import subject_of
 from tests.faults.scenarios.scenario import Finding, Scenario, unless
 from tests.faults.scenarios.surroundings import probed, readers, surroundings
 from tests.support.task_processor import publish

@@ -28,15 +28,12 @@ async def test_listen__server_answers_no_more__given_up_in_time() -> None:
             await reader.read()
         writer.close()
 
-    async def on_closed() -> None:
-        pass
-
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         settings = RealtimeSettings(
             authentication_tokens=("t",), nats_servers=(f"nats://127.0.0.1:{port}",)
         )
-        client = await connect(settings, on_closed=on_closed)
+        client = await connect(settings)
 
         # When
         async with asyncio.timeout(FLUSH_SECONDS + 2):
@@ -50,13 +47,10 @@ def test_send__connection_lost_and_nobody_knows_yet__says_that_nothing_was_sent(
 ) -> None:
     # Given: the event loop of `manage.py serve`, whose transports raise
     async def send_until_it_is_known() -> None:
-        async def on_closed() -> None:
-            pass
-
         settings = RealtimeSettings(
             authentication_tokens=("t",), nats_servers=(nats.url,)
         )
-        client = await connect(settings, on_closed=on_closed)
+        client = await connect(settings)
         client._transport._io_writer.transport.abort()  # type: ignore[union-attr]
 
         # When

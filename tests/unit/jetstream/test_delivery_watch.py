@@ -10,6 +10,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from realtime.exceptions import NatsUnavailable
+from realtime.jetstream.consumer import PullConsumer
 from realtime.jetstream.delivery_watch import Backlog, DeliveryWatch
 from realtime.jetstream.stream import StreamState
 
@@ -29,7 +30,7 @@ class Holding(Client):
         first = json.loads(payload)["seq"]
         found = [one for one in self.sequences if one >= first]
         answer = (
-            {"message": {"seq": found[0]}}
+            {"message": {"seq": found[0], "time": "2026-01-01T00:00:00Z"}}
             if found
             else {"error": {"code": 404, "err_code": 10037, "description": "none"}}
         )
@@ -48,8 +49,11 @@ class Holding(Client):
         )
 
 
-class Reading:
+class Reading(PullConsumer):
+    """A consumer without a connection."""
+
     name = "a-consumer"
+    progress = 0
 
     def __init__(self, position: int) -> None:
         self.position = self.progress = position

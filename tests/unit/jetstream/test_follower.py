@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
+from realtime.jetstream.consumer import PullConsumer
 from realtime.jetstream.delivery_watch import Backlog, DeliveryWatch
 from realtime.jetstream.follower import follow_stream
 from realtime.jetstream.stream import StreamState
@@ -61,8 +62,8 @@ class Scripted(Client):
         return Msg(self, subject=subject, data=json.dumps(answer).encode())
 
 
-class AllRead:
-    """A reader that has read everything."""
+class AllRead(PullConsumer):
+    """A consumer that has read everything."""
 
     name = "a-consumer"
     position = progress = 10**9

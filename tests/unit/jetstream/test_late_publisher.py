@@ -1,35 +1,37 @@
 """What becomes of an update that waits while others of its environment are stored."""
 
+from realtime.conf import RealtimeSettings
 from realtime.exceptions import Overtaken
-from realtime.intake.late_publisher import LatePublisher, Store
-from realtime.intake.outbox import Identity, Kept, Outbox, Outcome
-from realtime.jetstream.client import FastClient
-from realtime.updates import Update
+from realtime.intake.late_publisher import LatePublisher
+from realtime.intake.outbox import Kept, Outbox, Outcome
+from realtime.jetstream.bridge import NatsBridge
+from realtime.sse.hub import Hub
+from realtime.updates import Identity, Update
+
+
+class WithSession(NatsBridge):
+    has_session = True
 
 
 async def test_settle__later_one_stored_while_it_is_tried__not_tried_again() -> None:
     # Given: numbers, of which the later may be the smaller
     outbox = Outbox(10)
-    kept = outbox.keep("a", Update("2"), None, reason="away")
+    kept = outbox.keep(Update("a", "2"), None, reason="away")
     tries = 0
 
-    class Overtaking(Store):
-        async def put(
-            self, environment: str, update: Update, known: Identity | None
-        ) -> Outcome:
+    class OvertakenPublisher(LatePublisher):
+        async def store(self, update: Update, known: Identity | None) -> Outcome:
             nonlocal tries
             tries += 1
-            outbox.supersede("a", Update("1"), outbox.arrive())
+            outbox.supersede(Update("a", "1"), outbox.arrive())
             raise Overtaken
-
-    async def publish(*args: object, **options: object) -> None:
-        raise AssertionError("`put` does not come to that")
 
     async def relay(kept: Kept) -> bool:
         return False
 
-    store = Overtaking(FastClient(), publish, lambda environment: None, failing=False)
-    late_publisher = LatePublisher(outbox, store=lambda: store, relay=relay)
+    hub = Hub(keepalive=15, max_stream_age=0, clock=lambda: 0.0)
+    bridge = WithSession(RealtimeSettings(authentication_tokens=("t",)), hub)
+    late_publisher = OvertakenPublisher(outbox, hub, bridge, relay)
 
     # When
     assert await late_publisher.settle(kept)

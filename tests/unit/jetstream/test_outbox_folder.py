@@ -15,11 +15,11 @@ from realtime.updates import Update, parse_update
 from tests.support.waiting import eventually_async
 
 
-async def leave(folder: Path, environment: str, update: Update) -> None:
+async def leave(folder: Path, update: Update) -> None:
     """Leave behind what a process leaves that is killed."""
     outbox = Outbox(10)
     left = OutboxFolder(folder, outbox)
-    outbox.keep(environment, update, None, reason="away")
+    outbox.keep(update, None, reason="away")
     await left.close()
 
 
@@ -53,7 +53,7 @@ async def test_take_over__file_that_is_none__others_are_taken_over_all_the_same(
     for name in ("0", "m", "z"):
         spoil(tmp_path / f"outbox-{name}.sqlite3", how)
     for number in range(3):
-        await leave(tmp_path, f"left-{number}", Update("1"))
+        await leave(tmp_path, Update(f"left-{number}", "1"))
     outbox = Outbox(10)
     folder = OutboxFolder(tmp_path, outbox)
 
@@ -64,7 +64,7 @@ async def test_take_over__file_that_is_none__others_are_taken_over_all_the_same(
         await asyncio.wait([taking_over], timeout=0.1)
 
     # Then: nothing is wrong with what this process writes
-    assert {one.environment for one in outbox.waiting} == {
+    assert {one.update.environment for one in outbox.waiting} == {
         f"left-{number}" for number in range(3)
     }
     assert folder.fault is None
@@ -79,10 +79,10 @@ async def test_take_over__two_processes_left_updates_of_one_environment__the_new
     tmp_path: Path,
 ) -> None:
     # Given
-    newest = parse_update(b'{"updated_at":"2026-01-31T12:00:09Z"}')
+    newest = parse_update("a", b'{"updated_at":"2026-01-31T12:00:09Z"}')
     for second in (3, 9, 5):
         text = b'{"updated_at":"2026-01-31T12:00:%02dZ"}' % second
-        await leave(tmp_path, "a", parse_update(text))
+        await leave(tmp_path, parse_update("a", text))
     outbox = Outbox(10)
     folder = OutboxFolder(tmp_path, outbox)
 
@@ -107,11 +107,11 @@ async def test_saved__disk_hangs__waited_for_once_and_left_behind_at_the_end(
     folder = OutboxFolder(tmp_path, outbox)
     monkeypatch.setattr(folder, "_commit", lambda rows: released.wait())
     loop = asyncio.get_running_loop()
-    outbox.keep("a", Update("1"), None, reason="away")
+    outbox.keep(Update("a", "1"), None, reason="away")
 
     # When
     await folder.saved(loop.time() + 0.01)
-    outbox.keep("b", Update("1"), None, reason="away")
+    outbox.keep(Update("b", "1"), None, reason="away")
 
     # Then
     assert folder.fault == "the disk does not answer in time"

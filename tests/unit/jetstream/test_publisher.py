@@ -7,6 +7,7 @@ import pytest
 from realtime.exceptions import Overtaken, PublishFailed
 from realtime.jetstream.client import FastClient
 from realtime.jetstream.publisher import SWEEP_SECONDS, Publisher
+from realtime.updates import Update
 
 STORED = b'{"stream":"environments-stream","seq":7}'
 
@@ -29,9 +30,9 @@ async def answered(answer: bytes) -> None:
     client = Recorder()
     publisher = Publisher(client)
     deadline = asyncio.get_running_loop().time() + 5
-    publishing = asyncio.create_task(publisher.publish("a", b"", deadline))
+    publishing = asyncio.create_task(publisher.publish(Update("a", "1"), deadline))
     await asyncio.sleep(0)
-    publisher._on_reply(client.replies[0].encode(), b"", answer, b"")
+    publisher._on_ack(client.replies[0].encode(), b"", answer, b"")
     await publishing
 
 
@@ -85,14 +86,14 @@ async def test_publish__deadline_before_that_of_an_earlier_one__given_up_in_time
     # Given: a body that took its time, or a caller with less patience
     loop = asyncio.get_running_loop()
     publisher = Publisher(Recorder())
-    patient = asyncio.create_task(publisher.publish("a", b"", loop.time() + 60))
+    patient = asyncio.create_task(publisher.publish(Update("a", "1"), loop.time() + 60))
     await asyncio.sleep(0)
 
     # When
     deadline = loop.time() + 0.1
     with pytest.raises(PublishFailed, match="in time"):
         async with asyncio.timeout(5):
-            await publisher.publish("b", b"", deadline)
+            await publisher.publish(Update("b", "1"), deadline)
 
     # Then
     assert 0 <= loop.time() - deadline < SWEEP_SECONDS + 0.5

@@ -11,7 +11,6 @@ from realtime.consumers import EnvironmentStreamConsumer
 from realtime.exceptions import NatsUnavailable
 from realtime.http.asgi import SERVICE, Message
 from realtime.jetstream.bridge import NatsBridge
-from realtime.jetstream.worker import BridgeWorker
 from realtime.metrics import bridge_restarts_total
 from realtime.monitoring.process_metrics import Vitals
 from realtime.service import RealtimeService
@@ -24,15 +23,12 @@ class ScriptedBridge(NatsBridge):
     def __init__(self, *endings: Exception) -> None:
         settings = RealtimeSettings(authentication_tokens=("t",))
         hub = Hub(keepalive=15, max_stream_age=0, clock=lambda: 0.0)
-        agent = RealtimeService(settings).agent
-        super().__init__(
-            settings, hub, agent, on_ready=lambda: None, on_session=lambda: None
-        )
+        super().__init__(settings, hub)
         self._endings = list(endings)
         self.sessions: list[float] = []
         self.lasting = asyncio.Event()
 
-    async def run(self) -> None:
+    async def run_session(self) -> None:
         self.sessions.append(asyncio.get_running_loop().time())
         if self._endings:
             raise self._endings.pop(0)
@@ -42,12 +38,12 @@ class ScriptedBridge(NatsBridge):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.jetstream.worker.FIRST_DELAY", 0.02)
-    monkeypatch.setattr("realtime.jetstream.worker.MAX_DELAY", 0.3)
+    monkeypatch.setattr("realtime.jetstream.bridge.FIRST_DELAY", 0.02)
+    monkeypatch.setattr("realtime.jetstream.bridge.MAX_DELAY", 0.3)
 
 
 async def run_until_lasting(bridge: ScriptedBridge) -> None:
-    task = asyncio.create_task(BridgeWorker(bridge).handle())
+    task = asyncio.create_task(bridge.handle())
     async with asyncio.timeout(10):
         await bridge.lasting.wait()
     task.cancel()

@@ -222,7 +222,12 @@ def test_tally__many_updates__keeps_the_counts_and_forgets_the_rest() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 def test_decoder__chunks_cut_anywhere__finds_every_update(size: int) -> None:
     # Given
-    frames = [retry_frame(3000), Update("1.5").frame(), KEEPALIVE, Update("2").frame()]
+    frames = [
+        retry_frame(3000),
+        Update("key", "1.5").frame(),
+        KEEPALIVE,
+        Update("key", "2").frame(),
+    ]
     stream = CHUNKED + b"".join(frame.chunk for frame in frames) + b"0\r\n\r\n"
     decoder = StreamDecoder()
 
@@ -244,7 +249,7 @@ def test_decoder__not_chunked__reads_to_the_end_of_the_connection() -> None:
     decoder = StreamDecoder()
 
     # When
-    values = decoder.feed(HEAD + b"\r\n" + Update("1.5").frame().body)
+    values = decoder.feed(HEAD + b"\r\n" + Update("key", "1.5").frame().body)
 
     # Then
     assert values == [1.5]
@@ -259,7 +264,7 @@ def test_decoder__half_an_event__is_not_between_events() -> None:
     assert decoder.is_between_events
 
     # When
-    decoder.feed(Update("1.5").frame().chunk[:20])
+    decoder.feed(Update("key", "1.5").frame().chunk[:20])
 
     # Then
     assert not decoder.is_between_events

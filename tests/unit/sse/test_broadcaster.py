@@ -69,7 +69,7 @@ class Loop:
 
 
 def latest(number: int) -> Latest:
-    return Latest(Update(str(number)), (number, 0), 9999)
+    return Latest(Update("a", str(number)), (number, 0), 9999)
 
 
 def frames_of(subscribers: dict[Subscriber, None]) -> Counter[tuple[bytes, ...]]:

@@ -14,7 +14,7 @@ from realtime.sse.hub import Hub, Latest
 from realtime.sse.subscriber import Subscriber
 from realtime.updates import KEEPALIVE, Frame, Update
 
-ONE, TWO = Update("1"), Update("2")
+ONE, TWO = Update("a", "1"), Update("a", "2")
 FIRST, SECOND = ONE.frame(), TWO.frame()
 
 

@@ -10,7 +10,7 @@ from tests.unit.sse.test_hub import Clock, Recorder
 
 
 def latest(number: int, updated_at: str = "") -> Latest:
-    return Latest(Update(updated_at or str(number)), (number, 0), 9999)
+    return Latest(Update("a", updated_at or str(number)), (number, 0), 9999)
 
 
 @pytest.fixture
