@@ -8,7 +8,7 @@ from typing import Any, Final
 from channels.consumer import AsyncConsumer
 
 from realtime import metrics
-from realtime.conf import jittered
+from realtime.backoff import jittered
 from realtime.endpoints.held_requests import gone, outlived_cancellation, still_there
 from realtime.endpoints.misdirected_streams import hold
 from realtime.environments import is_environment_key

@@ -13,7 +13,7 @@ import structlog
 from channels.layers import get_channel_layer
 
 from realtime import __version__, metrics
-from realtime.conf import RealtimeSettings, file_limit
+from realtime.conf import RealtimeSettings
 from realtime.fleet.agent import Agent
 from realtime.fleet.environment.answer import environment_answer
 from realtime.fleet.environment.busiest import COUNTS, counts_answer
@@ -37,6 +37,7 @@ from realtime.jetstream.bridge import NatsBridge
 from realtime.jetstream.worker import BridgeWorker
 from realtime.monitoring.process_metrics import Vitals
 from realtime.probing.canary import Canary
+from realtime.process import file_limit
 from realtime.sse.admission import Admission, Refusal
 from realtime.sse.hub import Hub
 

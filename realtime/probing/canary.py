@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from realtime import metrics
-from realtime.conf import jittered
+from realtime.backoff import jittered
 from realtime.environments import probe_environment
 from realtime.probing.probe import Plan, probe
 from realtime.process import worker_number

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
-from realtime.conf import jittered
+from realtime.backoff import jittered
 
 
 class Refusal(NamedTuple):

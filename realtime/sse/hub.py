@@ -16,7 +16,7 @@ from operator import itemgetter
 import structlog
 
 from realtime import metrics
-from realtime.conf import jittered
+from realtime.backoff import jittered
 from realtime.sse.broadcaster import Broadcaster, OnTold
 from realtime.sse.environment_subscribers import Crowd, look_at
 from realtime.sse.recent_updates import Activity
