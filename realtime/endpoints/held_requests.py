@@ -51,7 +51,7 @@ def outlived_cancellation(service: RealtimeService) -> bool:
     drain ends each in its turn, with its last chunk.
     """
     task = asyncio.current_task()
-    if not service.ending_streams or task is None:
+    if not service.lifecycle.ending_streams or task is None:
         return False
     task.uncancel()
     return True
