@@ -69,21 +69,8 @@ class Lifecycle:
         self.streams_at_drain = 0
 
     @property
-    def leaving(self) -> bool:
-        return self.phase is Phase.LEAVING
-
-    @property
     def draining(self) -> bool:
         return self.phase >= Phase.DRAINING
-
-    @property
-    def ending_streams(self) -> bool:
-        """Whether the open streams are being ended in turn."""
-        return self.phase is Phase.DRAINING
-
-    @property
-    def closing(self) -> bool:
-        return self.phase is Phase.CLOSING
 
     @property
     def not_ready(self) -> Refusal | None:
@@ -118,7 +105,7 @@ class Lifecycle:
     def stay(self) -> None:
         """There is no replacement."""
         self.drained_by = ""
-        if self.leaving:
+        if self.phase is Phase.LEAVING:
             self.phase = Phase.SERVING
 
     def begin_drain(self, streams: int) -> None:
@@ -127,12 +114,6 @@ class Lifecycle:
         self.drained_at = time.monotonic()
         self.streams_at_drain = streams
         self.note_readiness()
-
-    def end_drain(self) -> None:
-        self.phase = Phase.DRAINED
-
-    def close(self) -> None:
-        self.phase = Phase.CLOSING
 
     def die(self) -> None:
         self.died = True

@@ -33,7 +33,7 @@ from realtime.intake.intake import Intake
 from realtime.intake.relay import Relay
 from realtime.jetstream.bridge import NatsBridge
 from realtime.jetstream.worker import BridgeWorker
-from realtime.lifecycle import Lifecycle, Refusal
+from realtime.lifecycle import Lifecycle, Phase, Refusal
 from realtime.monitoring.exposition import expose
 from realtime.monitoring.process_metrics import watch_process
 from realtime.probing.canary import Canary
@@ -227,7 +227,7 @@ class RealtimeService:
             self.admission.review()
             # Daphne's shutdown cuts off whatever is not written yet.
             await asyncio.sleep(REFUSAL_SECONDS)
-        self.lifecycle.end_drain()
+        self.lifecycle.phase = Phase.DRAINED
         logger.info("drain.finished")
 
     async def stop(self) -> None:

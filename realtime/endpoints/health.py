@@ -6,6 +6,7 @@ from http import HTTPStatus
 from realtime import metrics
 from realtime.http.asgi import Receive, Scope, Send, connection_in
 from realtime.http.view import Response, View
+from realtime.lifecycle import Phase
 from realtime.service import RealtimeService
 
 
@@ -32,7 +33,7 @@ class LivenessView(HealthView):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = connection_in(scope)
-        if connection is not None and self._service.lifecycle.closing:
+        if connection is not None and self._service.lifecycle.phase is Phase.CLOSING:
             connection.transport.abort()
         await super().__call__(scope, receive, send)
 

@@ -20,6 +20,7 @@ from realtime.fleet.messages import (
 )
 from realtime.fleet.quantiles import RecentQuantiles, total
 from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
+from realtime.lifecycle import Phase
 from realtime.process import worker_number
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Reporter:
             not_ready=not_ready.detail if not_ready else None,
             not_ready_since=service.lifecycle.not_ready_since if not_ready else None,
             draining=me.draining,
-            leaving=service.lifecycle.leaving,
+            leaving=service.lifecycle.phase is Phase.LEAVING,
             nats_server=bridge.server,
             nats_reconnects=total(metrics.nats_reconnects_total),
             last_error=error and without_whole_keys(error)[:LONGEST_TEXT],

@@ -16,6 +16,7 @@ import uvicorn
 from realtime.fleet.history.minutes import Past
 from realtime.http.idle_connections import close_idle, linger
 from realtime.http.tcp import wait_for_vanished
+from realtime.lifecycle import Phase
 from realtime.server import garbage_collection, messages
 from realtime.server.accepting import Acceptor
 from realtime.server.connections import Connections
@@ -247,7 +248,7 @@ class Server(uvicorn.Server):
         await self._service.drain()
         await asyncio.sleep(self._accepted_until - asyncio.get_running_loop().time())
         if not self._service.lifecycle.others_listen:
-            self._service.lifecycle.close()
+            self._service.lifecycle.phase = Phase.CLOSING
             await asyncio.sleep(CLOSING_SECONDS)
             self._stop_listening()
         await linger(self._idle_connections)

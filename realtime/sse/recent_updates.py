@@ -1,7 +1,7 @@
 """What this process has read of each environment lately, and when it was written."""
 
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -43,15 +43,6 @@ class RecentUpdate(Struct):
         self.written_at = time.time()
 
 
-class _Environment:
-    __slots__ = ("forgotten_at", "updates")
-
-    def __init__(self) -> None:
-        self.updates: list[RecentUpdate] = []
-        self.forgotten_at = float("-inf")
-        """When the last update was read that was left out for want of room."""
-
-
 class RecentUpdates:
     """The updates of the last hour, as far as there is room: the newest of each
     environment, and of those that were updated last. `clock` tells Unix seconds."""
@@ -59,9 +50,11 @@ class RecentUpdates:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         # In the order of their last updates.
-        self._environments: OrderedDict[str, _Environment] = OrderedDict()
+        self._environments: OrderedDict[str, deque[RecentUpdate]] = OrderedDict()
         self._count = 0
         self._forgotten_at = float("-inf")
+        """When the last update was read that was left out for want of room: of an
+        environment that had not its most."""
 
     def __len__(self) -> int:
         return self._count
@@ -70,16 +63,14 @@ class RecentUpdates:
         """`latest` was read just now."""
         updated_at = latest.update.updated_at[:LONGEST_TIME]
         update = RecentUpdate(updated_at, latest.identity, self._clock())
-        known = self._environments.get(environment)
-        if known is None:
-            known = self._environments[environment] = _Environment()
+        updates = self._environments.setdefault(environment, deque())
+        self._environments.move_to_end(environment)
+        if len(updates) == MOST_OF_ONE:
+            updates.popleft()
         else:
-            self._environments.move_to_end(environment)
-        known.updates.append(update)
-        self._count += 1
-        if len(known.updates) > MOST_OF_ONE:
-            known.forgotten_at = self._forget_first(known)
-        elif self._count > MOST:
+            self._count += 1
+        updates.append(update)
+        if self._count > MOST:
             self._forget_oldest()
         return update
 
@@ -87,18 +78,14 @@ class RecentUpdates:
         """The updates of the last hour, the newest first, and whether there may have
         been more."""
         since = self._clock() - REMEMBERED_SECONDS
-        known = self._environments.get(environment, _Environment())
-        cut = max(self._forgotten_at, known.forgotten_at) >= since
-        return [one for one in reversed(known.updates) if one.read_at >= since], cut
-
-    def _forget_first(self, known: _Environment) -> float:
-        self._count -= 1
-        return known.updates.pop(0).read_at
+        updates = self._environments.get(environment, ())
+        recent = [one for one in reversed(updates) if one.read_at >= since]
+        return recent, len(recent) == MOST_OF_ONE or self._forgotten_at >= since
 
     def _forget_oldest(self) -> None:
         """Make room, where there has been no update for the longest time."""
-        environment, known = next(iter(self._environments.items()))
-        read_at = self._forget_first(known)
-        self._forgotten_at = max(self._forgotten_at, read_at)
-        if not known.updates:
+        environment, updates = next(iter(self._environments.items()))
+        self._count -= 1
+        self._forgotten_at = max(self._forgotten_at, updates.popleft().read_at)
+        if not updates:
             del self._environments[environment]
