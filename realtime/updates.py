@@ -1,10 +1,9 @@
 """An update: "environment X changed at T". Parsing what is published, encoding what is
-stored and sent. Pure functions and values."""
+stored; what is sent to clients is made in `realtime.sse.frames`."""
 
 import json
 import math
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -52,34 +51,6 @@ class _Object(dict[str, Any]):
         return self._names.count(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Bytes for a subscriber, encoded once for all of them.
-
-    `body` is the event as in the response's body; `chunk` is the same as one chunk of
-    HTTP/1.1's chunked transfer encoding.
-    """
-
-    body: bytes
-    chunk: bytes
-
-    @classmethod
-    def of(cls, body: bytes) -> "Frame":
-        return cls(body, b"%x\r\n%s\r\n" % (len(body), body))
-
-    def __add__(self, other: "Frame") -> "Frame":
-        """Both in one write."""
-        return Frame.of(self.body + other.body)
-
-
-KEEPALIVE: Final = Frame.of(b": keep-alive\n\n")
-
-
-def retry_frame(milliseconds: int) -> Frame:
-    """The frame that tells a client how long to wait before it reconnects."""
-    return Frame.of(b"retry: %d\n\n" % milliseconds)
-
-
 class Update(Struct, frozen=True):
     """The time of the latest change of `environment`, a valid key.
 
@@ -117,10 +88,6 @@ class Update(Struct, frozen=True):
     def payload(self) -> bytes:
         """What is stored in JetStream; no space after the colon, as documented."""
         return b'{"updated_at":%s}' % self.updated_at.encode()
-
-    def frame(self) -> Frame:
-        """The server-sent event, in a form that every SDK reads (docs/sdks.md)."""
-        return Frame.of(b"event: environment_updated\ndata: %s\n\n" % self.payload())
 
 
 def parse_update(environment: str, body: bytes) -> Update:

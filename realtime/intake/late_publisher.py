@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from realtime.conf import jittered
+from realtime.backoff import jittered
 from realtime.exceptions import (
     InvalidUpdate,
     NatsUnavailable,
@@ -91,7 +91,7 @@ class LatePublisher:
             last = await self._bridge.last_stored(environment)
         except PermissionDenied:
             # Who may not look goes by what it has read.
-            latest = self._hub.latest_of(environment)
+            latest = self._hub.latest.of(environment)
             if latest is None:
                 return None, None
             last = StoredMessage(latest.identity, latest.update.payload())

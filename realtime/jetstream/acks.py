@@ -9,7 +9,7 @@ from realtime import metrics
 from realtime.exceptions import NatsUnavailable
 from realtime.jetstream.client import FastClient
 from realtime.jetstream.message import Message
-from realtime.sse.broadcaster import OnTold
+from realtime.sse.broadcaster import OnWritten
 
 
 class Acks:
@@ -29,7 +29,7 @@ class Acks:
         """How many messages were done later than they were delivered."""
         self.closed = False
 
-    def add(self, message: Message, on_done: list[OnTold] | None) -> None:
+    def add(self, message: Message, on_done: list[OnWritten] | None) -> None:
         """Acknowledge `message` when what is in `on_done` is called; None: soon."""
         if on_done is not None:
             self._waiting.append(message)

@@ -14,7 +14,8 @@ import structlog
 from channels.worker import Worker
 
 from realtime import metrics
-from realtime.conf import RealtimeSettings, jittered
+from realtime.backoff import jittered
+from realtime.conf import RealtimeSettings
 from realtime.exceptions import (
     NatsUnavailable,
     Overtaken,
@@ -29,7 +30,8 @@ from realtime.jetstream.outage import Outage
 from realtime.jetstream.session import Reading, Session
 from realtime.jetstream.stream_keeper import StreamKeeper
 from realtime.jetstream.subjects import STREAM, subject_of
-from realtime.sse.hub import Hub, Latest
+from realtime.sse.hub import Hub
+from realtime.sse.latest import Latest
 from realtime.updates import Update
 
 logger = structlog.get_logger("sse")

@@ -20,7 +20,7 @@ from realtime.jetstream.connection import describe
 from realtime.jetstream.message import Message
 from realtime.jetstream.stream_config import NANOSECONDS
 from realtime.jetstream.subjects import STREAM
-from realtime.sse.broadcaster import OnTold
+from realtime.sse.broadcaster import OnWritten
 
 BATCH: Final = 1000
 """Messages asked for at a time; more are asked for when half of them have come."""
@@ -34,7 +34,7 @@ consumer was deleted, its node is gone, or NATS hangs."""
 INACTIVE_SECONDS: Final = 30
 """NATS deletes the consumer of a process that has been gone for so long."""
 
-Deliver = Callable[[Message], list[OnTold] | None]
+Deliver = Callable[[Message], list[OnWritten] | None]
 """Takes a message of the stream. Returns the list to add to, now, what is to be called
 when it has been written to everybody whom it concerns; None: it has been already."""
 

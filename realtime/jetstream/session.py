@@ -26,8 +26,9 @@ from realtime.jetstream.stream import StreamState
 from realtime.jetstream.stream_config import NANOSECONDS
 from realtime.jetstream.stream_keeper import StreamKeeper
 from realtime.jetstream.subjects import ALL_SUBJECTS
-from realtime.sse.broadcaster import OnTold
-from realtime.sse.hub import Hub, Latest
+from realtime.sse.broadcaster import OnWritten
+from realtime.sse.hub import Hub
+from realtime.sse.latest import Latest
 from realtime.updates import Identity, Update
 
 logger = structlog.get_logger("sse")
@@ -162,7 +163,7 @@ class Session:
             raise
         return found is not None and found.is_identified_by(identity)
 
-    def _deliver(self, message: Message) -> list[OnTold] | None:
+    def _deliver(self, message: Message) -> list[OnWritten] | None:
         """Hand one message of the stream to the hub; returns where to add what is to be
         called when it has been written to everybody whom it concerns. None: it has."""
         identity = message.sequence, message.nanoseconds
@@ -172,7 +173,7 @@ class Session:
             return None
         told = self._in_order(update) if message.is_dated else update
         latest = Latest(told, identity, self._expiry(message), self._state.created)
-        on_told = self._hub.broadcast(update.environment, latest)
+        on_written = self._hub.broadcast(update.environment, latest)
         # From here on nobody waits for it.
         self._count()
         if not self.caught_up:
@@ -181,13 +182,13 @@ class Session:
             self._on_turned_back(latest)
         if self._on_update and (self.caught_up or self._announces):
             self._on_update(update, message.sequence)
-        return on_told
+        return on_written
 
     def _in_order(self, update: Update) -> Update:
         """What a dated update tells: its time, or that of the one before it if that is
         later. A publish that was on its way for long may be stored after a newer one.
         """
-        known = self._hub.latest_of(update.environment)
+        known = self._hub.latest.of(update.environment)
         dated = replace(update, dated=True)
         told = dated.not_before(known.update if known else None, time.time())
         return update if told is dated else told
@@ -222,7 +223,9 @@ class Session:
     def _catch_up(self) -> None:
         if not self.resumes:
             # Purged, deleted or lost with the store: it is not the latest any more.
-            self._hub.forget(lambda environment, _: environment not in self._seen)
+            self._hub.latest.forget(
+                lambda environment, _: environment not in self._seen
+            )
         self._seen.clear()
         self.caught_up = True
         self._reading.backlog.clear()
@@ -235,10 +238,12 @@ class Session:
         reconfigured = state.max_age != self._state.max_age
         self._state, self._asked_at = state, self._loop.time()
         if reconfigured:
-            self._hub.reschedule_expiry(
+            self._hub.latest.reschedule_expiry(
                 lambda latest: self._dropped_at(latest.identity[1])
             )
-        self._hub.forget(lambda _, latest: latest.identity[0] < state.first_sequence)
+        self._hub.latest.forget(
+            lambda _, latest: latest.identity[0] < state.first_sequence
+        )
 
     def _on_followed(self, following: asyncio.Task[None]) -> None:
         if not following.cancelled() and (error := following.exception()):
