@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Final, cast
 
 from realtime.backoff import jittered
 from realtime.conf import RealtimeSettings
@@ -35,7 +35,7 @@ class ProcessPublisher:
         self._settings = settings
         self._lock = threading.Lock()
         self._closed = False
-        self._publishing: set[asyncio.Task[Any]] = set()
+        self._publishing: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
         self._connection: asyncio.Task[Publisher] | None = None
@@ -59,8 +59,8 @@ class ProcessPublisher:
         with self._lock:
             if self._closed:
                 raise NatsUnavailable(_ENDS)
-            coroutine = self._publish_unless_closed(update, seconds)
-            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            publishing = self._publish(update, seconds)
+            return asyncio.run_coroutine_threadsafe(publishing, self._loop)
 
     def close(self) -> None:
         """Leave NATS and end the thread; nothing can be published afterwards, and what
@@ -88,21 +88,19 @@ class ProcessPublisher:
         if publisher := self._standing():
             await close(publisher.client)
 
-    async def _publish_unless_closed(self, update: Update, seconds: float) -> None:
-        publishing = self._loop.create_task(self._publish(update, seconds))
-        self._publishing.add(publishing)
+    async def _publish(self, update: Update, seconds: float) -> None:
+        task = cast(asyncio.Task[None], asyncio.current_task())
+        self._publishing.add(task)
         try:
-            await publishing
+            await self._try_until(update, self._loop.time() + seconds)
         except asyncio.CancelledError:
             if self._closing.is_set():
                 raise PublishFailed(_ENDS) from None
             raise
         finally:
-            self._publishing.discard(publishing)
-            publishing.cancel()
+            self._publishing.discard(task)
 
-    async def _publish(self, update: Update, seconds: float) -> None:
-        deadline = self._loop.time() + seconds
+    async def _try_until(self, update: Update, deadline: float) -> None:
         error: RealtimeError = NatsUnavailable("NATS was not reached in time.")
         try:
             async with asyncio.timeout_at(deadline):

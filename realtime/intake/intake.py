@@ -190,7 +190,7 @@ class Intake:
 
     @property
     def _is_long_out(self) -> bool:
-        since = self._bridge.out_since
+        since = self._bridge.outage.since
         return since is not None and time.monotonic() - since >= PATIENCE_SECONDS
 
     async def _save(self, deadline: float) -> None:

@@ -147,7 +147,7 @@ class LatePublisher:
 
     async def _try(self, kept: Kept) -> Outcome | None:
         has_session = self._bridge.has_session
-        if (not has_session or self._bridge.is_failing) and await self._relay(kept):
+        if (not has_session or self._bridge.outage.failing) and await self._relay(kept):
             return "relayed"
         if not has_session:
             return None

@@ -7,7 +7,7 @@ NATS is away"): what it brought meanwhile is kept here until it is stored.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -161,12 +161,9 @@ class Outbox:
 async def settled_by(kept: Kept, deadline: float) -> Outcome | None:
     """What became of `kept`; None if it still waits at `deadline` (event loop's
     time)."""
-    waiting: Awaitable[Outcome] = asyncio.shield(kept.settled)
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await waiting
-    except TimeoutError:
-        return None
+    seconds = deadline - asyncio.get_running_loop().time()
+    await asyncio.wait([kept.settled], timeout=max(0, seconds))
+    return kept.settled.result() if kept.settled.done() else None
 
 
 def _is_newer(update: Update, arrival: int, kept: Kept) -> bool:

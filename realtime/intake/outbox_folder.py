@@ -65,14 +65,12 @@ class OutboxFolder:
         """Wait until all that has changed so far is on disk, or cannot be; no longer
         than until `deadline` (event loop's time), and not at all for a disk that has
         not answered in time before."""
-        if self._hangs:
+        if self._hangs or self._writing is None:
             return
-        try:
-            async with asyncio.timeout_at(deadline):
-                while self._writing is not None and not self._writing.done():
-                    await asyncio.shield(self._writing)
-        except TimeoutError:
-            self._hangs = self._writing is not None and not self._writing.done()
+        seconds = deadline - asyncio.get_running_loop().time()
+        _, late = await asyncio.wait([self._writing], timeout=max(0, seconds))
+        if late:
+            self._hangs = True
             self._note_fault("the disk does not answer in time")
 
     async def take_over(self) -> None:
@@ -90,9 +88,7 @@ class OutboxFolder:
         hangs is left behind."""
         loop = asyncio.get_running_loop()
         await self.saved(loop.time() + CLOSE_SECONDS)
-        if self._hangs:
-            return
-        if self._database is not None:
+        if self._database is not None and not self._hangs:
             self._database.close()
             if not self._outbox:
                 self._path.unlink(missing_ok=True)
@@ -208,10 +204,9 @@ class OutboxFolder:
             known: Identity | None = None
             if sequence is not None and stored_at is not None:
                 known = sequence, stored_at
-            update = Update(environment, updated_at, bool(dated))
             # It came before whatever has come to this process.
             self._outbox.keep(
-                update,
+                Update(environment, updated_at, bool(dated)),
                 known,
                 reason="a process that kept it has died",
                 since=since,

@@ -1,4 +1,5 @@
-"""Updates through NATS JetStream: publishing, what waits while NATS is away, reading.
+"""Updates through NATS JetStream: the only package that imports `nats`. The bridge runs
+one session after the other, each of which reads the stream into the hub and publishes.
 
-It knows nothing of HTTP or of open streams.
+It does not know who is called when something happens: not the fleet, not the intake.
 """

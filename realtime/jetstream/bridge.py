@@ -78,9 +78,9 @@ class NatsBridge(Worker):
         self.consumer_name = f"sse-{host}-{os.getpid()}-{secrets.token_hex(3)}"
         self.stream = StreamKeeper(settings)
         self.backlog = Backlog()
-        self._outage = Outage()
+        self.outage = Outage()
         self._reading = Reading(
-            self.consumer_name, self.stream, self.backlog, self._outage
+            self.consumer_name, self.stream, self.backlog, self.outage
         )
         self._session: Session | None = None
         self.server: str | None = None
@@ -132,7 +132,7 @@ class NatsBridge(Worker):
             await self.on_connected(client)
             await session.open()
             self._session = session
-            self._outage.session_began()
+            self.outage.session_began()
             self.on_session()
             logger.info("nats.connected", server=self.server, resumed=session.resumes)
             await session.read()
@@ -141,7 +141,7 @@ class NatsBridge(Worker):
                 lost = NatsUnavailable("The connection to NATS was lost.")
                 self._session.publisher.fail(lost)
             self._session = self.server = None
-            self._outage.session_ended()
+            self.outage.session_ended()
             metrics.nats_connected.set(0)
             self.on_disconnected()
             await session.close()
@@ -155,14 +155,14 @@ class NatsBridge(Worker):
         try:
             await self._open_session.publisher.publish(update, deadline, after=after)
         except Overtaken:
-            self._outage.published(asked_at)
+            self.outage.published(asked_at)
             raise
         except (NatsUnavailable, PublishFailed) as error:
-            self._outage.publish_failed()
+            self.outage.publish_failed()
             metrics.nats_errors["publish"].inc()
             self._note_error(error)
             raise
-        self._outage.published(asked_at)
+        self.outage.published(asked_at)
 
     async def last_stored(self, environment: str) -> StoredMessage | None:
         """The last message of `environment` in the stream. Raises `NatsUnavailable`,
@@ -176,11 +176,6 @@ class NatsBridge(Worker):
         return self._session is not None
 
     @property
-    def is_failing(self) -> bool:
-        """Whether the last publish was not confirmed."""
-        return self._outage.failing
-
-    @property
     def not_ready(self) -> str | None:
         """Why updates do not flow now; None if they do."""
         if self._session is None:
@@ -188,12 +183,6 @@ class NatsBridge(Worker):
         if not self._session.caught_up:
             return self.backlog.stalled or "The latest updates have not been read yet."
         return None
-
-    @property
-    def out_since(self) -> float | None:
-        """Since when nothing can be stored (`time.monotonic`), at the earliest; None:
-        it can, for all that is known."""
-        return self._outage.since
 
     @property
     def publish_refused(self) -> str | None:
@@ -224,7 +213,7 @@ class NatsBridge(Worker):
 
     def _on_caught_up(self) -> None:
         self._was_ready = True
-        self._outage.caught_up()
+        self.outage.caught_up()
         metrics.nats_connected.set(1)
         if self._connected_before:
             metrics.nats_reconnects_total.inc()

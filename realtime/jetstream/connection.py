@@ -177,27 +177,18 @@ def _tls_context(settings: RealtimeSettings) -> ssl.SSLContext | None:
     Raises `NatsUnavailable`: the files may just be being replaced."""
     if not (settings.nats_tls_ca_file or settings.nats_tls_cert_file):
         return None
+    variables = "NATS_TLS_CA_FILE"
     try:
         context = ssl.create_default_context(cafile=settings.nats_tls_ca_file or None)
-    except (OSError, ValueError) as error:
-        raise NatsUnavailable(
-            f"NATS_TLS_CA_FILE cannot be used: {describe(error)}"
-        ) from error
-    if settings.nats_tls_cert_file:
-        try:
+        if settings.nats_tls_cert_file:
+            variables = "NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE"
             context.load_cert_chain(
                 settings.nats_tls_cert_file,
                 settings.nats_tls_key_file or None,
-                password=_no_password,
+                # Otherwise OpenSSL would ask for one on the terminal, and wait.
+                password=lambda: "",
             )
-        except (OSError, ValueError) as error:
-            raise NatsUnavailable(
-                "NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE cannot be used: "
-                f"{describe(error)}"
-            ) from error
+    except (OSError, ValueError) as error:
+        reason = f"{variables} cannot be used: {describe(error)}"
+        raise NatsUnavailable(reason) from error
     return context
-
-
-def _no_password() -> str:
-    """Otherwise OpenSSL would ask for one on the terminal, and wait."""
-    return ""

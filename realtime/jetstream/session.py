@@ -18,7 +18,6 @@ from realtime.jetstream.client import FastClient
 from realtime.jetstream.connection import CLOSE_SECONDS, close, describe
 from realtime.jetstream.consumer import PullConsumer
 from realtime.jetstream.delivery_watch import Backlog, DeliveryWatch
-from realtime.jetstream.follower import follow_stream
 from realtime.jetstream.message import Message, update_in
 from realtime.jetstream.outage import Outage
 from realtime.jetstream.publisher import Publisher
@@ -110,7 +109,7 @@ class Session:
         whatever else it was."""
         watch = DeliveryWatch(self.client, self._consumer, self._reading.backlog)
         following = asyncio.create_task(
-            follow_stream(self.client, self._reading.stream, watch, self._on_state)
+            self._reading.stream.follow(self.client, watch, self._on_state)
         )
         following.add_done_callback(self._on_followed)
         try:

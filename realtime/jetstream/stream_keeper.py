@@ -1,5 +1,5 @@
 """This process's part in keeping the stream: what its operator chose is applied once,
-when the process starts, and followed from then on."""
+when the process starts, and what others do to it is followed from then on."""
 
 from collections.abc import Callable
 from typing import Final, Literal
@@ -8,6 +8,7 @@ import structlog
 from nats.aio.client import Client
 
 from realtime import metrics
+from realtime.backoff import jittered
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import (
     NatsUnavailable,
@@ -15,14 +16,22 @@ from realtime.exceptions import (
     StreamIncompatible,
 )
 from realtime.jetstream.api import unix_seconds
+from realtime.jetstream.delivery_watch import DeliveryWatch
 from realtime.jetstream.stream import StreamState, ensure_stream, unseen_stream
 from realtime.jetstream.stream_config import Setting, StreamSettings
 
 logger = structlog.get_logger("sse")
 
+FOLLOW_SECONDS: Final = 3.0
+"""How often the stream is looked at, give or take half: nobody tells of a change."""
+
+AGAIN_SECONDS: Final = 1.5
+"""Before a second look where the first found nothing. With two answers that do not come
+(2 s each) that is 10 s at most, and in the mean as long as a cluster takes to elect a
+leader."""
+
 NEW_SECONDS: Final = 5.0
 """A stream that was made so lately, and changed by this process, was made by it."""
-
 
 Change = Literal["created", "replaced", "updated", "differs"]
 """The stream was created; or another one is in its place; or it was brought up to date
@@ -77,6 +86,48 @@ class StreamKeeper:
                     ],
                 )
         return state
+
+    async def follow(
+        self,
+        client: Client,
+        watch: DeliveryWatch,
+        on_state: Callable[[StreamState], None],
+    ) -> None:
+        """For ever, make the stream again if it was deleted, restore what was changed
+        of what the service needs, call `on_state` with what it is, and have the `watch`
+        look whether that is delivered.
+
+        A stream that cannot be brought up to date is used as long as it works: what
+        cannot be changed is refused at the next start.
+
+        Raises `NatsUnavailable` if the stream cannot be looked at twice in a row: a
+        server that was cut off from its cluster keeps its clients' connections and
+        their consumers alive, and nothing comes from it. So it does if the `watch`
+        finds that nothing is delivered.
+        """
+        missed = False
+        refused = ""
+        while True:
+            seconds = AGAIN_SECONDS if missed else jittered(FOLLOW_SECONDS)
+            await watch.pause(seconds, AGAIN_SECONDS)
+            try:
+                state = await self.ensure(client)
+            except NatsUnavailable:
+                if missed:
+                    raise
+                missed = True
+                continue
+            except StreamIncompatible as error:
+                if refused != (refused := str(error)):
+                    logger.warning("stream.incompatible", reason=refused)
+                continue
+            missed, refused = False, ""
+            if state.changed:
+                # It was in order when this session began.
+                metrics.nats_errors["create_jetstream"].inc()
+            if state.seen:
+                on_state(state)
+            await watch.look(state)
 
 
 def _change_of(state: StreamState, before: StreamState | None) -> Change | None:

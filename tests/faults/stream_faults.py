@@ -11,7 +11,7 @@ import nats.errors
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError
 
-from realtime.jetstream.follower import FOLLOW_SECONDS
+from realtime.jetstream.stream_keeper import FOLLOW_SECONDS
 from tests.faults.entries import Incident, Published
 from tests.faults.fault import Fault
 from tests.faults.instances import Instance

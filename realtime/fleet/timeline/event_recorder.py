@@ -48,7 +48,7 @@ class EventRecorder:
 
     def on_ready(self) -> None:
         """NATS is back, or there for the first time."""
-        if self._service.bridge.out_since is None:
+        if self._service.bridge.outage.since is None:
             self._outages.back()
 
     def worker_died(self, worker: int, pid: int, reason: str, at: float) -> None:
@@ -70,7 +70,7 @@ class EventRecorder:
     def _on_settled(self, environment: str, outcome: Outcome) -> None:
         if outcome not in SETTLED_WELL:
             self._outages.dropped(environment)
-        elif self._service.bridge.out_since is None:
+        elif self._service.bridge.outage.since is None:
             self._outages.back()
 
     def _on_stream_changed(

@@ -13,7 +13,6 @@ from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
 from realtime.jetstream.consumer import PullConsumer
 from realtime.jetstream.delivery_watch import Backlog, DeliveryWatch
-from realtime.jetstream.follower import follow_stream
 from realtime.jetstream.stream import StreamState
 from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
 from realtime.jetstream.stream_keeper import StreamKeeper
@@ -77,8 +76,8 @@ class AllRead(PullConsumer):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.jetstream.follower.FOLLOW_SECONDS", 0.001)
-    monkeypatch.setattr("realtime.jetstream.follower.AGAIN_SECONDS", 0.001)
+    monkeypatch.setattr("realtime.jetstream.stream_keeper.FOLLOW_SECONDS", 0.001)
+    monkeypatch.setattr("realtime.jetstream.stream_keeper.AGAIN_SECONDS", 0.001)
 
 
 async def follow(*answers: dict[str, Any] | Exception) -> int:
@@ -87,7 +86,7 @@ async def follow(*answers: dict[str, Any] | Exception) -> int:
     states: list[StreamState] = []
     watch = DeliveryWatch(client, AllRead(), Backlog())
     following = asyncio.create_task(
-        follow_stream(client, StreamKeeper(SETTINGS), watch, states.append)
+        StreamKeeper(SETTINGS).follow(client, watch, states.append)
     )
     exhausted = asyncio.create_task(client.exhausted.wait())
     async with asyncio.timeout(5):
