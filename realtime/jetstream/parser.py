@@ -47,22 +47,23 @@ class MessageParser(Parser):
         position = self._awaited = 0
         while (line_end := data.find(_END, position)) >= 0:
             start = line_end + len(_END)
-            kind, *arguments = data[position:line_end].split(b" ")
+            # HMSG subject sid [reply] header-size size, or MSG subject sid [reply] size
+            tokens = data[position:line_end].split(b" ")
             try:
-                if kind == b"MSG":
-                    subject, sid, *reply, size = arguments
+                if tokens[0] == b"HMSG":
+                    names = tokens[1:-2]
+                    payload_start = start + int(tokens[-2])
+                elif tokens[0] == b"MSG":
+                    names = tokens[1:-1]
                     payload_start = start
-                elif kind == b"HMSG":
-                    subject, sid, *reply, header_size, size = arguments
-                    payload_start = start + int(header_size)
                 else:
                     self.buf = bytearray(data[position:start])
                     await super().parse()
                     position = start
                     continue
-                number, end = int(sid), start + int(size)
-                [answer_to] = reply or [b""]
-            except ValueError:
+                subject, sid, reply = names if len(names) == 3 else (*names, b"")
+                number, end = int(sid), start + int(tokens[-1])
+            except (ValueError, IndexError):
                 raise ProtocolError("nats: malformed MSG") from None
             if end + len(_END) > len(data):
                 self._awaited = end + len(_END) - position
@@ -71,12 +72,12 @@ class MessageParser(Parser):
             position = end + len(_END)
             if handler := self._handlers.get(number):
                 try:
-                    handler(subject, answer_to, payload, headers)
+                    handler(subject, reply, payload, headers)
                 except Exception:
                     # nats-py would stop reading, and say so to nobody.
                     logger.exception("nats.handler_failed")
             else:
                 await self._client._process_msg(
-                    number, subject, answer_to, payload, headers
+                    number, subject, reply, payload, headers
                 )
         self.buf = bytearray(data[position:])

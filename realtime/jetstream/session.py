@@ -57,6 +57,8 @@ class Session:
     _state: StreamState
     _asked_at: float
     """The event loop's time when `_state` was true."""
+    _max_age: float
+    """Seconds for which the stream keeps an update."""
 
     def __init__(
         self,
@@ -89,9 +91,8 @@ class Session:
     async def open(self) -> None:
         """Put the stream in order, so that updates can be published. Raises
         `NatsUnavailable` and `StreamIncompatible`."""
-        self._asked_at = self._loop.time()
-        self._state = await self._reading.stream.ensure(self.client)
-        self._reading.outage.stream_seen()
+        asked_at = self._loop.time()
+        self._note(await self._reading.stream.ensure(self.client), asked_at)
         start = await self._start()
         self.publisher = await Publisher.on(self.client)
         self._consumer = PullConsumer(
@@ -163,15 +164,20 @@ class Session:
         return found is not None and found.is_identified_by(identity)
 
     def _deliver(self, message: Message) -> list[OnWritten] | None:
-        """Hand one message of the stream to the hub; returns where to add what is to be
-        called when it has been written to everybody whom it concerns. None: it has."""
+        """Hand one message of the stream to the hub; returns as `Hub.broadcast` does."""
         identity = message.sequence, message.nanoseconds
         self._reading.reached = identity
         update = update_in(message)
         if update is None:
             return None
         told = self._in_order(update) if message.is_dated else update
-        latest = Latest(told, identity, self._expiry(message), self._state.created)
+        # What arrives live was published just now, whatever any clock says.
+        expires_at = (
+            self._loop.time() + self._max_age
+            if self.caught_up
+            else self._dropped_at(message.nanoseconds)
+        )
+        latest = Latest(told, identity, expires_at, self._state.created)
         on_written = self._hub.broadcast(update.environment, latest)
         # From here on nobody waits for it.
         self._count()
@@ -192,21 +198,17 @@ class Session:
         told = dated.not_before(known.update if known else None, time.time())
         return update if told is dated else told
 
-    def _expiry(self, message: Message) -> float:
-        """When the stream drops it, as the event loop's time. What arrives live was
-        published just now, whatever any clock says."""
-        if self.caught_up:
-            return self._loop.time() + self._max_age
-        return self._dropped_at(message.nanoseconds)
+    def _note(self, state: StreamState, asked_at: float) -> None:
+        """The stream is as in `state`."""
+        self._state, self._asked_at = state, asked_at
+        self._max_age = state.max_age or float("inf")
+        self._reading.outage.stream_seen()
 
     def _dropped_at(self, nanoseconds: int) -> float:
-        """The same by the server's clock, of what was stored then."""
+        """When the stream drops what was stored then, by the server's clock, as the
+        event loop's time."""
         age = self._state.now - nanoseconds / NANOSECONDS
         return self._asked_at + self._max_age - age
-
-    @property
-    def _max_age(self) -> float:
-        return self._state.max_age or float("inf")
 
     def _count(self) -> None:
         """Count one more update, into the metric once for all that are read in a turn
@@ -233,9 +235,8 @@ class Session:
 
     def _on_state(self, state: StreamState) -> None:
         """Replay no more what was purged, and for as long as the stream keeps it."""
-        self._reading.outage.stream_seen()
         reconfigured = state.max_age != self._state.max_age
-        self._state, self._asked_at = state, self._loop.time()
+        self._note(state, self._loop.time())
         if reconfigured:
             self._hub.latest.reschedule_expiry(
                 lambda latest: self._dropped_at(latest.identity[1])
