@@ -15,16 +15,16 @@ from channels.layers import get_channel_layer
 from realtime import __version__, metrics
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
+from realtime.fleet.departure_notice import say_last_word
 from realtime.fleet.environment.answer import environment_answer
 from realtime.fleet.environment.busiest import COUNTS, counts_answer
-from realtime.fleet.environment.keys import KEYS, keys_answer
 from realtime.fleet.environment.messages import ENVIRONMENT
+from realtime.fleet.environment.shortened_keys import KEYS, keys_answer
 from realtime.fleet.history.minutes import HISTORY, History
 from realtime.fleet.history.recorder import Recorder
-from realtime.fleet.last_word import say_last_word
 from realtime.fleet.overview_memory import Memory
 from realtime.fleet.overview_watch import look_out
-from realtime.fleet.publishes.counts import Publishes
+from realtime.fleet.publishes.recorder import Publishes
 from realtime.fleet.quantiles import total
 from realtime.fleet.reporter import Reporter
 from realtime.fleet.timeline.event_recorder import EventRecorder

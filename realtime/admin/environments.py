@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from realtime.admin.answering import realtime_settings, service_of
 from realtime.exceptions import NatsUnavailable
-from realtime.fleet.environment.keys import find_keys, is_shortened
+from realtime.fleet.environment.shortened_keys import find_keys, is_shortened
 from realtime.fleet.history.fleet_history import Series
 from realtime.fleet.overview import FleetReport
 

@@ -22,8 +22,8 @@ from realtime.fleet.messages import (
     encode,
 )
 from realtime.fleet.presence import BEACON_SECONDS, Roll
-from realtime.fleet.timeline import event_messages
-from realtime.fleet.timeline.chronicle import Chronicle
+from realtime.fleet.timeline.messages import EVENTS, TOLD
+from realtime.fleet.timeline.timeline import Chronicle
 from realtime.jetstream.client import FastClient
 from realtime.jetstream.parser import Handler
 from realtime.rate_limit import RateLimit
@@ -73,7 +73,7 @@ class Agent:
             me=me, alive=self.roll.alive, expected=expected, opened=opened
         )
         self.questions: dict[str, Question] = {
-            event_messages.EVENTS: self.chronicle.on_question,
+            EVENTS: self.chronicle.on_question,
         }
         """What else is answered, by its subject: add to it before `join`."""
         self.client: FastClient | None = None
@@ -96,7 +96,7 @@ class Agent:
             f"{messages.REPORT}.{me}": self._on_report,
             messages.ALIVE: self._on_alive,
             f"{messages.DRAIN}.{me}": self._on_drain,
-            event_messages.TOLD: self._on_told,
+            TOLD: self._on_told,
             **{
                 subject: partial(self._on_question, question)
                 for subject, question in self.questions.items()
@@ -116,7 +116,7 @@ class Agent:
         inbox = client.new_inbox()
         await _listen(client, inbox, self.chronicle.on_account)
         with suppress(NatsUnavailable):
-            client.send(event_messages.EVENTS, b"", inbox)
+            client.send(EVENTS, b"", inbox)
             self.chronicle.has_asked = True
 
     @property

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, json
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.clients import ClientCount, summed
+from realtime.fleet.client_kinds import ClientCount, summed
 from realtime.fleet.environment.busiest import busiest, without_keys
 from realtime.fleet.history.fleet_history import FleetHistory
 from realtime.fleet.history.survey import history_of
-from realtime.fleet.look import Heard, hear, missing_from
 from realtime.fleet.messages import (
     Busy,
     InstanceReport,
@@ -19,14 +18,15 @@ from realtime.fleet.messages import (
     Sighting,
 )
 from realtime.fleet.overview_memory import memory_of
+from realtime.fleet.overview_survey import Heard, hear, missing_from
 from realtime.fleet.publishes.fleet_publishes import FleetPublishes, fleet_publishes
-from realtime.fleet.timeline import merging
-from realtime.fleet.timeline.event_messages import Account, Death
-from realtime.fleet.timeline.stories import Story, tell
+from realtime.fleet.timeline.event_text import Story, tell
+from realtime.fleet.timeline.merged_events import merge
+from realtime.fleet.timeline.messages import Account, Death
 from realtime.fleet.verdict.death_findings import dead_of, death_findings, expected_of
 from realtime.fleet.verdict.publish_findings import publish_findings
-from realtime.fleet.verdict.stream_health import StreamHealth
 from realtime.fleet.verdict.verdict import Verdict, judge
+from realtime.jetstream.stream_health import StreamHealth
 
 if TYPE_CHECKING:
     from realtime.service import RealtimeService
@@ -160,7 +160,7 @@ def _verdict(
 
 def _happenings(accounts: Sequence[Account], at: float) -> tuple[Story, ...]:
     awaited = max((one.awaited for one in accounts), default=0)
-    return tell(merging.merge(accounts, at), at, awaited=awaited)
+    return tell(merge(accounts, at), at, awaited=awaited)
 
 
 def _as_wanted(

@@ -25,8 +25,8 @@ from realtime.fleet.messages import (
     encode,
 )
 from realtime.fleet.presence import Roll
-from realtime.fleet.timeline.event_messages import TOLD
 from realtime.fleet.timeline.events import Dismissed, TestUpdate
+from realtime.fleet.timeline.messages import TOLD
 from realtime.jetstream.client import FastClient
 from realtime.jetstream.connection import close, connect, describe
 

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from realtime.fleet import units
 from realtime.fleet.history.fleet_history import FleetHistory
-from realtime.fleet.timeline.stories import Story
+from realtime.fleet.timeline.event_text import Story
 from realtime.fleet.verdict.publish_findings import from_addresses
 from realtime.jetstream.stream_config import Setting
 

@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 
 from realtime.fleet.overview import FleetReport, gather
 from realtime.fleet.survey import drain_instance, find_instance
-from realtime.fleet.text import fleet_text
+from realtime.fleet.terminal_text import fleet_text
 from tests.admin.fleet import Fleet
 from tests.support.crowd import crowd
 from tests.support.waiting import eventually

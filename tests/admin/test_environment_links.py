@@ -8,7 +8,7 @@ import requests
 from playwright.async_api import Browser, expect
 
 from realtime.exceptions import NatsUnavailable
-from realtime.fleet.environment.keys import find_keys
+from realtime.fleet.environment.shortened_keys import find_keys
 from realtime.updates import Update
 from tests.admin.fleet import PASSWORD, Fleet, admin_session, admin_url, log_in
 from tests.admin.test_own_service import NOWHERE, hosted

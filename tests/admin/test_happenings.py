@@ -12,7 +12,7 @@ import pytest
 
 from realtime.conf import RealtimeSettings
 from realtime.fleet.overview import FleetReport, gather
-from realtime.fleet.timeline.stories import Story
+from realtime.fleet.timeline.event_text import Story
 from tests.integration.test_commands import manage
 from tests.support.nats import NatsServer
 from tests.support.service import TOKEN, Service, running_service

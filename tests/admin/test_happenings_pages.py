@@ -11,7 +11,7 @@ import requests
 from playwright.async_api import Page, expect
 
 from realtime.fleet.overview import FleetReport, gather
-from realtime.fleet.timeline.stories import Story
+from realtime.fleet.timeline.event_text import Story
 from tests.admin.fleet import PASSWORD, PODS, Fleet, admin_session, admin_url, log_in
 from tests.support.browser import chromium, note_errors
 from tests.support.streams import Stream

@@ -20,7 +20,7 @@ from realtime.fleet.publishes.messages import (
     Source,
     StatusCount,
 )
-from realtime.fleet.text import fleet_text
+from realtime.fleet.terminal_text import fleet_text
 from realtime.intake.relay import SIGNATURE_HEADER, Relayed, sign
 from tests.admin.fleet import Fleet, log_in
 from tests.integration.test_commands import manage

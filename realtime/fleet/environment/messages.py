@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from realtime.fleet.clients import ClientCount, summed
+from realtime.fleet.client_kinds import ClientCount, summed
 from realtime.fleet.messages import Clients, Count, Sighting, Text
 
 ENVIRONMENT: Final = "flagsmith.fleet.environment"

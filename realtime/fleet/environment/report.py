@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
-from realtime.fleet.clients import ClientCount, summed
+from realtime.fleet.client_kinds import ClientCount, summed
 from realtime.fleet.environment.answer import environment_answer
 from realtime.fleet.environment.messages import (
     ENVIRONMENT,
@@ -17,8 +17,8 @@ from realtime.fleet.environment.messages import (
     EnvironmentAnswer,
     StoredUpdate,
 )
-from realtime.fleet.look import LOOK_SECONDS
 from realtime.fleet.messages import Sighting
+from realtime.fleet.overview_survey import LOOK_SECONDS
 from realtime.fleet.presence import not_present
 from realtime.fleet.survey import ask_everybody, nats_client, roll_of
 from realtime.service import RealtimeService

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from realtime.fleet.history.hour_sums import Sums
 from realtime.fleet.history.minutes import (
     MINUTE_SECONDS,
     MINUTES,
@@ -15,7 +16,6 @@ from realtime.fleet.history.minutes import (
     Minute,
     Past,
 )
-from realtime.fleet.history.sums import Sums
 from realtime.fleet.quantiles import quantile
 from realtime.metrics import LATENCY_BOUNDS
 

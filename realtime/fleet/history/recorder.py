@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from realtime.environments import without_probes
 from realtime.fleet.history import minutes
-from realtime.fleet.history.counters import Counted, counted
+from realtime.fleet.history.metric_totals import Counted, counted
 from realtime.fleet.history.minutes import (
     BUSIEST,
     KEPT,

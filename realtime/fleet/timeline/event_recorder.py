@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from realtime import metrics
 from realtime.fleet.quantiles import total
 from realtime.fleet.timeline.events import MOST_WORDS, StreamChanged, WorkerDied
-from realtime.fleet.timeline.outage import Outages
+from realtime.fleet.timeline.outages import Outages
 from realtime.fleet.timeline.rejection_bursts import Bursts, Reason
 from realtime.intake.outbox import SETTLED_WELL, Outcome
 from realtime.jetstream.stream_config import NANOSECONDS, Setting

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from realtime.fleet.messages import InstanceReport
-from realtime.fleet.timeline.event_messages import Account, Death
+from realtime.fleet.timeline.messages import Account, Death
 from realtime.fleet.verdict.finding import Finding
 from realtime.fleet.verdict.instance_findings import NAMED, counted
 

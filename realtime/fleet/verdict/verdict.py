@@ -11,7 +11,7 @@ from realtime.fleet.verdict import instance_findings
 from realtime.fleet.verdict.finding import Finding
 from realtime.fleet.verdict.instance_findings import is_full
 from realtime.fleet.verdict.stream_findings import of_stream
-from realtime.fleet.verdict.stream_health import StreamHealth
+from realtime.jetstream.stream_health import StreamHealth
 
 Level = Literal["well", "degraded", "down"]
 

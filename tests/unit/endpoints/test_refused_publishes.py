@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from realtime.endpoints.refused_publishes import looks_like_publisher, note_answer
-from realtime.fleet.publishes.counts import Publishes
+from realtime.fleet.publishes.recorder import Publishes
 from realtime.http.client_address import TrustedProxies
 from realtime.http.view import Response
 from realtime.service import RealtimeService

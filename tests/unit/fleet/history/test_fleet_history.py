@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from realtime.fleet.history.fleet_history import FleetHistory, merge
+from realtime.fleet.history.hour_sums import MOST_ENVIRONMENTS, combine
 from realtime.fleet.history.minutes import (
     KEPT,
     MAX_ENVIRONMENTS,
@@ -18,7 +19,6 @@ from realtime.fleet.history.minutes import (
     Past,
     environment_id,
 )
-from realtime.fleet.history.sums import MOST_ENVIRONMENTS, combine
 from realtime.fleet.messages import decode, encode
 from tests.support.histories import full_history
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from structlog.testing import capture_logs
 
 from realtime import metrics
-from realtime.fleet.history.counters import Counted, counted
+from realtime.fleet.history.metric_totals import Counted, counted
 from realtime.fleet.history.minutes import (
     BUSIEST,
     KEPT,

@@ -12,7 +12,7 @@ from realtime.fleet.timeline.event_memory import (
     REMEMBER_SECONDS,
     Happenings,
 )
-from realtime.fleet.timeline.event_messages import MOST_EVENTS, Account
+from realtime.fleet.timeline.event_text import SHOWN, Story, tell
 from realtime.fleet.timeline.events import (
     MOST_BYTES,
     Came,
@@ -26,10 +26,10 @@ from realtime.fleet.timeline.events import (
     TestUpdate,
     decode_event,
 )
-from realtime.fleet.timeline.merging import MOST_READ, merge
-from realtime.fleet.timeline.outage import AGAIN_SECONDS, FORGET_SECONDS, Outages
+from realtime.fleet.timeline.merged_events import MOST_READ, merge
+from realtime.fleet.timeline.messages import MOST_EVENTS, Account
+from realtime.fleet.timeline.outages import AGAIN_SECONDS, FORGET_SECONDS, Outages
 from realtime.fleet.timeline.rejection_bursts import BURST, Bursts, Reason
-from realtime.fleet.timeline.stories import SHOWN, Story, tell
 
 NOW = 1_700_000_000.0
 

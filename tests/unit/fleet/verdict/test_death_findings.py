@@ -1,7 +1,7 @@
 """What the verdict says of the dead, and of fewer than expected."""
 
 from realtime.fleet.messages import InstanceReport, Sighting
-from realtime.fleet.timeline.event_messages import Account, Death
+from realtime.fleet.timeline.messages import Account, Death
 from realtime.fleet.verdict.death_findings import (
     MOST_DEAD,
     RUNBOOK,

@@ -8,10 +8,10 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from realtime.fleet.messages import Sighting, decode, encode
-from realtime.fleet.timeline.deaths import Deaths
 from realtime.fleet.timeline.event_memory import Happenings
-from realtime.fleet.timeline.event_messages import MOST_EVENTS, Account, decode_told
 from realtime.fleet.timeline.events import Dismissed
+from realtime.fleet.timeline.failure_detector import Deaths
+from realtime.fleet.timeline.messages import MOST_EVENTS, Account, decode_told
 
 FRESH_SECONDS: Final = 0.25
 """For how long an account is given again, however often it is asked for."""

@@ -7,9 +7,9 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from realtime.fleet.messages import Sighting
-from realtime.fleet.timeline.attendance import Attending
 from realtime.fleet.timeline.event_memory import Happenings
 from realtime.fleet.timeline.events import MOST_WORDS, Left, Replaced
+from realtime.fleet.timeline.instance_registry import Attending
 
 BACK_SECONDS: Final = 6.0
 """After an instance has left, for its clients to come to another: they are told to wait

@@ -6,8 +6,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from realtime.fleet.timeline import events
-from realtime.fleet.timeline.merging import Merged
-from realtime.fleet.timeline.outage_story import Gone, outage_story, outage_title
+from realtime.fleet.timeline.merged_events import Merged
+from realtime.fleet.timeline.outage_text import Gone, outage_story, outage_title
 from realtime.fleet.units import duration
 from realtime.fleet.verdict.instance_findings import counted
 

@@ -13,8 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from realtime.fleet.timeline.event_memory import REMEMBER_SECONDS, Key, key_of
-from realtime.fleet.timeline.event_messages import Account
 from realtime.fleet.timeline.events import Event, Happened, NatsAway, Rejections
+from realtime.fleet.timeline.messages import Account
 
 MOST_READ: Final = 2000
 """Events of all accounts together: some 20 ms of work."""

@@ -13,13 +13,8 @@ from msgspec.structs import replace
 
 from realtime.fleet.messages import Sighting
 from realtime.fleet.presence import BEACON_SECONDS
-from realtime.fleet.timeline.attendance import (
-    Attendance,
-    Attending,
-    have_one_supervisor,
-)
+from realtime.fleet.timeline.departures import Leavers
 from realtime.fleet.timeline.event_memory import Happenings
-from realtime.fleet.timeline.event_messages import MOST_DEATHS, Account, Death
 from realtime.fleet.timeline.events import (
     MOST_WORDS,
     Came,
@@ -28,7 +23,12 @@ from realtime.fleet.timeline.events import (
     Gone,
     WorkerDied,
 )
-from realtime.fleet.timeline.leavers import Leavers
+from realtime.fleet.timeline.instance_registry import (
+    Attendance,
+    Attending,
+    have_one_supervisor,
+)
+from realtime.fleet.timeline.messages import MOST_DEATHS, Account, Death
 
 DEATH_SECONDS: Final = 5 * BEACON_SECONDS
 """Of silence. An event loop that stands still for longer is killed by its

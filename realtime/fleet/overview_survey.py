@@ -18,8 +18,8 @@ from realtime.fleet.history.survey import asked_beside
 from realtime.fleet.messages import REPORT, Answer, InstanceReport, Sighting
 from realtime.fleet.presence import not_present
 from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
-from realtime.fleet.timeline.event_messages import EVENTS, Account
-from realtime.fleet.verdict.stream_health import StreamHealth, look_at_stream
+from realtime.fleet.timeline.messages import EVENTS, Account
+from realtime.jetstream.stream_health import StreamHealth, look_at_stream
 
 if TYPE_CHECKING:
     from realtime.service import RealtimeService

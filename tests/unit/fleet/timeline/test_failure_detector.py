@@ -7,16 +7,9 @@ from msgspec import Raw
 
 from realtime.fleet.messages import Sighting, encode
 from realtime.fleet.presence import BEACON_SECONDS
-from realtime.fleet.timeline.attendance import MAX_INSTANCES
-from realtime.fleet.timeline.chronicle import Chronicle
-from realtime.fleet.timeline.deaths import (
-    DEATH_SECONDS,
-    SETTLE_SECONDS,
-    UNSURE_SECONDS,
-    Deaths,
-)
+from realtime.fleet.timeline.departures import BACK_SECONDS
 from realtime.fleet.timeline.event_memory import Happenings
-from realtime.fleet.timeline.event_messages import MOST_DEATHS, Account
+from realtime.fleet.timeline.event_text import tell
 from realtime.fleet.timeline.events import (
     Came,
     Died,
@@ -27,9 +20,16 @@ from realtime.fleet.timeline.events import (
     Replaced,
     WorkerDied,
 )
-from realtime.fleet.timeline.leavers import BACK_SECONDS
-from realtime.fleet.timeline.merging import merge
-from realtime.fleet.timeline.stories import tell
+from realtime.fleet.timeline.failure_detector import (
+    DEATH_SECONDS,
+    SETTLE_SECONDS,
+    UNSURE_SECONDS,
+    Deaths,
+)
+from realtime.fleet.timeline.instance_registry import MAX_INSTANCES
+from realtime.fleet.timeline.merged_events import merge
+from realtime.fleet.timeline.messages import MOST_DEATHS, Account
+from realtime.fleet.timeline.timeline import Chronicle
 
 START = 1_700_000_000.0
 

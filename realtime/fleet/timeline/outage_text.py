@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from realtime.fleet.timeline.events import MAX_MARKS, NatsAway
-from realtime.fleet.timeline.merging import Merged
+from realtime.fleet.timeline.merged_events import Merged
 from realtime.fleet.units import duration
 from realtime.fleet.verdict.instance_findings import counted
 

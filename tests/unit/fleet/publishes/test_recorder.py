@@ -8,13 +8,13 @@ from msgspec import json as msgspec_json
 from structlog.testing import capture_logs
 
 from realtime.fleet.messages import InstanceReport, decode, encode
-from realtime.fleet.publishes.counts import REMEMBERED_SECONDS, Publishes
 from realtime.fleet.publishes.messages import CAUSES, SLOTS, SOURCES, PublishesReport
 from realtime.fleet.publishes.recent_times import (
     RECENT_SECONDS,
     SLOT_SECONDS,
     RecentTimes,
 )
+from realtime.fleet.publishes.recorder import REMEMBERED_SECONDS, Publishes
 from tests.support.simulated_fleet import made_up
 
 NOW = 1_800_000_000.0

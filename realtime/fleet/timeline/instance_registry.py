@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from realtime.fleet.messages import Sighting
-from realtime.fleet.timeline.event_messages import Death
+from realtime.fleet.timeline.messages import Death
 
 MAX_INSTANCES: Final = 1000
 """Whoever may publish on NATS may make instances up: they must not fill the memory, nor
