@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -15,18 +14,17 @@ from channels.layers import get_channel_layer
 from realtime import __version__, metrics
 from realtime.conf import RealtimeSettings, file_limit
 from realtime.fleet.agent import Agent
-from realtime.fleet.departure_notice import say_last_word
+from realtime.fleet.departure_notice import send_departure_notice
 from realtime.fleet.environment.answer import environment_answer
 from realtime.fleet.environment.busiest import COUNTS, counts_answer
-from realtime.fleet.environment.messages import ENVIRONMENT
-from realtime.fleet.environment.shortened_keys import KEYS, keys_answer
+from realtime.fleet.environment.key_lookup import KEYS, KeysAnswer, keys_answer
+from realtime.fleet.environment.messages import ENVIRONMENT, EnvironmentAnswer
 from realtime.fleet.history.minutes import HISTORY, History
 from realtime.fleet.history.recorder import Recorder
-from realtime.fleet.overview_memory import Memory
-from realtime.fleet.overview_watch import look_out
-from realtime.fleet.publishes.recorder import Publishes
+from realtime.fleet.overview_watch import watch_fleet
+from realtime.fleet.publishes.recorder import PublishRecorder
 from realtime.fleet.quantiles import total
-from realtime.fleet.reporter import Reporter
+from realtime.fleet.reporter import Condition, Reporter
 from realtime.fleet.timeline.event_recorder import EventRecorder
 from realtime.groups import GroupSender
 from realtime.http.authentication import TokenAuthentication
@@ -66,7 +64,7 @@ class RealtimeService:
         self.settings = settings
         self.authentication = TokenAuthentication(settings.authentication_tokens)
         self.proxies = TrustedProxies(settings.trusted_proxies)
-        self.publishes = Publishes()
+        self.publishes = PublishRecorder()
         self.draining = False
         self.others_listen = False
         """Whether other processes take this one's new connections while it drains: a
@@ -89,24 +87,24 @@ class RealtimeService:
         )
         layer = get_channel_layer()
         self._groups = GroupSender(layer) if layer is not None else None
-        self.reporter = Reporter(self)
         self.local_address: tuple[str, int] | None = None
         """Where this process was reached last, as the server says."""
         self.agent = Agent(
-            me=self.reporter.me,
-            report=self.reporter.report,
+            me=lambda: self.reporter.me(),
+            report=lambda: self.reporter.report(),
             drain=self._on_drain,
             expected=settings.expected_instances,
             opened=lambda: total(metrics.subscribers_total),
         )
-        self.memory = Memory()
-        """What was seen of the whole fleet."""
         self.watches_fleet = False
         """Whether it looks at the whole fleet although nobody asks: set where this
         process shows the page."""
-        self.agent.questions[COUNTS] = partial(counts_answer, self)
-        self.agent.questions[ENVIRONMENT] = partial(environment_answer, self)
-        self.agent.questions[KEYS] = partial(keys_answer, self)
+        self.agent.questions |= {
+            COUNTS: lambda keys: counts_answer(self.hub, self.instance, keys),
+            ENVIRONMENT: self._environment_answer,
+            HISTORY: lambda _: self.history(),
+            KEYS: self._keys_answer,
+        }
         self.requests_are_cancelled = False
         """Whether the server cancels the requests under way when it stops: Daphne
         does."""
@@ -126,10 +124,20 @@ class RealtimeService:
         # One secret or none: where the app only publishes there is nothing to relay.
         secret = next(iter(settings.authentication_tokens), "")
         self.recorder = Recorder(self.hub, secret)
-        self.agent.questions[HISTORY] = lambda _: self.history()
         self.relay = Relay(secret, self.bridge.consumer_name, self._siblings)
         self.intake = Intake(settings, self.hub, self.bridge, self.relay)
-        self.event_recorder = EventRecorder(self)
+        self.reporter = Reporter(
+            settings,
+            self.hub,
+            self.bridge,
+            self.intake,
+            self.publishes,
+            condition=self._condition,
+            finding_ages=self.agent.overview_memory.ages,
+        )
+        self.event_recorder = EventRecorder(
+            self.agent.timeline, self.hub, self.bridge, self.intake
+        )
         self.admission = Admission(
             refusal=lambda: self._refusal,
             open_streams=lambda: self.hub.subscribers,
@@ -189,9 +197,35 @@ class RealtimeService:
         """What this process tells of the last hour."""
         return History(
             instance=self.instance,
-            alive=self.agent.roll.alive(),
+            alive=self.agent.presence.alive(),
             hour=self.recorder.hour(),
             past=self.recorder.past,
+        )
+
+    def _environment_answer(self, key: bytes) -> EnvironmentAnswer | None:
+        return environment_answer(
+            key,
+            self.hub,
+            self.intake.outbox,
+            me=self.reporter.me(),
+            alive=self.agent.presence.alive(),
+            not_ready=self.not_ready.detail if self.not_ready else None,
+        )
+
+    def _keys_answer(self, short: bytes) -> KeysAnswer | None:
+        alive = self.agent.presence.alive()
+        return keys_answer(self.hub, self.instance, alive, short)
+
+    def _condition(self) -> Condition:
+        not_ready = self.not_ready
+        return Condition(
+            not_ready=not_ready.detail if not_ready else None,
+            not_ready_since=self.not_ready_since if not_ready else None,
+            draining=self.draining,
+            leaving=self.leaving,
+            drained_by=self.drained_by,
+            streams_at_drain=self.streams_at_drain,
+            address=self.address,
         )
 
     @property
@@ -247,7 +281,7 @@ class RealtimeService:
         if self.intake.folder is not None:
             self.keep_running("outbox-folder", self.intake.folder.take_over())
         if self.watches_fleet:
-            self.keep_running("lookout", look_out(self))
+            self.keep_running("lookout", self._watch_fleet())
         if self._groups is not None:
             self.keep_running("group-sender", self._groups.run())
         if self.settings.canary:
@@ -303,8 +337,11 @@ class RealtimeService:
                 task.cancel()
             # nats-py swallows a cancellation that comes while it flushes: ask again.
             _, pending = await asyncio.wait(pending, timeout=STOP_RETRY_SECONDS)
-        if not self.agent.said_last_word:
-            await say_last_word(self.settings, self.reporter.me())
+        await send_departure_notice(self.settings, self.agent)
+
+    async def _watch_fleet(self) -> None:
+        await self.await_ready()
+        await watch_fleet(self.settings, self.agent)
 
     def _siblings(self) -> list[str]:
         """Where other processes can be reached: the other instances, and the workers

@@ -1,48 +1,55 @@
-"""What is heard of the whole fleet within one look: from its instances, and from
+"""Everything that is asked for an overview of the fleet: of its instances, and of
 JetStream."""
 
 import asyncio
 import time
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from nats.aio.client import Client
+from msgspec import json
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
-from realtime.fleet.environment.busiest import ask_counts
-from realtime.fleet.history.minutes import History
-from realtime.fleet.history.survey import asked_beside
-from realtime.fleet.messages import REPORT, Answer, InstanceReport, Sighting
-from realtime.fleet.presence import not_present
-from realtime.fleet.survey import ANSWER_SECONDS, ask_everybody, nats_client, roll_of
-from realtime.fleet.timeline.messages import EVENTS, Account
+from realtime.fleet.agent import Agent
+from realtime.fleet.environment.busiest import (
+    COUNTS,
+    Counts,
+    counts_by_instance,
+    keys_to_count,
+)
+from realtime.fleet.history.minutes import HISTORY, History
+from realtime.fleet.messages import REPORT, Answer, InstanceReport
+from realtime.fleet.survey import ANSWER_SECONDS, Survey, own_answer, survey
+from realtime.fleet.timeline.messages import EVENTS, EventsAnswer
+from realtime.jetstream.client import FastClient
 from realtime.jetstream.stream_health import StreamHealth, look_at_stream
-
-if TYPE_CHECKING:
-    from realtime.service import RealtimeService
 
 LOOK_SECONDS: Final = 1.9
 """For all that NATS is asked: it must be known within 2 s that it is down."""
 
-ACCOUNT_SECONDS: Final = 0.5
-"""For what happened: an instance of an older version does not answer, and the reports
-may have taken a second."""
+MORE_SECONDS: Final = 0.5
+"""For what is asked of those that have reported. An instance of an older version does
+not answer, and the reports may have taken a second."""
+
+COUNT_SECONDS: Final = 0.25
+"""For the counts of environments."""
+
+NO_ANSWER: Final = "NATS does not answer in time."
 
 
 @dataclass
-class Heard:
+class Answers:
     """Answers to everything that was asked, those of this process included. If NATS
     cannot be used `nats_error` says why, and only this process has answered. The stream
     is as `stream` says, or `stream_error` says what is wrong with it, or
     `stream_unseen` why we may not look. `unheard`: this process is connected and does
-    not hear itself. It all `took` so many seconds."""
+    not hear itself. `counts` are, by instance, the subscribers of environments that
+    `reports` name. It all `took` so many seconds."""
 
-    answers: list[Answer] = field(default_factory=list)
+    reports: list[Answer] = field(default_factory=list)
     own: InstanceReport | None = None
-    accounts: list[Account] = field(default_factory=list)
+    events: list[EventsAnswer] = field(default_factory=list)
     histories: list[History] = field(default_factory=list)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     stream: StreamHealth | None = None
@@ -55,91 +62,87 @@ class Heard:
     @property
     def instances(self) -> list[InstanceReport]:
         """A report of each, by host."""
-        reports = {answer.instance: answer.report for answer in self.answers}
+        reports = {answer.instance: answer.report for answer in self.reports}
         if self.own is not None:
             reports.setdefault(self.own.instance, self.own)
         return sorted(reports.values(), key=lambda one: (one.host, one.pid))
 
 
-async def hear(
-    settings: RealtimeSettings, service: "RealtimeService | None" = None
-) -> Heard:
-    """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
+async def survey_fleet(
+    settings: RealtimeSettings, agent: Agent | None = None
+) -> Answers:
+    """Ask everybody; `agent` is this process's own, if it runs one. Takes two seconds
     at most, and raises nothing for what NATS does."""
     began = time.monotonic()
-    heard = Heard()
+    answers = Answers()
     try:
         async with (
             asyncio.timeout(LOOK_SECONDS),
-            nats_client(settings, service) as client,
-            asked_beside(client, service) as heard.histories,
+            survey(settings, agent) as asking,
         ):
             await asyncio.gather(
-                _ask(client, service, heard), _look(client, settings, heard)
+                _ask_instances(asking, answers),
+                _look_at_stream(asking.client, settings, answers),
             )
-            with suppress(NatsUnavailable):
-                reports = [answer.report for answer in heard.answers]
-                heard.counts = await ask_counts(client, reports)
     except NatsUnavailable as error:
-        heard.nats_error = str(error)
+        answers.nats_error = str(error)
     except TimeoutError:
         # Or it was the end of the connection that hung: what was told, was told.
-        if not heard.stream and not heard.stream_error:
-            heard.nats_error = "NATS does not answer in time."
-    if service is not None:
-        _add_own(service, heard)
-    heard.took = time.monotonic() - began
-    return heard
+        if not answers.stream and not answers.stream_error:
+            answers.nats_error = NO_ANSWER
+    if agent is not None:
+        _add_own(agent, answers)
+    answers.took = time.monotonic() - began
+    return answers
 
 
-def missing_from(
-    heard: Heard, service: "RealtimeService | None", excused: Collection[str]
-) -> list[Sighting]:
-    """Who was seen in the last minute and has not answered, but for the `excused`."""
-    roll = roll_of(service)
-    for answer in heard.answers:
-        roll.note(answer.report.sighting)
-    # Who was heard of since may have started after the question.
-    seen = [sighting for sighting in roll.seen() if sighting.ago >= heard.took]
-    overdue = [sighting for answer in heard.answers for sighting in answer.overdue]
-    present = {one.instance for one in heard.instances}
-    return not_present([*seen, *overdue], present.union(excused))
+async def _ask_instances(asking: Survey, answers: Answers) -> None:
+    """What the instances report, and then, of those that do, all else."""
+    await asking.ask_everybody(REPORT, Answer, into=answers.reports)
+    there = {answer.instance for answer in answers.reports}
+    if not there:
+        return
+    events, histories = answers.events, answers.histories
+    await asyncio.gather(
+        asking.ask_those(there, EVENTS, EventsAnswer, MORE_SECONDS, into=events),
+        asking.ask_those(there, HISTORY, History, MORE_SECONDS, into=histories),
+        _ask_counts(asking, answers),
+    )
 
 
-def _add_own(service: "RealtimeService", heard: Heard) -> None:
-    """What this process itself would have answered, where its answer is lacking."""
-    me = service.reporter.me().instance
-    if all(answer.instance != me for answer in heard.answers):
-        heard.own = service.reporter.report()
-        # It is connected, and does not even hear itself.
-        heard.unheard = service.agent.client is not None
-        if heard.unheard and heard.stream_error and not heard.answers:
-            heard.nats_error = heard.nats_error or "NATS does not answer."
-    if all(account.instance != me for account in heard.accounts):
-        heard.accounts.append(service.agent.chronicle.account())
+async def _ask_counts(asking: Survey, answers: Answers) -> None:
+    """How many subscribers environments have on instances that do not name them."""
+    keys = keys_to_count([answer.report for answer in answers.reports])
+    if keys:
+        there = {answer.instance for answer in answers.reports}
+        with suppress(NatsUnavailable):
+            counts = await asking.ask_those(
+                there, COUNTS, Counts, COUNT_SECONDS, json.encode(keys)
+            )
+            answers.counts = counts_by_instance(keys, counts, there)
 
 
-async def _ask(client: Client, service: "RealtimeService | None", heard: Heard) -> None:
-    """What the instances report. Then as many as have reported are asked what
-    happened."""
-    await ask_everybody(client, service, REPORT, Answer, into=heard.answers)
-    if heard.answers:
-        await ask_everybody(
-            client,
-            service,
-            EVENTS,
-            Account,
-            into=heard.accounts,
-            at_least=len(heard.answers),
-            seconds=ACCOUNT_SECONDS,
-        )
-
-
-async def _look(client: Client, settings: RealtimeSettings, heard: Heard) -> None:
+async def _look_at_stream(
+    client: FastClient, settings: RealtimeSettings, answers: Answers
+) -> None:
     """How the stream is; else what is wrong with it, or why it cannot be seen."""
     try:
-        heard.stream = await look_at_stream(client, settings, ANSWER_SECONDS)
+        answers.stream = await look_at_stream(client, settings, ANSWER_SECONDS)
     except PermissionDenied as error:
-        heard.stream_unseen = str(error)
+        answers.stream_unseen = str(error)
     except NatsUnavailable as error:
-        heard.stream_error = str(error)
+        answers.stream_error = str(error)
+
+
+def _add_own(agent: Agent, answers: Answers) -> None:
+    """What this process itself would have answered, where its answer is lacking."""
+    if own := own_answer(agent, REPORT, Answer, answers.reports):
+        answers.own = own.report
+        # It is connected, and does not even hear itself.
+        answers.unheard = agent.client is not None
+        if answers.unheard and answers.stream_error and not answers.reports:
+            answers.nats_error = answers.nats_error or "NATS does not answer."
+    if events := own_answer(agent, EVENTS, EventsAnswer, answers.events):
+        answers.events.append(events)
+    if history := own_answer(agent, HISTORY, History, answers.histories):
+        answers.histories.append(history)

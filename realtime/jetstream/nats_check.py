@@ -2,12 +2,9 @@
 
 from typing import Final
 
-import nats.js.errors
-
 from realtime.conf import RealtimeSettings
-from realtime.exceptions import NatsUnavailable
-from realtime.jetstream.connection import close, connect
-from realtime.jetstream.stream import STREAM, call_api
+from realtime.jetstream.connection import connected
+from realtime.jetstream.stream_health import stream_info
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 2.0
@@ -15,20 +12,10 @@ ANSWER_SECONDS: Final = 2.0
 
 
 async def ask_jetstream(settings: RealtimeSettings) -> None:
-    """Connect as an instance does and ask for the stream, which need not exist yet.
+    """Connect as an instance does and ask for the stream. That need not exist yet: the
+    first instance creates it.
 
     Raises `NatsUnavailable` with the reason if an instance could not start like this.
     """
-    client = await connect(settings, on_closed=_on_closed, seconds=CONNECT_SECONDS)
-    try:
-        await call_api(client, f"STREAM.INFO.{STREAM}", seconds=ANSWER_SECONDS)
-    except nats.js.errors.NotFoundError:
-        pass  # the first instance creates it
-    except nats.js.errors.APIError as error:
-        raise NatsUnavailable(f"JetStream refuses: {error.description}") from error
-    finally:
-        await close(client)
-
-
-async def _on_closed() -> None:
-    """The question hears of it by its time-out."""
+    async with connected(settings, CONNECT_SECONDS) as client:
+        await stream_info(client, ANSWER_SECONDS)

@@ -34,6 +34,7 @@ class Vitals:
         before = 0.0
         while True:
             self._guard(self._service.reporter.sample)
+            self._guard(self._service.event_recorder.sample)
             worst = 0.0
             for _ in range(SAMPLES_PER_WINDOW):
                 self._guard(self._sample)

@@ -10,7 +10,8 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from realtime.fleet.overview import FleetReport, gather
+from realtime.fleet.fleet_report import FleetReport
+from realtime.fleet.overview import gather
 from realtime.fleet.survey import drain_instance, find_instance
 from realtime.fleet.terminal_text import fleet_text
 from tests.admin.fleet import Fleet

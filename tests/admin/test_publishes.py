@@ -11,7 +11,8 @@ from django.test import Client
 from playwright.async_api import expect
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.overview import FleetReport, as_json, gather
+from realtime.fleet.fleet_report import FleetReport, as_json
+from realtime.fleet.overview import gather
 from realtime.fleet.publishes.fleet_publishes import FleetPublishes
 from realtime.fleet.publishes.messages import (
     PublishesReport,

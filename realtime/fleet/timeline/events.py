@@ -2,14 +2,12 @@
 what is known of it. They travel over NATS, so every field is bounded."""
 
 from collections.abc import Hashable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from msgspec import Meta, Struct, json
 
-from realtime.fleet.messages import NOT_READABLE, Count, InstanceName
-
-Moment = Annotated[float, Meta(ge=0, le=4e9)]
-"""Unix seconds, until the year 2096: what is no number of seconds is refused."""
+from realtime.fleet.messages import Sighting
+from realtime.fleet.wire_types import NOT_READABLE, Count, InstanceName, Moment
 
 MOST_WORDS: Final = 200
 Words = Annotated[str, Meta(max_length=MOST_WORDS)]
@@ -68,6 +66,17 @@ class AboutInstance(Happened, frozen=True, kw_only=True):
     host: Words
     pid: Count
     worker: Count | None = None
+
+    @classmethod
+    def of(cls, sighting: Sighting, **fields: Any) -> Self:
+        """About the instance that was seen; `fields` are the others."""
+        return cls(
+            instance=sighting.instance,
+            host=sighting.host[:MOST_WORDS],
+            pid=sighting.pid,
+            worker=sighting.worker,
+            **fields,
+        )
 
     @property
     def about(self) -> Hashable:

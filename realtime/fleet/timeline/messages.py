@@ -1,26 +1,22 @@
-"""The messages with which instances tell each other what has happened: the survey, and
-what a user did."""
+"""The messages with which instances tell each other what has happened: the answer to a
+survey, and what a user did."""
 
 from typing import Annotated, Final
 
-from msgspec import Meta, Raw, Struct, json
+from msgspec import Meta, Raw, Struct
 
-from realtime.fleet.messages import NOT_READABLE, Count, InstanceName, Sighting
-from realtime.fleet.timeline.events import (
-    MOST_BYTES,
-    Dismissed,
-    Event,
-    Moment,
-    TestUpdate,
-    decode_event,
-)
+from realtime.fleet.messages import Sighting
+from realtime.fleet.timeline.events import Dismissed, Event, TestUpdate, decode_event
+from realtime.fleet.wire_types import Count, InstanceName, Moment
 
 EVENTS: Final = "flagsmith.fleet.events"
-"""Asks every instance for its `Happened`."""
+"""Asks every instance for its `EventsAnswer`."""
 
-TOLD: Final = "flagsmith.fleet.told"
-"""Tells every instance what a user did: a `Dismissed` or a `TestUpdate`. Whoever asks
-for an answer gets the `Sighting` of each that has heard it."""
+USER_ACTED: Final = "flagsmith.fleet.told"
+"""Tells every instance what a user did: a `UserAction`. Whoever asks for an answer gets
+the `Sighting` of each that has heard it."""
+
+UserAction = Dismissed | TestUpdate
 
 MOST_EVENTS: Final = 400
 MOST_DEATHS: Final = 50
@@ -33,11 +29,11 @@ class Death(Struct, frozen=True, kw_only=True):
     at: Moment
 
 
-class Account(Struct, frozen=True, kw_only=True):
+class EventsAnswer(Struct, frozen=True, kw_only=True):
     """What an instance tells of what happened, the newest event first; whom it takes to
     be dead, who is not expected back, and how many have yet to be heard of after NATS
-    was away; and how many instances its settings say there
-    should be (0: they do not)."""
+    was away; and how many instances its settings say there should be (0: they do
+    not)."""
 
     instance: InstanceName
     alive: Count
@@ -51,17 +47,3 @@ class Account(Struct, frozen=True, kw_only=True):
         """Its newest events, at most so many: those that this version knows."""
         events = (decode_event(bytes(raw)) for raw in self.events[:most])
         return [event for event in events if event is not None]
-
-
-_told: Final = json.Decoder(Dismissed | TestUpdate)
-
-
-def decode_told(payload: bytes) -> Dismissed | TestUpdate | None:
-    """What somebody told; None if it is nothing that is told."""
-    if len(payload) > MOST_BYTES:
-        return None
-    try:
-        told: Dismissed | TestUpdate = _told.decode(payload)
-    except NOT_READABLE:
-        return None
-    return told

@@ -2,36 +2,35 @@
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Raw
 from msgspec.structs import replace
 
-from realtime.fleet.messages import Sighting, decode, encode
-from realtime.fleet.timeline.event_memory import Happenings
-from realtime.fleet.timeline.events import Dismissed
-from realtime.fleet.timeline.failure_detector import Deaths
-from realtime.fleet.timeline.messages import MOST_EVENTS, Account, decode_told
+from realtime.fleet.messages import Sighting
+from realtime.fleet.timeline.event_memory import EventMemory
+from realtime.fleet.timeline.events import MOST_BYTES, Dismissed
+from realtime.fleet.timeline.failure_detector import FailureDetector
+from realtime.fleet.timeline.messages import MOST_EVENTS, EventsAnswer, UserAction
+from realtime.fleet.wire_types import decode, encode
 
-FRESH_SECONDS: Final = 0.25
-"""For how long an account is given again, however often it is asked for."""
-
-MOST_BYTES: Final = 62_000
-"""Of an account."""
+MOST_ANSWER_BYTES: Final = 62_000
 
 LEARN_SECONDS: Final = 5.0
 """After it has asked, for which a process takes what others tell."""
 
-MOST_ACCOUNTS: Final = 20
+MOST_ANSWERS: Final = 20
 MOST_LEARNT: Final = 2000
-"""So many accounts and events are looked at when a process comes: what the others know
+"""So many answers and events are looked at when a process comes: what the others know
 of those that have gone is the same, and whoever may publish may answer."""
 
+_ACTION: Final[Any] = UserAction
 
-class Chronicle:
-    """Memory and deaths of one process, which is `me`. `alive` counts the instances,
-    `expected` is how many hosts there should be (0: not set), and `opened` counts the
-    event streams that were opened here."""
+
+class Timeline:
+    """Events and failures as seen by one process, which is `me`. `alive` counts the
+    instances, `expected` is how many hosts there should be (0: not set), and `opened`
+    counts the event streams that were opened here."""
 
     def __init__(
         self,
@@ -44,73 +43,63 @@ class Chronicle:
         self._me = me
         self._alive = alive
         self._expected = expected
-        self.happenings = Happenings()
-        self.deaths = Deaths(self.happenings, me=me, opened=opened)
+        self.events = EventMemory()
+        self.failure_detector = FailureDetector(self.events, me=me, opened=opened)
         self.refresh: Callable[[], None] = lambda: None
         """Brings up to date what is still going on, before it is told."""
         self.has_asked = False
         """Whether this process has asked the others what happened before it came."""
-        self._account: tuple[float, Account | None] = float("-inf"), None
         self._learn_until = float("inf")
-        self._accounts = self._learnt = 0
+        self._answers = self._learnt = 0
 
-    def account(self) -> Account:
+    def answer(self) -> EventsAnswer:
         """What this process has to tell."""
-        made_at, account = self._account
-        if account is None or time.monotonic() - made_at > FRESH_SECONDS:
-            account = self._make()
-            self._account = time.monotonic(), account
-        return account
-
-    def on_question(self, _payload: bytes) -> Account:
-        return self.account()
-
-    def on_told(self, payload: bytes) -> bool:
-        """A user did something; whether this version knows what."""
-        told = decode_told(payload)
-        if isinstance(told, Dismissed):
-            self.deaths.dismiss(told)
-        elif told is not None:
-            self.happenings.note(replace(told, seen_by=self._me().instance))
-        self._account = float("-inf"), None
-        return told is not None
-
-    def on_account(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
-        """What another instance tells to this one, which has just come. Outages are
-        remembered, and what became of the instances, as seen by whom it was seen."""
-        now = time.monotonic()
-        if self._accounts == 0:
-            self._learn_until = now + LEARN_SECONDS
-        self._accounts += 1
-        if self._accounts > MOST_ACCOUNTS or now > self._learn_until:
-            return
-        account = decode(data, Account)
-        me = self._me().instance
-        if account is None or account.instance == me:
-            return
-        self.deaths.learn(account)
-        events = account.read(MOST_LEARNT - self._learnt)
-        self._learnt += len(events)
-        for event in reversed(events):  # the newest last: they stay longest
-            if event.seen_by != me:
-                self.happenings.learn(event)
-
-    def _make(self) -> Account:
         self.refresh()
-        account = Account(
+        detector = self.failure_detector
+        answer = EventsAnswer(
             instance=self._me().instance,
             alive=self._alive(),
-            deaths=self.deaths.dead,
-            dismissed=self.deaths.dismissed,
-            awaited=self.deaths.awaited,
+            deaths=detector.dead.deaths,
+            dismissed=detector.dead.dismissed,
+            awaited=detector.awaited,
             expected=self._expected,
         )
-        room = MOST_BYTES - len(encode(account))
+        room = MOST_ANSWER_BYTES - len(encode(answer))
         events: list[Raw] = []
-        for event in self.happenings.newest_first()[:MOST_EVENTS]:
+        for event in self.events.newest_first()[:MOST_EVENTS]:
             encoded = encode(event)
             room -= len(encoded) + 1
             if room < 0:
                 break
             events.append(Raw(encoded))
-        return replace(account, events=tuple(events))
+        return replace(answer, events=tuple(events))
+
+    def on_user_action(self, payload: bytes) -> bool:
+        """A user did something; whether this version knows what."""
+        action: UserAction | None = decode(payload, _ACTION, MOST_BYTES)
+        if action is None:
+            return False
+        if isinstance(action, Dismissed):
+            self.failure_detector.dead.dismiss(action.instance)
+        self.events.note(replace(action, seen_by=self._me().instance))
+        return True
+
+    def on_answer(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
+        """What another instance tells to this one, which has just come. Outages are
+        remembered, and what became of the instances, as seen by whom it was seen."""
+        now = time.monotonic()
+        if self._answers == 0:
+            self._learn_until = now + LEARN_SECONDS
+        self._answers += 1
+        if self._answers > MOST_ANSWERS or now > self._learn_until:
+            return
+        answer = decode(data, EventsAnswer)
+        me = self._me().instance
+        if answer is None or answer.instance == me:
+            return
+        self.failure_detector.learn(answer)
+        events = answer.read(MOST_LEARNT - self._learnt)
+        self._learnt += len(events)
+        for event in reversed(events):  # the newest last: they stay longest
+            if event.seen_by != me:
+                self.events.learn(event)

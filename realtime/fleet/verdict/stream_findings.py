@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from realtime.fleet.messages import InstanceReport
+from realtime.fleet.units import named
 from realtime.fleet.verdict.finding import Finding
-from realtime.fleet.verdict.instance_findings import named
 from realtime.jetstream.stream_config import VARIABLES, Setting
 from realtime.jetstream.stream_health import Replica, StreamHealth
 

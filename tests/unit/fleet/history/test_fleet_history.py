@@ -19,7 +19,7 @@ from realtime.fleet.history.minutes import (
     Past,
     environment_id,
 )
-from realtime.fleet.messages import decode, encode
+from realtime.fleet.wire_types import decode, encode
 from tests.support.histories import full_history
 
 NOW = 43_200 * 60 + 30.0
