@@ -1,8 +1,7 @@
 """What happened, as values: each event says when it began and ended, who saw it, and
 what is known of it. They travel over NATS, so every field is bounded."""
 
-from collections.abc import Hashable
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from msgspec import Meta, Struct, json
 
@@ -30,10 +29,12 @@ class Happened(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     at: Moment
     until: Moment | None = None
 
+    about_fields: ClassVar[tuple[str, ...]] = ()
+
     @property
-    def about(self) -> Hashable:
+    def about(self) -> tuple[object, ...]:
         """Events of a kind that are about the same, at about the same time, are one."""
-        return None
+        return tuple(getattr(self, name) for name in self.about_fields)
 
     @property
     def end(self) -> float:
@@ -78,9 +79,7 @@ class AboutInstance(Happened, frozen=True, kw_only=True):
             **fields,
         )
 
-    @property
-    def about(self) -> Hashable:
-        return self.host
+    about_fields = ("host",)
 
 
 class Came(AboutInstance, frozen=True, kw_only=True, tag="came"):
@@ -98,9 +97,7 @@ class Left(AboutInstance, frozen=True, kw_only=True, tag="left"):
     streams: Count = 0
     opened: Count = 0
 
-    @property
-    def about(self) -> Hashable:
-        return (self.host, self.by)
+    about_fields = ("host", "by")
 
 
 class Replaced(AboutInstance, frozen=True, kw_only=True, tag="replaced"):
@@ -111,18 +108,14 @@ class Died(AboutInstance, frozen=True, kw_only=True, tag="died"):
     """An instance was not heard of any more, without a last word; `until` it, or its
     successor, was back."""
 
-    @property
-    def about(self) -> Hashable:
-        return self.instance
+    about_fields = ("instance",)
 
 
 class Gone(AboutInstance, frozen=True, kw_only=True, tag="gone"):
     """An instance was not heard of any more after NATS had been away, `until` it was:
     whether it stopped properly meanwhile cannot be known."""
 
-    @property
-    def about(self) -> Hashable:
-        return self.instance
+    about_fields = ("instance",)
 
 
 class WorkerDied(Happened, frozen=True, kw_only=True, tag="worker_died"):
@@ -134,9 +127,7 @@ class WorkerDied(Happened, frozen=True, kw_only=True, tag="worker_died"):
     pid: Count
     reason: Words = ""
 
-    @property
-    def about(self) -> Hashable:
-        return (self.host, self.worker, self.pid)
+    about_fields = ("host", "worker", "pid")
 
 
 class Dismissed(Happened, frozen=True, kw_only=True, tag="dismissed"):
@@ -146,9 +137,7 @@ class Dismissed(Happened, frozen=True, kw_only=True, tag="dismissed"):
     name: Words
     by: Words = ""
 
-    @property
-    def about(self) -> Hashable:
-        return self.instance
+    about_fields = ("instance",)
 
 
 class TestUpdate(Happened, frozen=True, kw_only=True, tag="test_update"):
@@ -160,9 +149,7 @@ class TestUpdate(Happened, frozen=True, kw_only=True, tag="test_update"):
     by: Words = ""
     outcome: Annotated[str, Meta(max_length=500)] = ""
 
-    @property
-    def about(self) -> Hashable:
-        return (self.environment, self.by, round(self.at, 3))
+    about_fields = ("environment", "by", "at")
 
 
 Change = Literal["created", "replaced", "updated", "differs"]
@@ -176,9 +163,7 @@ class StreamChanged(Happened, frozen=True, kw_only=True, tag="stream_changed"):
     change: Change
     settings: Annotated[tuple[Words, ...], Meta(max_length=20)] = ()
 
-    @property
-    def about(self) -> Hashable:
-        return (self.change, self.settings)
+    about_fields = ("change", "settings")
 
 
 class Rejections(Happened, frozen=True, kw_only=True, tag="rejections"):
@@ -187,9 +172,7 @@ class Rejections(Happened, frozen=True, kw_only=True, tag="rejections"):
     reason: Literal["full", "failed", "nats", "draining"]
     rejected: Count
 
-    @property
-    def about(self) -> Hashable:
-        return self.reason
+    about_fields = ("reason",)
 
 
 Event = (
