@@ -6,7 +6,8 @@ from typing import Final
 
 import structlog
 
-from realtime.conf import RealtimeSettings, jittered
+from realtime.backoff import jittered
+from realtime.conf import RealtimeSettings
 from realtime.fleet.agent import Agent
 from realtime.fleet.overview import gather
 from realtime.fleet.overview_memory import LOOK_SECONDS

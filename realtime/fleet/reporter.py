@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from msgspec import Struct
-
 from realtime import __version__, metrics
 from realtime.conf import RealtimeSettings
 from realtime.environments import is_probe_environment, without_probes
@@ -25,6 +23,7 @@ from realtime.fleet.wire_types import LONGEST_TEXT
 from realtime.intake.intake import Intake
 from realtime.jetstream.bridge import NatsBridge
 from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
+from realtime.lifecycle import Lifecycle, Phase
 from realtime.process import worker_number
 from realtime.sse.hub import Hub
 
@@ -35,22 +34,10 @@ instance."""
 LATEST: Final = 10
 
 
-class Condition(Struct, frozen=True):
-    """Where this process stands between its start and its end, and at which `address`
-    others reach it. The fields are as in `InstanceReport` and in `Sighting`."""
-
-    not_ready: str | None
-    not_ready_since: float | None
-    draining: bool
-    leaving: bool
-    drained_by: str
-    streams_at_drain: int
-    address: str | None
-
-
 class Reporter:
-    """Reports on the process of `hub`, `bridge`, `intake` and `publishes`; `condition`
-    and `finding_ages` (where it is so many Unix seconds) tell what these do not."""
+    """Reports on the process of `hub`, `bridge`, `intake`, `publishes` and `lifecycle`.
+    `address` tells where others reach it, and `finding_ages` for how long the findings
+    of its last overview have held, where it is so many Unix seconds."""
 
     def __init__(
         self,
@@ -59,8 +46,9 @@ class Reporter:
         bridge: NatsBridge,
         intake: Intake,
         publishes: PublishRecorder,
+        lifecycle: Lifecycle,
         *,
-        condition: Callable[[], Condition],
+        address: Callable[[], str | None],
         finding_ages: Callable[[float], dict[str, float]],
     ) -> None:
         self._settings = settings
@@ -68,7 +56,8 @@ class Reporter:
         self._bridge = bridge
         self._intake = intake
         self._publishes = publishes
-        self._condition = condition
+        self._lifecycle = lifecycle
+        self._address = address
         self._finding_ages = finding_ages
         self._started_at = time.time()
         self._publish = RecentQuantiles(metrics.publish_duration_seconds)
@@ -81,24 +70,24 @@ class Reporter:
 
     def me(self) -> Sighting:
         """Who this is."""
-        condition = self._condition()
+        lifecycle = self._lifecycle
         return Sighting(
             instance=self._bridge.consumer_name,
             host=socket.gethostname(),
             pid=os.getpid(),
             worker=worker_number(),
             supervisor=None if worker_number() is None else os.getppid(),
-            draining=condition.draining,
-            address=condition.address,
+            draining=lifecycle.draining,
+            address=self._address(),
             started_at=self._started_at,
-            drained_by=condition.drained_by[:LONGEST_TEXT] or None,
-            streams=condition.streams_at_drain,
+            drained_by=lifecycle.drained_by[:LONGEST_TEXT] or None,
+            streams=lifecycle.streams_at_drain,
         )
 
     def report(self) -> InstanceReport:
         """The state of this process; visits every environment."""
-        me, now, condition = self.me(), time.time(), self._condition()
-        hub, bridge = self._hub, self._bridge
+        me, now, lifecycle = self.me(), time.time(), self._lifecycle
+        hub, bridge, not_ready = self._hub, self._bridge, lifecycle.not_ready
         busiest = hub.busiest(BUSIEST + 1)
         error, error_at = bridge.last_error or (None, None)
         return InstanceReport(
@@ -109,10 +98,10 @@ class Reporter:
             version=__version__,
             now=now,
             started_at=self._started_at,
-            not_ready=condition.not_ready,
-            not_ready_since=condition.not_ready_since,
+            not_ready=not_ready.detail if not_ready else None,
+            not_ready_since=lifecycle.not_ready_since if not_ready else None,
             draining=me.draining,
-            leaving=condition.leaving,
+            leaving=lifecycle.phase is Phase.LEAVING,
             nats_server=bridge.server,
             nats_reconnects=total(metrics.nats_reconnects_total),
             last_error=_showable(error),
@@ -148,11 +137,11 @@ class Reporter:
         )
 
     def _stored_at(self, environment: str) -> float | None:
-        latest = self._hub.latest_of(environment)
+        latest = self._hub.latest.of(environment)
         return latest.identity[1] / NANOSECONDS if latest else None
 
     def _latest(self) -> tuple[LatestUpdate, ...]:
-        newest = self._hub.latest(LATEST, unless=is_probe_environment)
+        newest = self._hub.latest.newest(LATEST, unless=is_probe_environment)
         return tuple(
             LatestUpdate(
                 environment=shortened(environment),

@@ -15,7 +15,7 @@ from realtime.fleet.wire_types import LONGEST_TEXT
 from realtime.intake.outbox import Outbox
 from realtime.jetstream.stream_config import NANOSECONDS
 from realtime.sse.hub import Hub
-from realtime.sse.recent_updates import Seen
+from realtime.sse.recent_updates import RecentUpdate
 
 
 def environment_answer(
@@ -34,8 +34,8 @@ def environment_answer(
     if not is_environment_key(environment):
         return None
     now = time.time()
-    crowd = hub.crowd_of(environment)
-    seen, cut = hub.activity.of(environment)
+    crowd = hub.subscribers_of(environment)
+    seen, cut = hub.recent.of(environment)
     return EnvironmentAnswer(
         sighting=me,
         alive=alive,
@@ -54,7 +54,7 @@ def environment_answer(
 
 
 def _latest(hub: Hub, environment: str) -> StoredUpdate | None:
-    latest = hub.latest_of(environment)
+    latest = hub.latest.of(environment)
     if latest is None:
         return None
     sequence, nanoseconds = latest.identity
@@ -72,7 +72,7 @@ def _held(outbox: Outbox, environment: str, now: float) -> HeldUpdate | None:
     return HeldUpdate(kept.update.updated_at[:LONGEST_TEXT], _ago(kept.since, now))
 
 
-def _seen(seen: Seen, now: float) -> SeenUpdate:
+def _seen(seen: RecentUpdate, now: float) -> SeenUpdate:
     sequence, nanoseconds = seen.identity
     return SeenUpdate(
         updated_at=seen.updated_at,

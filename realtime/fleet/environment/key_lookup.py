@@ -39,7 +39,7 @@ def keys_answer(
     if not is_shortened(short):
         return None
     known = dict.fromkeys(key for key, _ in hub.busiest(BUSIEST))
-    known |= dict.fromkeys(key for key, _ in hub.latest(LATEST))
+    known |= dict.fromkeys(key for key, _ in hub.latest.newest(LATEST))
     keys = tuple(key for key in known if shortened(key) == short)
     return KeysAnswer(instance=instance, alive=alive, keys=keys)
 

@@ -93,5 +93,5 @@ class EventRecorder:
         )
 
     def _published_since(self, environment: str, moment: float) -> bool:
-        latest = self._hub.latest_of(environment)
+        latest = self._hub.latest.of(environment)
         return latest is not None and latest.identity[1] / NANOSECONDS > moment

@@ -82,9 +82,7 @@ def _number(one: Any) -> str:
 
 
 def _came(one: MergedEvent) -> Iterable[str]:
-    versions = {each.version for each in one.events if each.version}
-    with_version = f", version {' and '.join(sorted(versions))}" if versions else ""
-    yield f"{_names(one)} came{with_version}."
+    yield f"{_names(one)} came."
 
 
 def _left(one: MergedEvent) -> Iterable[str]:

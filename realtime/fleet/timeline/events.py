@@ -79,13 +79,11 @@ class AboutInstance(Happened, frozen=True, kw_only=True):
             **fields,
         )
 
-    about_fields = ("host",)
+    about_fields: ClassVar[tuple[str, ...]] = ("host",)
 
 
 class Came(AboutInstance, frozen=True, kw_only=True, tag="came"):
     """An instance that was not there before."""
-
-    version: Words = ""
 
 
 class Left(AboutInstance, frozen=True, kw_only=True, tag="left"):

@@ -510,7 +510,7 @@ def test_on_user_action__dismissal__remembered_as_seen_here() -> None:
     assert (known, unknown) == (True, False)
     assert timeline.answer().dismissed == ("one",)
     [event] = timeline.events.newest_first()
-    assert (event.seen_by, event.about) == ("me", "one")
+    assert (event.seen_by, event.about) == ("me", ("one",))
 
 
 def account_of(world: World, dismissed: tuple[str, ...] | None = None) -> EventsAnswer:
