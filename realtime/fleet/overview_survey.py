@@ -5,6 +5,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from msgspec import json
@@ -102,10 +103,10 @@ async def _ask_instances(asking: Survey, answers: Answers) -> None:
     there = {answer.instance for answer in answers.reports}
     if not there:
         return
-    events, histories = answers.events, answers.histories
+    ask = partial(asking.ask_everybody, only=there, seconds=MORE_SECONDS)
     await asyncio.gather(
-        asking.ask_those(there, EVENTS, EventsAnswer, MORE_SECONDS, into=events),
-        asking.ask_those(there, HISTORY, History, MORE_SECONDS, into=histories),
+        ask(EVENTS, EventsAnswer, into=answers.events),
+        ask(HISTORY, History, into=answers.histories),
         _ask_counts(asking, answers),
     )
 
@@ -116,8 +117,9 @@ async def _ask_counts(asking: Survey, answers: Answers) -> None:
     if keys:
         there = {answer.instance for answer in answers.reports}
         with suppress(NatsUnavailable):
-            counts = await asking.ask_those(
-                there, COUNTS, Counts, COUNT_SECONDS, json.encode(keys)
+            payload = json.encode(keys)
+            counts = await asking.ask_everybody(
+                COUNTS, Counts, payload, only=there, seconds=COUNT_SECONDS
             )
             answers.counts = counts_by_instance(keys, counts, there)
 

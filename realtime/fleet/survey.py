@@ -3,20 +3,13 @@ service runs it is asked over its bridge's connection; elsewhere, as in a comman
 the Flagsmith API, over one of its own."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Final, Protocol, TypeVar
 
 from realtime.conf import RealtimeSettings
 from realtime.fleet.agent import Agent
-from realtime.fleet.messages import (
-    DRAIN,
-    REPORT,
-    Answer,
-    DrainOrder,
-    InstanceReport,
-    Sighting,
-)
+from realtime.fleet.messages import DRAIN, DrainOrder, Sighting
 from realtime.fleet.presence import Presence
 from realtime.fleet.timeline.messages import USER_ACTED, UserAction
 from realtime.fleet.wire_types import LONGEST_TEXT, decode, encode
@@ -43,25 +36,13 @@ class FromInstance(Protocol):
         """Whose answer it is."""
 
 
-class KnowsOthers(FromInstance, Protocol):
-    """An answer that says how many there should be."""
-
-    @property
-    def alive(self) -> int:
-        """How many instances it knows to be alive, itself included."""
-
-
 T = TypeVar("T")
 F = TypeVar("F", bound=FromInstance)
-K = TypeVar("K", bound=KnowsOthers)
 
 
 class Survey:
-    """Questions on one connection. `agent` is this process's own, if it runs one.
-
-    Answers are added to `into`, if it is given: whoever stops waiting has those that
-    came. All raise `NatsUnavailable`.
-    """
+    """Questions on one connection. `agent` is this process's own, if it runs one. All
+    raise `NatsUnavailable`."""
 
     def __init__(self, client: FastClient, agent: Agent | None) -> None:
         self.client = client
@@ -70,67 +51,47 @@ class Survey:
     async def ask_everybody(
         self,
         subject: str,
-        kind: type[K],
-        payload: bytes = b"",
-        into: list[K] | None = None,
-    ) -> list[K]:
-        """Every instance's answer, of `kind`. Waits until as many have answered as any
-        of them, or this process, knows to be alive, but no longer than
-        `ANSWER_SECONDS`."""
-        me = self.agent.me().instance if self.agent else None
-        presence = presence_of(self.agent)
-
-        def enough(answers: list[K]) -> bool:
-            alive = max(presence.alive(), *(answer.alive for answer in answers))
-            heard = me is None or any(answer.instance == me for answer in answers)
-            return heard and len(answers) >= alive
-
-        return await self._ask(subject, kind, payload, enough, ANSWER_SECONDS, into)
-
-    async def ask_those(
-        self,
-        instances: Collection[str],
-        subject: str,
         kind: type[F],
-        seconds: float,
         payload: bytes = b"",
+        *,
+        only: Collection[str] = (),
+        seconds: float = ANSWER_SECONDS,
         into: list[F] | None = None,
     ) -> list[F]:
-        """Every instance's answer, of `kind`. Waits for those of `instances`, but no
-        longer than so many `seconds`."""
-        wanted = set(instances)
+        """Every instance's answer, of `kind`. They are added to `into`, if it is given:
+        whoever stops waiting has those that came.
 
-        def enough(answers: list[F]) -> bool:
-            return wanted <= {answer.instance for answer in answers}
-
-        return await self._ask(subject, kind, payload, enough, seconds, into)
+        Waits for the answers of `only` these, if they are given; else until this
+        process and as many have answered as it, or any of them, knows to be alive; but
+        no longer than `seconds`.
+        """
+        answers: list[F] = [] if into is None else into
+        presence, until = presence_of(self.agent), time.monotonic() + seconds
+        own = [self.agent.me().instance] if self.agent else []
+        awaited, alive = set(only or own), 0
+        async with request_many(self.client) as requests:
+            await requests.send(subject, payload)
+            while len(answers) < MAX_ANSWERS:
+                answer = await next_answer(requests, kind, until)
+                if answer is None:
+                    break
+                answers.append(answer)
+                awaited.discard(answer.instance)
+                if not only:
+                    known = getattr(answer, "alive", 0)
+                    alive = max(alive, known, presence.alive())
+                if not awaited and len(answers) >= alive:
+                    break
+        return answers
 
     async def ask_one(
         self, subject: str, kind: type[T], payload: bytes = b""
     ) -> T | None:
         """The first answer, of `kind`; None: there is none within `ANSWER_SECONDS`."""
-        answers = await self._ask(subject, kind, payload, bool, ANSWER_SECONDS)
-        return answers[0] if answers else None
-
-    async def _ask(
-        self,
-        subject: str,
-        kind: type[T],
-        payload: bytes,
-        enough: Callable[[list[T]], bool],
-        seconds: float,
-        into: list[T] | None = None,
-    ) -> list[T]:
-        answers: list[T] = [] if into is None else into
-        until = time.monotonic() + seconds
         async with request_many(self.client) as requests:
             await requests.send(subject, payload)
-            while len(answers) < MAX_ANSWERS and not (answers and enough(answers)):
-                answer = await next_answer(requests, kind, until)
-                if answer is None:
-                    break
-                answers.append(answer)
-        return answers
+            until = time.monotonic() + ANSWER_SECONDS
+            return await next_answer(requests, kind, until)
 
 
 @asynccontextmanager
@@ -171,16 +132,6 @@ def own_answer(
     return answer if isinstance(answer, kind) else None
 
 
-async def find_instance(
-    settings: RealtimeSettings, instance: str, agent: Agent | None = None
-) -> InstanceReport | None:
-    """The report of `instance`; None if it does not answer. Raises
-    `NatsUnavailable`."""
-    async with survey(settings, agent) as asking:
-        answer = await asking.ask_one(f"{REPORT}.{instance}", Answer)
-    return answer.report if answer else None
-
-
 async def drain_instance(
     settings: RealtimeSettings, instance: str, agent: Agent | None = None, by: str = ""
 ) -> bool:
@@ -189,8 +140,7 @@ async def drain_instance(
     `NatsUnavailable`."""
     order = encode(DrainOrder(by[:LONGEST_TEXT]))
     async with survey(settings, agent) as asking:
-        answer = await asking.ask_one(f"{DRAIN}.{instance}", Sighting, order)
-    return answer is not None
+        return bool(await asking.ask_one(f"{DRAIN}.{instance}", Sighting, order))
 
 
 async def tell_everybody(
@@ -199,8 +149,7 @@ async def tell_everybody(
     """Tell every instance what a user did; whether any has heard it. Raises
     `NatsUnavailable`."""
     async with survey(settings, agent) as asking:
-        answer = await asking.ask_one(USER_ACTED, Sighting, encode(action))
-    return answer is not None
+        return bool(await asking.ask_one(USER_ACTED, Sighting, encode(action)))
 
 
 def presence_of(agent: Agent | None) -> Presence:

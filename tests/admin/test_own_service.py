@@ -14,9 +14,9 @@ from nats.aio.msg import Msg
 from realtime.conf import RealtimeSettings
 from realtime.fleet import overview_survey
 from realtime.fleet.environment.round_trip import send_test_update
-from realtime.fleet.messages import ALIVE, REPORT, Sighting
+from realtime.fleet.messages import ALIVE, REPORT, Answer, Sighting
 from realtime.fleet.overview import gather
-from realtime.fleet.survey import ANSWER_SECONDS, drain_instance, find_instance
+from realtime.fleet.survey import ANSWER_SECONDS, drain_instance, survey
 from realtime.fleet.timeline.events import TestUpdate
 from realtime.fleet.wire_types import encode
 from realtime.service import RealtimeService
@@ -62,7 +62,8 @@ async def test_actions__process_with_a_bridge__use_its_connection(
         before = await subscriptions(service, nats)
 
         # When: no other connection can be made
-        found = await find_instance(NOWHERE, me, service.agent)
+        async with survey(NOWHERE, service.agent) as asking:
+            found = await asking.ask_one(f"{REPORT}.{me}", Answer)
         probe = await send_test_update(
             NOWHERE, environment, service.agent, service.bridge.publish
         )
