@@ -43,7 +43,7 @@ def tiles(shown: FleetReport) -> list[Tile]:
         Tile(
             "deliveries",
             "Delivered per minute",
-            _counted(history.deliveries_per_minute),
+            _counted(history.deliveries[-1]),
             series=history.deliveries,
         ),
         Tile(
@@ -56,7 +56,7 @@ def tiles(shown: FleetReport) -> list[Tile]:
         Tile(
             "rejections",
             "Rejected per minute",
-            _counted(history.rejections_per_minute),
+            _counted(history.rejections[-1]),
             _most(history),
             series=history.rejections,
         ),

@@ -82,7 +82,7 @@ class Agent:
             REPORT: self._answer,
             EVENTS: lambda _: self.timeline.answer(),
         }
-        """What is answered, by its subject: add to it before `join`."""
+        """By subject: add to them before `join`."""
         self.client: FastClient | None = None
         """The connection on which it answers now."""
         self.said_that_it_stops = False
@@ -114,12 +114,9 @@ class Agent:
         self.client = client
         self.said_that_it_stops = False
         self._on_beacon()
-        await self._ask_what_happened(client)
-
-    async def _ask_what_happened(self, client: FastClient) -> None:
-        """On the first connection: what departed instances saw is to outlive them."""
         if self.timeline.has_asked:
             return
+        # What departed instances saw is to outlive them.
         inbox = client.new_inbox()
         await _listen(client, inbox, self.timeline.on_answer)
         with suppress(NatsUnavailable):

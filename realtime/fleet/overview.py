@@ -6,22 +6,22 @@ from typing import Final
 
 from realtime.conf import RealtimeSettings
 from realtime.fleet.agent import Agent
+from realtime.fleet.answers import Answers
 from realtime.fleet.client_kinds import summed
 from realtime.fleet.environment.busiest import busiest, without_keys
 from realtime.fleet.fleet_report import FleetReport, Totals
 from realtime.fleet.history.fleet_history import FleetHistory, merge
 from realtime.fleet.messages import InstanceReport, LatestUpdate, Sighting
 from realtime.fleet.overview_memory import OverviewMemory
-from realtime.fleet.overview_survey import Answers, survey_fleet
+from realtime.fleet.overview_survey import survey_fleet
 from realtime.fleet.presence import missing_from
-from realtime.fleet.publishes.fleet_publishes import FleetPublishes, fleet_publishes
+from realtime.fleet.publishes.fleet_publishes import fleet_publishes
 from realtime.fleet.survey import presence_of
 from realtime.fleet.timeline.event_text import EventText, texts_of
 from realtime.fleet.timeline.merged_events import merge_events
-from realtime.fleet.timeline.messages import Death, EventsAnswer
-from realtime.fleet.verdict.death_findings import dead_of, death_findings, expected_of
-from realtime.fleet.verdict.publish_findings import publish_findings
-from realtime.fleet.verdict.verdict import Verdict, judge
+from realtime.fleet.timeline.messages import EventsAnswer
+from realtime.fleet.verdict.death_findings import dead_of, expected_of
+from realtime.fleet.verdict.verdict import judge
 from realtime.jetstream.stream_health import StreamHealth
 
 SHOWN: Final = 10
@@ -48,9 +48,11 @@ async def gather(settings: RealtimeSettings, agent: Agent | None = None) -> Flee
     publishes = fleet_publishes(present, at)
     dead = dead_of(answers.events, present)
     expected = expected_of(answers.events, settings.expected_instances)
-    most = busiest(present, answers.counts, SHOWN)
+    most, unnamed = busiest(present, answers.counts, SHOWN)
     report = FleetReport(
-        verdict=_verdict(answers, at, missing, publishes, dead, expected),
+        verdict=judge(
+            answers, at, missing, publishes=publishes, dead=dead, expected=expected
+        ),
         at=at,
         took=answers.took,
         totals=Totals.of(present),
@@ -58,8 +60,8 @@ async def gather(settings: RealtimeSettings, agent: Agent | None = None) -> Flee
         instances=tuple(map(without_keys, present)),
         missing=tuple(missing),
         latest=_latest(present),
-        busiest=most.environments,
-        unnamed=most.unnamed,
+        busiest=most,
+        unnamed=unnamed,
         stream=answers.stream,
         nats_error=answers.nats_error,
         stream_error=answers.stream_error or answers.stream_unseen,
@@ -84,34 +86,6 @@ async def _history(answers: Answers, missing: Iterable[Sighting]) -> FleetHistor
     told = {one.instance for one in answers.histories}
     complete = told >= wanted and not (answers.nats_error or answers.unheard)
     return await merge(answers.histories, time.time(), complete=complete)
-
-
-def _verdict(
-    answers: Answers,
-    at: float,
-    missing: Sequence[Sighting],
-    publishes: FleetPublishes | None,
-    dead: Sequence[Death],
-    expected: int,
-) -> Verdict:
-    unseen = {one.instance for one in missing}
-    return judge(
-        now=at,
-        nats_error=answers.nats_error,
-        stream_error=answers.stream_error,
-        stream_unseen=answers.stream_unseen,
-        stream=answers.stream,
-        instances=answers.instances,
-        missing=missing,
-        unheard=answers.unheard,
-        publish_findings=publish_findings(publishes, at),
-        death_findings=death_findings(
-            # For a minute a dead instance is missing, which is said already.
-            [death for death in dead if death.sighting.instance not in unseen],
-            answers.instances,
-            expected,
-        ),
-    )
 
 
 def _as_wanted(

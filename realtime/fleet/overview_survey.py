@@ -4,7 +4,6 @@ JetStream."""
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -13,6 +12,7 @@ from msgspec import json
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable, PermissionDenied
 from realtime.fleet.agent import Agent
+from realtime.fleet.answers import Answers
 from realtime.fleet.environment.busiest import (
     COUNTS,
     Counts,
@@ -20,11 +20,11 @@ from realtime.fleet.environment.busiest import (
     keys_to_count,
 )
 from realtime.fleet.history.minutes import HISTORY, History
-from realtime.fleet.messages import REPORT, Answer, InstanceReport
+from realtime.fleet.messages import REPORT, Answer
 from realtime.fleet.survey import ANSWER_SECONDS, Survey, own_answer, survey
 from realtime.fleet.timeline.messages import EVENTS, EventsAnswer
 from realtime.jetstream.client import FastClient
-from realtime.jetstream.stream_health import StreamHealth, look_at_stream
+from realtime.jetstream.stream_health import look_at_stream
 
 LOOK_SECONDS: Final = 1.9
 """For all that NATS is asked: it must be known within 2 s that it is down."""
@@ -37,36 +37,6 @@ COUNT_SECONDS: Final = 0.25
 """For the counts of environments."""
 
 NO_ANSWER: Final = "NATS does not answer in time."
-
-
-@dataclass
-class Answers:
-    """Answers to everything that was asked, those of this process included. If NATS
-    cannot be used `nats_error` says why, and only this process has answered. The stream
-    is as `stream` says, or `stream_error` says what is wrong with it, or
-    `stream_unseen` why we may not look. `unheard`: this process is connected and does
-    not hear itself. `counts` are, by instance, the subscribers of environments that
-    `reports` name. It all `took` so many seconds."""
-
-    reports: list[Answer] = field(default_factory=list)
-    own: InstanceReport | None = None
-    events: list[EventsAnswer] = field(default_factory=list)
-    histories: list[History] = field(default_factory=list)
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    stream: StreamHealth | None = None
-    stream_error: str | None = None
-    stream_unseen: str | None = None
-    nats_error: str | None = None
-    unheard: bool = False
-    took: float = 0.0
-
-    @property
-    def instances(self) -> list[InstanceReport]:
-        """A report of each, by host."""
-        reports = {answer.instance: answer.report for answer in self.reports}
-        if self.own is not None:
-            reports.setdefault(self.own.instance, self.own)
-        return sorted(reports.values(), key=lambda one: (one.host, one.pid))
 
 
 async def survey_fleet(

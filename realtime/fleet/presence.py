@@ -79,25 +79,16 @@ def missing_from(
 ) -> list[Sighting]:
     """Who was seen in the last minute and is not among those that have `answered` what
     was asked so many seconds ago, but for the `excused` (by their names in NATS).
-    Others have said that they are `overdue`."""
+    Others have said that they are `overdue`: of
+    very many, those that were seen last are told."""
     present = set(excused)
     for sighting in answered:
         presence.note(sighting)
         present.add(sighting.instance)
     # Who was heard of since may have started after the question.
     seen = [one for one in presence.seen() if one.ago >= asked_ago]
-    return not_present([*seen, *overdue], present)
-
-
-def not_present(
-    sightings: Iterable[Sighting], present: Collection[str]
-) -> list[Sighting]:
-    """The latest sighting of each instance that is not `present`, by its name in
-    NATS; of those that were seen last, if they are very many."""
     latest: dict[str, Sighting] = {}
-    for one in sightings:
-        known = latest.get(one.instance)
-        if one.instance not in present and (known is None or one.ago < known.ago):
-            latest[one.instance] = one
-    newest = sorted(latest.values(), key=lambda one: one.ago)[:MAX_INSTANCES]
-    return sorted(newest, key=lambda one: (one.host, one.pid))
+    for one in sorted([*seen, *overdue], key=lambda one: one.ago):
+        if one.instance not in present and len(latest) < MAX_INSTANCES:
+            latest.setdefault(one.instance, one)
+    return sorted(latest.values(), key=lambda one: (one.host, one.pid))

@@ -36,14 +36,6 @@ class Counts(Struct, frozen=True):
     counts: Annotated[tuple[Count, ...], Meta(max_length=MOST_ASKED)]
 
 
-class Busiest(Struct, frozen=True):
-    """The environments with most subscribers, the busiest first. One that no instance
-    has named is not among them; it has `unnamed` subscribers at most."""
-
-    environments: tuple[Busy, ...]
-    unnamed: int
-
-
 def counts_answer(hub: Hub, instance: str, payload: bytes) -> Counts | None:
     """What `instance`, whose streams are in `hub`, answers to `payload`; None if that
     is no list of keys."""
@@ -77,9 +69,11 @@ def busiest(
     reports: Sequence[InstanceReport],
     counts: Mapping[str, Mapping[str, int]],
     most: int,
-) -> Busiest:
-    """At most `most` environments, by `reports` and by the exact `counts`, by
-    instance and key, where they are known."""
+) -> tuple[tuple[Busy, ...], int]:
+    """The environments with most subscribers, at most `most`, the busiest first, by
+    `reports` and by the exact `counts`, by instance and key, where they are known. One
+    that no instance has named is not among them; it has so many subscribers at
+    most."""
     whole = _whole_keys(reports)
     named = [_named(report, whole) for report in reports]
     # Of these it is not known how many subscribers others have that they do not name.
@@ -102,7 +96,7 @@ def busiest(
         )
         for name, count in sums.most_common(most)
     )
-    return Busiest(environments, sum(map(_unnamed, reports)))
+    return environments, sum(map(_unnamed, reports))
 
 
 def without_keys(report: InstanceReport) -> InstanceReport:

@@ -3,6 +3,7 @@ tell."""
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from operator import attrgetter
 from typing import Final
 
@@ -68,16 +69,6 @@ class FleetHistory(Struct, frozen=True, kw_only=True):
     busiest: tuple[BusyHour, ...]
 
     @property
-    def deliveries_per_minute(self) -> int | None:
-        """In the last whole minute; None: it is not known."""
-        return self.deliveries[-1]
-
-    @property
-    def rejections_per_minute(self) -> int | None:
-        """In the last whole minute; None: it is not known."""
-        return self.rejections[-1]
-
-    @property
     def subscribers_before(self) -> tuple[int, float] | None:
         """How many there were at the end of the first minute that all instances know,
         and how many seconds ago that is: an hour, or less if one is younger. None: it
@@ -128,7 +119,7 @@ async def merge(
         deliveries=_series(sums, attrgetter("deliveries")),
         rejections=_series(sums, attrgetter("rejections")),
         publishes={
-            kind: _series(sums, lambda minute, place=place: _at(minute, place))  # type: ignore[misc]
+            kind: _series(sums, partial(_publishes, place))
             for place, kind in enumerate(PUBLISHES)
         },
         delivery_p99=tuple(map(_p99, sums.minutes)),
@@ -166,7 +157,7 @@ def _series(sums: HourSums, value: Callable[[Minute], int]) -> Series:
     return tuple(None if minute is None else value(minute) for minute in sums.minutes)
 
 
-def _at(minute: Minute, place: int) -> int:
+def _publishes(place: int, minute: Minute) -> int:
     return minute.publishes[place] if place < len(minute.publishes) else 0
 
 

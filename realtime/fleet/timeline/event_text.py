@@ -81,13 +81,9 @@ def _number(one: Any) -> str:
     return f"{one.pid}" if one.worker is None else f"{one.pid}, worker {one.worker}"
 
 
-def _came(one: MergedEvent) -> Iterable[str]:
-    yield f"{_names(one)} came."
-
-
 def _left(one: MergedEvent) -> Iterable[str]:
-    by = one.first.by
-    yield f"{_names(one)} was drained by {by}." if by else f"{_names(one)} left."
+    by = _by(one)
+    yield f"{_names(one)} {f'was drained{by}' if by else 'left'}."
     streams = sum({each.instance: each.streams for each in one.events}.values())
     # Of those that saw several instances leave at once, each saw the same streams come.
     opened = sum({each.seen_by: each.opened for each in one.events}.values())
@@ -102,27 +98,22 @@ def _left(one: MergedEvent) -> Iterable[str]:
         yield "It stopped properly, with no stream open."
 
 
-def _replaced(one: MergedEvent) -> Iterable[str]:
-    yield f"{_names(one)} was replaced by its supervisor."
-
-
 def _died(one: MergedEvent) -> Iterable[str]:
-    until = one.until
     yield f"{_names(one)} died."
-    if until is None:
+    if one.until is None:
         yield "Its beacon stopped without a last word, and nothing took its place."
     else:
-        yield f"It was back, or its successor was, after {duration(until - one.at)}."
+        after = duration(one.until - one.at)
+        yield f"It was back, or its successor was, after {after}."
 
 
 def _gone(one: MergedEvent) -> Iterable[str]:
-    until = one.until
-    if until is not None:
+    if one.until is not None:
         yield f"{_names(one)} came back late after NATS was away."
-        yield f"It was not heard of for {duration(until - one.at)}."
-        return
-    yield f"{_names(one)} has not come back since NATS was away."
-    yield "Whether it stopped properly meanwhile cannot be known."
+        yield f"It was not heard of for {duration(one.until - one.at)}."
+    else:
+        yield f"{_names(one)} has not come back since NATS was away."
+        yield "Whether it stopped properly meanwhile cannot be known."
 
 
 def _worker_died(one: MergedEvent) -> Iterable[str]:
@@ -133,16 +124,15 @@ def _worker_died(one: MergedEvent) -> Iterable[str]:
     yield "Its supervisor replaces it."
 
 
-def _dismissed(one: MergedEvent) -> Iterable[str]:
-    by = f" by {one.first.by}" if one.first.by else ""
-    yield f"{one.first.name} was dismissed{by}: it is not expected back."
-
-
 def _test_update(one: MergedEvent) -> Iterable[str]:
-    by = f" by {one.first.by}" if one.first.by else ""
-    yield f"Test update of {one.first.environment}{by}."
+    yield f"Test update of {one.first.environment}{_by(one)}."
     if one.first.outcome:
         yield one.first.outcome
+
+
+def _by(one: MergedEvent) -> str:
+    """Which user did it, if that is known."""
+    return f" by {one.first.by}" if one.first.by else ""
 
 
 def _stream_changed(one: MergedEvent) -> Iterable[str]:
@@ -172,13 +162,15 @@ def _rejections(one: MergedEvent) -> Iterable[str]:
 
 
 _WORDS: Final[dict[type, Callable[[MergedEvent], Iterable[str]]]] = {
-    events.Came: _came,
+    events.Came: lambda one: (f"{_names(one)} came.",),
     events.Left: _left,
-    events.Replaced: _replaced,
+    events.Replaced: lambda one: (f"{_names(one)} was replaced by its supervisor.",),
     events.Died: _died,
     events.Gone: _gone,
     events.WorkerDied: _worker_died,
-    events.Dismissed: _dismissed,
+    events.Dismissed: lambda one: (
+        f"{one.first.name} was dismissed{_by(one)}: it is not expected back.",
+    ),
     events.TestUpdate: _test_update,
     events.StreamChanged: _stream_changed,
     events.Rejections: _rejections,

@@ -15,7 +15,7 @@ from realtime.fleet.presence import (
     OVERDUE_SECONDS,
     REMEMBER_SECONDS,
     Presence,
-    not_present,
+    missing_from,
 )
 from realtime.fleet.wire_types import decode, encode
 from tests.support.simulated_fleet import made_up
@@ -151,7 +151,7 @@ def test_note__more_than_the_memory_holds__the_one_longest_unheard_goes(
     assert "1" not in instances
 
 
-def test_not_present__very_many_made_up__those_seen_last() -> None:
+def test_missing_from__very_many_made_up__those_seen_last() -> None:
     # Given
     sightings = [
         msgspec.structs.replace(seen(str(number)), ago=number % 2)
@@ -159,7 +159,7 @@ def test_not_present__very_many_made_up__those_seen_last() -> None:
     ]
 
     # When
-    missing = not_present(sightings, ())
+    missing = missing_from([], Presence(), 0, overdue=sightings)
 
     # Then
     assert len(missing) == MAX_INSTANCES
