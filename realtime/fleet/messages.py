@@ -142,6 +142,11 @@ class InstanceReport(Struct, frozen=True, kw_only=True):
         """Seconds."""
         return max(0.0, self.now - self.started_at)
 
+    def moment(self, then: float, now: float) -> float:
+        """What it calls `then` by its own clock, by the clock that shows `now`: nothing
+        lies ahead of that."""
+        return max(0.0, min(now, now - self.now + then))
+
     @property
     def name(self) -> str:
         """What people call it."""

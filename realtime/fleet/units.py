@@ -25,6 +25,10 @@ def duration(seconds: float) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
+def ago(seconds: float) -> str:
+    return f"{duration(seconds)} ago"
+
+
 def latency(seconds: float) -> str:
     """With two significant digits or so: `0.4 ms`, `12 ms`, `1.5 s`."""
     milliseconds = seconds * 1000

@@ -63,22 +63,22 @@ def fleet_publishes(
 ) -> FleetPublishes | None:
     """What `instances` tell together, where it is `at` (Unix seconds); None if none of
     them tells anything. Times are brought to this clock, and none lies ahead of it."""
-    telling = [(one.publishes, at - one.now) for one in instances if one.publishes]
+    telling = [(one, one.publishes) for one in instances if one.publishes]
     if not telling:
         return None
     accepted: list[float] = []
     statuses: Counter[int] = Counter()
-    told: list[tuple[RefusalReport, float]] = []
-    for report, ahead in telling:
+    told: list[tuple[InstanceReport, RefusalReport]] = []
+    for one, report in telling:
         if report.accepted_at is not None:
-            accepted.append(max(0.0, min(at, report.accepted_at + ahead)))
+            accepted.append(one.moment(report.accepted_at, at))
         for answered in report.statuses:
             statuses[answered.status] += answered.count
-        told += [(one, ahead) for one in report.refusals if one.slots]
+        told += [(one, refusal) for refusal in report.refusals if refusal.slots]
     parts: defaultdict[tuple[int, bool], list[RefusalReport]] = defaultdict(list)
-    for refusal, ahead in told[:MOST_PARTS]:
+    for one, refusal in told[:MOST_PARTS]:
         key = refusal.status, refusal.publisher
-        parts[key].append(_by_our_clock(refusal, ahead, at))
+        parts[key].append(_by_our_clock(one, refusal, at))
     accepted_at = max(accepted, default=None)
     merged = [_merged(group, accepted_at, at) for group in parts.values()]
     merged.sort(key=lambda refusal: refusal.newest_at, reverse=True)
@@ -90,19 +90,17 @@ def fleet_publishes(
     )
 
 
-def _by_our_clock(refusal: RefusalReport, ahead: float, at: float) -> RefusalReport:
-    """What one instance tells of a cause; our clock shows `at`, and is so many seconds
-    `ahead` of its own."""
-
-    def moment(told: float) -> float:
-        return max(0.0, min(at, told + ahead))
-
+def _by_our_clock(
+    one: InstanceReport, refusal: RefusalReport, at: float
+) -> RefusalReport:
+    slots = (Slot(one.moment(slot.at, at), slot.count) for slot in refusal.slots)
+    sources = (Source(s.address, one.moment(s.at, at)) for s in refusal.sources)
     others = refusal.others_at
     return replace(
         refusal,
-        slots=tuple(Slot(moment(one.at), one.count) for one in refusal.slots),
-        sources=tuple(Source(one.address, moment(one.at)) for one in refusal.sources),
-        others_at=None if others is None else moment(others),
+        slots=tuple(slots),
+        sources=tuple(sources),
+        others_at=None if others is None else one.moment(others, at),
     )
 
 

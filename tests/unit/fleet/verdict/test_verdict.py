@@ -263,10 +263,6 @@ AGES: dict[str, tuple[dict[str, object], float | None]] = {
         {"instances": [ONE, made_up(2, now=5.0, not_ready_since=8.0, **UNREADY)]},
         0,
     ),
-    "a report that is none": (
-        {"instances": [ONE, made_up(2, now=1e308, not_ready_since=-1e308, **UNREADY)]},
-        None,
-    ),
 }
 
 
