@@ -21,13 +21,16 @@ from realtime.fleet.environment.busiest import (
 )
 from realtime.fleet.history.minutes import HISTORY, History
 from realtime.fleet.messages import REPORT, Answer
-from realtime.fleet.survey import ANSWER_SECONDS, Survey, own_answer, survey
+from realtime.fleet.survey import (
+    ANSWER_SECONDS,
+    NO_ANSWER,
+    Survey,
+    own_answer,
+    survey_in_time,
+)
 from realtime.fleet.timeline.messages import EVENTS, EventsAnswer
 from realtime.jetstream.client import FastClient
 from realtime.jetstream.stream_health import look_at_stream
-
-LOOK_SECONDS: Final = 1.9
-"""For all that NATS is asked: it must be known within 2 s that it is down."""
 
 MORE_SECONDS: Final = 0.5
 """For what is asked of those that have reported. An instance of an older version does
@@ -35,8 +38,6 @@ not answer, and the reports may have taken a second."""
 
 COUNT_SECONDS: Final = 0.25
 """For the counts of environments."""
-
-NO_ANSWER: Final = "NATS does not answer in time."
 
 
 async def survey_fleet(
@@ -46,21 +47,16 @@ async def survey_fleet(
     at most, and raises nothing for what NATS does."""
     began = time.monotonic()
     answers = Answers()
-    try:
-        async with (
-            asyncio.timeout(LOOK_SECONDS),
-            survey(settings, agent) as asking,
-        ):
-            await asyncio.gather(
-                _ask_instances(asking, answers),
-                _look_at_stream(asking.client, settings, answers),
-            )
-    except NatsUnavailable as error:
-        answers.nats_error = str(error)
-    except TimeoutError:
-        # Or it was the end of the connection that hung: what was told, was told.
-        if not answers.stream and not answers.stream_error:
-            answers.nats_error = NO_ANSWER
+
+    async def ask(asking: Survey) -> None:
+        await asyncio.gather(
+            _ask_instances(asking, answers),
+            _look_at_stream(asking.client, settings, answers),
+        )
+
+    error = await survey_in_time(settings, agent, ask)
+    if error != NO_ANSWER or not (answers.stream or answers.stream_error):
+        answers.nats_error = error
     if agent is not None:
         _add_own(agent, answers)
     answers.took = time.monotonic() - began

@@ -2,12 +2,14 @@
 service runs it is asked over its bridge's connection; elsewhere, as in a command or in
 the Flagsmith API, over one of its own."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Final, Protocol, TypeVar
 
 from realtime.conf import RealtimeSettings
+from realtime.exceptions import NatsUnavailable
 from realtime.fleet.agent import Agent
 from realtime.fleet.messages import DRAIN, DrainOrder, Sighting
 from realtime.fleet.presence import Presence
@@ -20,6 +22,11 @@ from realtime.jetstream.request_many import RequestMany, request_many
 CONNECT_SECONDS: Final = 0.8
 ANSWER_SECONDS: Final = 1.0
 """Together less than the time within which it must be known that NATS is down."""
+
+SURVEY_SECONDS: Final = 1.9
+"""For all that is asked at once: it must be known within 2 s that NATS is down."""
+
+NO_ANSWER: Final = "NATS does not answer in time."
 
 MAX_ANSWERS: Final = 1000
 """To one question."""
@@ -106,6 +113,24 @@ async def survey(
         return
     async with connected(settings, CONNECT_SECONDS) as client:
         yield Survey(client, agent)
+
+
+async def survey_in_time(
+    settings: RealtimeSettings,
+    agent: Agent | None,
+    ask: Callable[[Survey], Awaitable[object]],
+) -> str | None:
+    """Have `ask` ask what it likes, for `SURVEY_SECONDS` at most. What is wrong with
+    NATS, if anything: `NO_ANSWER` if the time was up, or if it was the end of the
+    connection that hung. What was answered until then, was answered."""
+    try:
+        async with asyncio.timeout(SURVEY_SECONDS), survey(settings, agent) as asking:
+            await ask(asking)
+    except NatsUnavailable as error:
+        return str(error)
+    except TimeoutError:
+        return NO_ANSWER
+    return None
 
 
 async def next_answer(requests: RequestMany, kind: type[T], until: float) -> T | None:

@@ -12,7 +12,6 @@ from msgspec import json
 from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet import overview_survey
 from realtime.fleet.environment.round_trip import send_test_update
 from realtime.fleet.messages import ALIVE, REPORT, Answer, Sighting
 from realtime.fleet.overview import gather
@@ -196,7 +195,7 @@ async def test_gather__time_is_up_while_others_are_waited_for__answers_are_kept(
     nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: one that is alive for all anybody knows, and does not answer
-    monkeypatch.setattr(overview_survey, "LOOK_SECONDS", ANSWER_SECONDS / 2)
+    monkeypatch.setattr("realtime.fleet.survey.SURVEY_SECONDS", ANSWER_SECONDS / 2)
     settings = RealtimeSettings(nats_servers=(nats.url,))
     async with hosted(nats.url):
         client = await nats_py.connect(nats.url)

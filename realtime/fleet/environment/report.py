@@ -1,13 +1,11 @@
 """One environment on all instances: who is subscribed, and who was told of what."""
 
-import asyncio
 import time
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from realtime.conf import RealtimeSettings
-from realtime.exceptions import NatsUnavailable
 from realtime.fleet.agent import Agent
 from realtime.fleet.client_kinds import ClientCount, summed
 from realtime.fleet.environment.messages import (
@@ -18,9 +16,13 @@ from realtime.fleet.environment.messages import (
     StoredUpdate,
 )
 from realtime.fleet.messages import Sighting
-from realtime.fleet.overview_survey import LOOK_SECONDS, NO_ANSWER
 from realtime.fleet.presence import missing_from
-from realtime.fleet.survey import own_answer, presence_of, survey
+from realtime.fleet.survey import (
+    NO_ANSWER,
+    own_answer,
+    presence_of,
+    survey_in_time,
+)
 
 NOBODY = (
     "Nobody is subscribed to this environment, and no update of it was stored in the "
@@ -88,18 +90,13 @@ async def survey_environment(
     at, began = time.time(), time.monotonic()
     question = ENVIRONMENT, EnvironmentAnswer
     answers: list[EnvironmentAnswer] = []
-    nats_error = None
-    try:
-        async with (
-            asyncio.timeout(LOOK_SECONDS),
-            survey(settings, agent) as asking,
-        ):
-            await asking.ask_everybody(*question, key.encode(), into=answers)
-    except NatsUnavailable as error:
-        nats_error = str(error)
-    except TimeoutError:
-        # Or it was the end of the connection that hung.
-        nats_error = None if answers else NO_ANSWER
+    error = await survey_in_time(
+        settings,
+        agent,
+        lambda asking: asking.ask_everybody(*question, key.encode(), into=answers),
+    )
+    if error == NO_ANSWER and answers:
+        error = None
     if own := own_answer(agent, *question, answers, key.encode()):
         answers.append(own)
     took = time.monotonic() - began
@@ -109,7 +106,7 @@ async def survey_environment(
     instances = sorted(
         by_name.values(), key=lambda one: (one.sighting.host, one.sighting.pid)
     )
-    return _report(key, at, took, instances, missing, nats_error)
+    return _report(key, at, took, instances, missing, error)
 
 
 def _report(
