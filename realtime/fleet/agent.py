@@ -127,13 +127,9 @@ class Agent:
     def addresses(self) -> list[str]:
         """Where the other instances can be reached, by what they said last, also while
         there is no connection and they are forgotten."""
-        me = self.me().instance
-        known = {
-            one.address
-            for one in self.presence.seen()
-            if one.address and not one.left and one.instance != me
-        }
-        return sorted(known) or self._addresses
+        me, seen = self.me().instance, self.presence.seen()
+        others = [one for one in seen if not one.left and one.instance != me]
+        return sorted({one.address for one in others if one.address}) or self._addresses
 
     def leave(self) -> None:
         """The connection ends; if the process does too, say so."""

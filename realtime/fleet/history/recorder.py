@@ -12,9 +12,9 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from realtime import metrics
 from realtime.environments import without_probes
 from realtime.fleet.history import minutes
-from realtime.fleet.history.metric_totals import counted
 from realtime.fleet.history.minutes import (
     BUSIEST,
     KEPT,
@@ -26,6 +26,7 @@ from realtime.fleet.history.minutes import (
     environment_id,
 )
 from realtime.fleet.key_shortening import shortened
+from realtime.fleet.quantiles import counts_of, total
 from realtime.sse.hub import Hub
 
 logger = structlog.get_logger("sse")
@@ -36,6 +37,27 @@ that is known after a second."""
 
 SHORTEST_WAIT: Final = 0.001
 """Seconds; a timer may fire a little before the minute is over."""
+
+
+def counted() -> Minute:
+    """What this process's metrics show now: a minute as long as its life."""
+    publishes = {status: total(one) for status, one in metrics.publish_requests.items()}
+    accepted = publishes.pop("202")
+    # Only what JetStream has stored is timed.
+    timed = sum(counts_of(metrics.publish_duration_seconds))
+    stored = min(accepted, timed)
+    unauthorized, unavailable = publishes.pop("401"), publishes.pop("503")
+    other = sum(publishes.values())
+    return Minute(
+        number=0,
+        opened=total(metrics.subscribers_total),
+        closed=total(*metrics.disconnects.values()),
+        deliveries=total(metrics.http_writes["data"]),
+        rejections=total(*metrics.rejections.values()),
+        # In the order of `PUBLISHES`.
+        publishes=[stored, accepted - stored, unauthorized, unavailable, other],
+        latencies=counts_of(metrics.delivery_duration_seconds),
+    )
 
 
 class _Environments(Struct, frozen=True):

@@ -14,7 +14,6 @@ from realtime.fleet.units import counted, duration
 AROUND_SECONDS: Final = 30.0
 """After an outage: an instance that dies so soon may have had something to store."""
 
-
 AWAITED_SECONDS: Final = 60.0
 """After an outage, an instance that has not come back is still awaited."""
 
@@ -64,10 +63,8 @@ def outage_sentences(one: MergedEvent, unheard: Unheard, now: float) -> Iterable
             else "Nothing was published meanwhile: nothing was lost."
         )
     if rejected:
-        yield (
-            f"{counted(rejected, 'new event stream was', 'new event streams were')} "
-            "rejected; no open one was ended."
-        )
+        were = counted(rejected, "new event stream was", "new event streams were")
+        yield f"{were} rejected; no open one was ended."
     else:
         yield "No event stream was rejected, and no open one was ended."
 

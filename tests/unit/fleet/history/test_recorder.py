@@ -7,7 +7,6 @@ from functools import partial
 from structlog.testing import capture_logs
 
 from realtime import metrics
-from realtime.fleet.history.metric_totals import counted
 from realtime.fleet.history.minutes import (
     BUSIEST,
     KEPT,
@@ -16,7 +15,7 @@ from realtime.fleet.history.minutes import (
     PUBLISHES,
     Minute,
 )
-from realtime.fleet.history.recorder import Recorder
+from realtime.fleet.history.recorder import Recorder, counted
 from realtime.sse.hub import Hub
 from tests.support.waiting import eventually_async
 
