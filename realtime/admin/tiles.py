@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from realtime.admin.rows import versions
+from realtime.fleet.fleet_report import FleetReport
 from realtime.fleet.history.fleet_history import FleetHistory
-from realtime.fleet.overview import FleetReport
 from realtime.fleet.units import latency
 from realtime.fleet.verdict.death_findings import hosts_of
 
@@ -43,7 +43,7 @@ def tiles(shown: FleetReport) -> list[Tile]:
         Tile(
             "deliveries",
             "Delivered per minute",
-            _counted(history.deliveries_per_minute),
+            _counted(history.deliveries[-1]),
             series=history.deliveries,
         ),
         Tile(
@@ -56,7 +56,7 @@ def tiles(shown: FleetReport) -> list[Tile]:
         Tile(
             "rejections",
             "Rejected per minute",
-            _counted(history.rejections_per_minute),
+            _counted(history.rejections[-1]),
             _most(history),
             series=history.rejections,
         ),

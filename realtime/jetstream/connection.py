@@ -3,7 +3,8 @@
 import asyncio
 import ssl
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -62,6 +63,19 @@ async def connect(
         except NatsUnavailable as error:
             refused[str(error)].append(server.label)
     raise NatsUnavailable(_failure(refused, unresolved))
+
+
+@asynccontextmanager
+async def connected(
+    settings: RealtimeSettings, seconds: float
+) -> AsyncIterator[FastClient]:
+    """A connection for one purpose, closed after it; to be made within `seconds`.
+    Raises `NatsUnavailable`."""
+    client = await connect(settings, seconds=seconds)
+    try:
+        yield client
+    finally:
+        await close(client)
 
 
 def _failure(refused: Mapping[str, list[str]], unresolved: Sequence[str]) -> str:

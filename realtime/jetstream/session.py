@@ -164,7 +164,7 @@ class Session:
         return found is not None and found.is_identified_by(identity)
 
     def _deliver(self, message: Message) -> list[OnWritten] | None:
-        """Hand one message of the stream to the hub; returns as `Hub.broadcast` does."""
+        """Hand a message of the stream to the hub; returns as `Hub.broadcast` does."""
         identity = message.sequence, message.nanoseconds
         self._reading.reached = identity
         update = update_in(message)

@@ -12,9 +12,9 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from realtime import metrics
 from realtime.environments import without_probes
 from realtime.fleet.history import minutes
-from realtime.fleet.history.counters import Counted, counted
 from realtime.fleet.history.minutes import (
     BUSIEST,
     KEPT,
@@ -25,7 +25,8 @@ from realtime.fleet.history.minutes import (
     Past,
     environment_id,
 )
-from realtime.fleet.messages import shortened
+from realtime.fleet.key_shortening import shortened
+from realtime.fleet.quantiles import counts_of, total
 from realtime.sse.hub import Hub
 
 logger = structlog.get_logger("sse")
@@ -36,6 +37,27 @@ that is known after a second."""
 
 SHORTEST_WAIT: Final = 0.001
 """Seconds; a timer may fire a little before the minute is over."""
+
+
+def counted() -> Minute:
+    """What this process's metrics show now: a minute as long as its life."""
+    publishes = {status: total(one) for status, one in metrics.publish_requests.items()}
+    accepted = publishes.pop("202")
+    # Only what JetStream has stored is timed.
+    timed = sum(counts_of(metrics.publish_duration_seconds))
+    stored = min(accepted, timed)
+    unauthorized, unavailable = publishes.pop("401"), publishes.pop("503")
+    other = sum(publishes.values())
+    return Minute(
+        number=0,
+        opened=total(metrics.subscribers_total),
+        closed=total(*metrics.disconnects.values()),
+        deliveries=total(metrics.http_writes["data"]),
+        rejections=total(*metrics.rejections.values()),
+        # In the order of `PUBLISHES`.
+        publishes=[stored, accepted - stored, unauthorized, unavailable, other],
+        latencies=counts_of(metrics.delivery_duration_seconds),
+    )
 
 
 class _Environments(Struct, frozen=True):
@@ -61,13 +83,13 @@ class Recorder:
         hub: Hub,
         secret: str,
         *,
-        read: Callable[[], Counted] | None = None,
+        read: Callable[[], Minute] = counted,
         clock: Callable[[], float] = time.time,
         seconds: float | None = None,
     ) -> None:
         self._hub = hub
         self._secret = secret
-        self._read = read or counted
+        self._read = read
         self._clock = clock
         self.seconds = seconds or minutes.MINUTE_SECONDS
         self._past: Past | None = None
@@ -126,7 +148,7 @@ class Recorder:
         it when this process has ended. The streams that are open now are not in it:
         when the minute is over they will be elsewhere."""
         hour = self.hour()
-        running = self._minute(self._read())
+        running = self._read().since(self._before, self._current)
         return replace(hour, minutes=(*hour.minutes, running))
 
     def _number(self) -> int:
@@ -134,7 +156,7 @@ class Recorder:
 
     def _close(self) -> None:
         now = self._read()
-        minute = self._minute(now)
+        minute = now.since(self._before, self._current)
         minute.subscribers = self._hub.subscribers
         self._minutes.append(minute)
         self._environments.append(
@@ -166,27 +188,9 @@ class Recorder:
             whole=len(most) <= MAX_ENVIRONMENTS and not any(m.others for m in noted),
         )
 
-    def _minute(self, now: Counted) -> Minute:
-        """What was counted since the last minute's end."""
-        before = self._before
-        return Minute(
-            self._current,
-            opened=_more(now.opened, before.opened),
-            closed=_more(now.closed, before.closed),
-            deliveries=_more(now.deliveries, before.deliveries),
-            rejections=_more(now.rejections, before.rejections),
-            publishes=list(map(_more, now.publishes, before.publishes)),
-            latencies=list(map(_more, now.latencies, before.latencies)),
-        )
-
     def _move(self, by: int) -> None:
         for minute in self._minutes:
             minute.number = max(0, minute.number + by)
         self._current += by
         self._since = max(0.0, self._since + by * self.seconds)
         self._make_hour()
-
-
-def _more(now: int, before: int) -> int:
-    # Whatever happens to a counter, nobody has opened fewer than no streams.
-    return max(0, now - before)

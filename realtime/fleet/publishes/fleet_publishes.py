@@ -5,9 +5,16 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from realtime.fleet.messages import InstanceReport
-from realtime.fleet.publishes.messages import CAUSES, SOURCES, RefusalReport, Slot
+from realtime.fleet.publishes.messages import (
+    CAUSES,
+    SOURCES,
+    RefusalReport,
+    Slot,
+    Source,
+)
 from realtime.fleet.publishes.recent_times import RECENT_SECONDS, SLOT_SECONDS
 
 MOST_PARTS: Final = 2000
@@ -56,22 +63,22 @@ def fleet_publishes(
 ) -> FleetPublishes | None:
     """What `instances` tell together, where it is `at` (Unix seconds); None if none of
     them tells anything. Times are brought to this clock, and none lies ahead of it."""
-    accepted: list[float] = []
-    statuses: Counter[int] = Counter()
-    told: list[tuple[RefusalReport, float]] = []
-    telling = [(one.publishes, at - one.now) for one in instances if one.publishes]
-    for report, ahead in telling:
-        if report.accepted_at is not None:
-            accepted.append(max(0.0, min(at, report.accepted_at + ahead)))
-        for answered in report.statuses:
-            statuses[answered.status] += answered.count
-        told += [(one, ahead) for one in report.refusals if one.slots]
+    telling = [(one, one.publishes) for one in instances if one.publishes]
     if not telling:
         return None
-    parts: defaultdict[tuple[int, bool], list[_Part]] = defaultdict(list)
-    for refusal, ahead in told[:MOST_PARTS]:
+    accepted: list[float] = []
+    statuses: Counter[int] = Counter()
+    told: list[tuple[InstanceReport, RefusalReport]] = []
+    for one, report in telling:
+        if report.accepted_at is not None:
+            accepted.append(one.moment(report.accepted_at, at))
+        for answered in report.statuses:
+            statuses[answered.status] += answered.count
+        told += [(one, refusal) for refusal in report.refusals if refusal.slots]
+    parts: defaultdict[tuple[int, bool], list[RefusalReport]] = defaultdict(list)
+    for one, refusal in told[:MOST_PARTS]:
         key = refusal.status, refusal.publisher
-        parts[key].append(_Part(refusal, ahead, at))
+        parts[key].append(_by_our_clock(one, refusal, at))
     accepted_at = max(accepted, default=None)
     merged = [_merged(group, accepted_at, at) for group in parts.values()]
     merged.sort(key=lambda refusal: refusal.newest_at, reverse=True)
@@ -83,26 +90,28 @@ def fleet_publishes(
     )
 
 
-class _Part:
-    """What one instance tells of a cause, with its times by our clock."""
+def _by_our_clock(
+    one: InstanceReport, refusal: RefusalReport, at: float
+) -> RefusalReport:
+    slots = (Slot(one.moment(slot.at, at), slot.count) for slot in refusal.slots)
+    sources = (Source(s.address, one.moment(s.at, at)) for s in refusal.sources)
+    others = refusal.others_at
+    return replace(
+        refusal,
+        slots=tuple(slots),
+        sources=tuple(sources),
+        others_at=None if others is None else one.moment(others, at),
+    )
 
-    def __init__(self, refusal: RefusalReport, ahead: float, at: float) -> None:
-        def moment(told: float) -> float:
-            return max(0.0, min(at, told + ahead))
 
-        self.status, self.publisher = refusal.status, refusal.publisher
-        self.reason = refusal.reason
-        self.slots = [Slot(moment(slot.at), slot.count) for slot in refusal.slots]
-        self.newest_at = max(slot.at for slot in self.slots)
-        self.sources = {one.address: moment(one.at) for one in refusal.sources}
-        others = refusal.others_at
-        self.others_at = float("-inf") if others is None else moment(others)
+def _newest(refusal: RefusalReport) -> float:
+    return max(slot.at for slot in refusal.slots)
 
 
 def _merged(
-    parts: Sequence[_Part], accepted_at: float | None, at: float
+    parts: Sequence[RefusalReport], accepted_at: float | None, at: float
 ) -> FleetRefusal:
-    newest = max(parts, key=lambda part: part.newest_at)
+    newest = max(parts, key=_newest)
     slots = [slot for part in parts for slot in part.slots]
     row = [slot for slot in slots if accepted_at is None or slot.at > accepted_at]
     since = min((slot.at for slot in row), default=None)
@@ -113,26 +122,26 @@ def _merged(
     if since is not None and accepted_at is not None:
         oldest = max(oldest, accepted_at)
     seen = _latest(parts, oldest)
-    addresses = sorted(seen, key=lambda address: seen[address], reverse=True)
+    addresses = sorted(seen, key=seen.__getitem__, reverse=True)
+    others = [part.others_at for part in parts if part.others_at is not None]
     return FleetRefusal(
         status=newest.status,
         reason=newest.reason,
         publisher=newest.publisher,
         count=sum(s.count for s in slots if at - s.at <= RECENT_SECONDS),
-        newest_at=newest.newest_at,
+        newest_at=_newest(newest),
         addresses=tuple(addresses[:SOURCES]),
-        others=len(addresses) > SOURCES
-        or any(part.others_at >= oldest for part in parts),
+        others=len(addresses) > SOURCES or any(one >= oldest for one in others),
         in_a_row=sum(slot.count for slot in row),
         in_a_row_since=since,
     )
 
 
-def _latest(parts: Iterable[_Part], oldest: float) -> dict[str, float]:
+def _latest(parts: Iterable[RefusalReport], oldest: float) -> dict[str, float]:
     """When each address was seen last, not before `oldest`."""
     seen: dict[str, float] = {}
     for part in parts:
-        for address, moment in part.sources.items():
-            if moment >= oldest:
-                seen[address] = max(moment, seen.get(address, moment))
+        for one in part.sources:
+            if one.at >= oldest:
+                seen[one.address] = max(one.at, seen.get(one.address, 0.0))
     return seen

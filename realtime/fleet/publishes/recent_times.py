@@ -11,16 +11,6 @@ RECENT_SECONDS: Final = SLOTS * SLOT_SECONDS
 """Five minutes: a ring that is full holds no less."""
 
 
-class _Slot:
-    """What happened within `SLOT_SECONDS`, the last of it `at`."""
-
-    __slots__ = ("at", "count")
-
-    def __init__(self) -> None:
-        self.at = 0.0
-        self.count = 0
-
-
 class RecentTimes:
     """A ring of the last few slots in which it happened at all.
 
@@ -30,25 +20,23 @@ class RecentTimes:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._slots: deque[_Slot] = deque(maxlen=SLOTS)
-        self._slot = _Slot()
+        # When it happened last in each slot, and how often.
+        self._slots: deque[tuple[float, int]] = deque(maxlen=SLOTS)
         self._until = float("-inf")
 
     def note(self) -> None:
         """It happens now. Some 0.2 µs."""
-        now = self._clock()
+        now, count = self._clock(), 0
         if now >= self._until:
             self._until = now + SLOT_SECONDS
-            self._slot = _Slot()
-            self._slots.append(self._slot)
-        slot = self._slot
-        slot.at = now
-        slot.count += 1
+        else:
+            _, count = self._slots.pop()
+        self._slots.append((now, count + 1))
 
     @property
     def latest(self) -> float | None:
         """When it happened last, by the clock; None: never."""
-        return self._slots[-1].at if self._slots else None
+        return self._slots[-1][0] if self._slots else None
 
     def recent(self) -> int:
         """How often it happened in the last five minutes."""
@@ -58,4 +46,4 @@ class RecentTimes:
         """When it happened (the last moment of each slot), and how often, in the last
         so many `seconds`, as far as the ring reaches."""
         now = self._clock()
-        return [(s.at, s.count) for s in self._slots if now - s.at <= seconds]
+        return [(at, count) for at, count in self._slots if now - at <= seconds]

@@ -1,15 +1,12 @@
 """What is not as it should be in what the instances and JetStream say."""
 
-import math
 import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from realtime.fleet.messages import InstanceReport, Sighting
+from realtime.fleet.units import counted, named
 from realtime.fleet.verdict.finding import Finding
-
-NAMED: Final = 3
-"""How many instances are named before they are only counted."""
 
 UNTIL_NATS: Final = (
     "Applications keep the flags that they have; changes reach them when NATS is back. "
@@ -47,8 +44,11 @@ def outages(
             runbook="flagsmithssenoinstanceready",
         )
     elif all(instance.not_ready for instance in instances):
-        moments = [moment_of(one, one.not_ready_since, now) for one in instances]
-        known = [moment for moment in moments if moment is not None]
+        known = [
+            one.moment(one.not_ready_since, now)
+            for one in instances
+            if one.not_ready_since is not None
+        ]
         yield Finding(
             f"No instance takes new streams: {instances[0].not_ready}",
             NO_STREAMS,
@@ -119,7 +119,7 @@ def _late(instances: Sequence[InstanceReport], now: float) -> Iterable[Finding]:
                 f"{counted(one.waiting, 'update has', 'updates have')} waited for "
                 f"{max(0, one.now - one.waiting_since):.0f} s to be delivered to it.",
                 "Its applications hear of these changes late.",
-                moment_of(one, one.waiting_since, now),
+                one.moment(one.waiting_since, now),
                 runbook="flagsmithsseconsumerlag",
             )
 
@@ -172,23 +172,8 @@ def is_full(instance: InstanceReport) -> bool:
     return 0 < instance.subscribers_limit <= instance.subscribers
 
 
-def named(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} instances"
-
-
-def counted(number: int, one: str, several: str) -> str:
-    return f"{number:,} {one if number == 1 else several}"
-
-
-def moment_of(one: InstanceReport, then: float | None, now: float) -> float | None:
-    """What `one` calls `then` by its own clock, by the clock that shows `now`."""
-    if then is None or not math.isfinite(one.now - then):
-        return None
-    return max(0.0, now - max(0.0, one.now - then))
-
-
 def _earliest(
     now: float, moments: Iterable[tuple[InstanceReport, float | None]]
 ) -> float | None:
-    found = (moment_of(one, then, now) for one, then in moments)
-    return min((moment for moment in found if moment is not None), default=None)
+    found = (one.moment(then, now) for one, then in moments if then is not None)
+    return min(found, default=None)

@@ -5,7 +5,7 @@ from typing import Final
 
 from realtime.fleet.publishes.fleet_publishes import FleetPublishes, FleetRefusal
 from realtime.fleet.publishes.recent_times import RECENT_SECONDS
-from realtime.fleet.units import duration
+from realtime.fleet.units import ago, duration
 from realtime.fleet.verdict.finding import Finding
 
 LEAST: Final = 3
@@ -90,7 +90,7 @@ def _reason(
     accepted = (
         "none has been accepted since the instances started"
         if accepted_at is None
-        else f"the latest that was accepted was {duration(at - accepted_at)} ago"
+        else f"the latest that was accepted was {ago(at - accepted_at)}"
     )
     return (
         f"{refusal.in_a_row:,} publishes were refused with {refusal.status} in the "

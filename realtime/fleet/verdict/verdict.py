@@ -6,12 +6,17 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from realtime.fleet.answers import Answers
 from realtime.fleet.messages import InstanceReport, Sighting
+from realtime.fleet.publishes.fleet_publishes import FleetPublishes
+from realtime.fleet.timeline.messages import Death
+from realtime.fleet.units import counted
 from realtime.fleet.verdict import instance_findings
+from realtime.fleet.verdict.death_findings import death_findings
 from realtime.fleet.verdict.finding import Finding
 from realtime.fleet.verdict.instance_findings import is_full
+from realtime.fleet.verdict.publish_findings import publish_findings
 from realtime.fleet.verdict.stream_findings import of_stream
-from realtime.fleet.verdict.stream_health import StreamHealth
 
 Level = Literal["well", "degraded", "down"]
 
@@ -52,39 +57,36 @@ class Verdict(Struct, frozen=True):
 
 
 def judge(
-    *,
+    answers: Answers,
     now: float,
-    nats_error: str | None,
-    stream_error: str | None,
-    stream_unseen: str | None = None,
-    stream: StreamHealth | None,
-    instances: Sequence[InstanceReport],
     missing: Sequence[Sighting],
-    unheard: bool,
-    publish_findings: Iterable[Finding] = (),
-    death_findings: Iterable[Finding] = (),
+    *,
+    publishes: FleetPublishes | None = None,
+    dead: Iterable[Death] = (),
+    expected: int = 0,
 ) -> Verdict:
-    """The verdict on what was found at `now` (Unix seconds); `stream_unseen` says why
-    we may not look at the stream, `unheard` if this process is an instance and its own
-    answer is lacking.
-    Down: nobody can subscribe or publish. Degraded: some cannot, or what should stand
-    by does not."""
+    """The verdict on what was found at `now` (Unix seconds), where so many hosts are
+    `expected` to answer (0: nobody says). Down: nobody can subscribe or publish.
+    Degraded: some cannot, or what should stand by does not."""
+    instances = answers.instances
     waiting = tuple(instance_findings.outboxes(instances, now))
-    if nats_error:
-        away = instance_findings.nats_away(nats_error, instances, now)
+    if answers.nats_error:
+        away = instance_findings.nats_away(answers.nats_error, instances, now)
         return Verdict.on("down", (away, *waiting))
-    down = tuple(instance_findings.outages(stream_error, instances, now))
+    down = tuple(instance_findings.outages(answers.stream_error, instances, now))
+    # For a minute a dead instance is missing, which is said already.
+    names = {one.instance for one in missing}
+    dead = [death for death in dead if death.sighting.instance not in names]
     degraded = [
-        *publish_findings,
+        *publish_findings(publishes, now),
         *instance_findings.of_instances(instances, missing, now),
-        *death_findings,
+        *death_findings(dead, instances, expected),
+        *(of_stream(answers.stream, instances) if answers.stream else ()),
+        *waiting,
     ]
-    if stream is not None:
-        degraded += of_stream(stream, instances)
-    degraded += waiting
-    if stream_unseen:
-        degraded.append(instance_findings.unseen(stream_unseen))
-    if unheard:
+    if answers.stream_unseen:
+        degraded.append(instance_findings.unseen(answers.stream_unseen))
+    if answers.unheard:
         degraded.append(instance_findings.unheard(instances))
     if down:
         return Verdict.on("down", (*down, *degraded), len(down))
@@ -95,11 +97,9 @@ def judge(
 
 def _well(instances: Sequence[InstanceReport]) -> Finding:
     leaving = sum(instance.draining for instance in instances)
-    serving = instance_findings.counted(
-        len(instances) - leaving, "instance serves", "instances serve"
-    )
+    serving = counted(len(instances) - leaving, "instance serves", "instances serve")
     total = sum(instance.subscribers for instance in instances)
-    subscribers = instance_findings.counted(total, "subscriber", "subscribers")
+    subscribers = counted(total, "subscriber", "subscribers")
     return Finding(f"{serving} {subscribers}.")
 
 

@@ -4,19 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, Histogram
 
-from realtime.fleet.messages import (
-    MAX_BYTES,
-    Answer,
-    InstanceReport,
-    Sighting,
-    decode,
-    encode,
-    shortened,
-)
-from realtime.fleet.quantiles import SAMPLES, RecentQuantiles
-from realtime.fleet.units import duration, latency, size
+from realtime.fleet.messages import Answer, InstanceReport, Sighting
+from realtime.fleet.wire_types import MAX_BYTES, decode, encode
 from tests.support.simulated_fleet import made_up
 
 
@@ -89,108 +79,3 @@ def test_decode__larger_than_any_answer__not_looked_at() -> None:
 
     # When / Then
     assert decode(payload.ljust(MAX_BYTES + 1), InstanceReport) is None
-
-
-@pytest.mark.parametrize(
-    ("key", "short"),
-    [
-        ("AbCdEfGhIjKlMnOpQr0123", "AbCdEf…0123"),
-        ("production", "production"),
-        ("exactly12chr", "exactly12chr"),
-        ("exactly13char", "exactl…char"),
-    ],
-)
-def test_shortened__key__recognisable_and_not_given_away(key: str, short: str) -> None:
-    assert shortened(key) == short
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (-5, "0 s"),
-        (59.9, "59 s"),
-        (60, "1 min"),
-        (3601, "1 h"),
-        (3660, "1 h 1 min"),
-        (90_061, "1 d 1 h"),
-        (float("inf"), "?"),
-        (float("nan"), "?"),
-    ],
-)
-def test_duration__seconds__two_largest_units(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.00042, "0.4 ms"), (0.0123, "12 ms"), (0.9994, "999 ms"), (1.25, "1.2 s")],
-)
-def test_latency__seconds__few_digits(seconds: float, text: str) -> None:
-    assert latency(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2e6, "2.0 MB")]
-)
-def test_size__bytes__largest_unit(count: int, text: str) -> None:
-    assert size(count) == text
-
-
-def histogram() -> Histogram:
-    return Histogram(
-        "h", "Of the test", buckets=(0.01, 0.1, 1.0), registry=CollectorRegistry()
-    )
-
-
-def test_quantiles__nothing_observed__none() -> None:
-    assert RecentQuantiles(histogram()).quantiles() is None
-
-
-def test_quantiles__observations__interpolated_within_their_bucket() -> None:
-    # Given
-    observed = histogram()
-    recent = RecentQuantiles(observed)
-    for _ in range(50):
-        observed.observe(0.005)
-        observed.observe(0.05)
-
-    # When
-    quantiles = recent.quantiles()
-
-    # Then
-    assert quantiles is not None
-    assert quantiles.count == 100
-    assert quantiles.p50 == pytest.approx(0.01)
-    assert quantiles.p95 == pytest.approx(0.091)
-    assert quantiles.p99 == pytest.approx(0.0982)
-
-
-def test_quantiles__beyond_the_last_bound__that_bound() -> None:
-    # Given
-    observed = histogram()
-    recent = RecentQuantiles(observed)
-
-    # When
-    observed.observe(60)
-    quantiles = recent.quantiles()
-
-    # Then
-    assert quantiles is not None
-    assert (quantiles.p50, quantiles.p99) == (1.0, 1.0)
-
-
-def test_quantiles__observed_more_than_six_samples_ago__forgotten() -> None:
-    # Given
-    observed = histogram()
-    recent = RecentQuantiles(observed)
-    observed.observe(0.5)
-    for _ in range(SAMPLES - 1):
-        recent.sample()
-    assert recent.quantiles() is not None
-
-    # When
-    recent.sample()
-
-    # Then
-    assert recent.quantiles() is None

@@ -5,13 +5,9 @@ import json
 import pytest
 
 from realtime.fleet.environment.busiest import MOST_NAMED, busiest, without_keys
-from realtime.fleet.messages import (
-    Busy,
-    InstanceReport,
-    decode,
-    encode,
-    shortened,
-)
+from realtime.fleet.key_shortening import shortened
+from realtime.fleet.messages import Busy, InstanceReport
+from realtime.fleet.wire_types import decode, encode
 from tests.support.simulated_fleet import made_up
 
 A, B, C = (f"{letter * 18}{number:04}" for number, letter in enumerate("abc"))
@@ -33,15 +29,15 @@ def names(number: int, /, unnamed: int | None = 0, **counts: int) -> InstanceRep
 
 def test_busiest__all_told__summed() -> None:
     # When
-    found = busiest([names(1, a=5, b=2), names(2, b=4)], {}, 10)
+    found, unnamed = busiest([names(1, a=5, b=2), names(2, b=4)], {}, 10)
 
     # Then
-    assert [(one.environment, one.subscribers) for one in found.environments] == [
+    assert [(one.environment, one.subscribers) for one in found] == [
         (shortened(B), 6),
         (shortened(A), 5),
     ]
-    assert not any(one.at_least for one in found.environments)
-    assert found.unnamed == 0
+    assert not any(one.at_least for one in found)
+    assert unnamed == 0
 
 
 def test_busiest__counts_of_those_that_were_not_named__added() -> None:
@@ -53,16 +49,14 @@ def test_busiest__counts_of_those_that_were_not_named__added() -> None:
     }
 
     # When
-    found = busiest(reports, counts, 2)
+    found, unnamed = busiest(reports, counts, 2)
 
     # Then
-    assert [
-        (one.environment, one.subscribers, one.at_least) for one in found.environments
-    ] == [
+    assert [(one.environment, one.subscribers, one.at_least) for one in found] == [
         (shortened(A), 10, False),
         (shortened(B), 9, False),
     ]
-    assert found.unnamed == 7
+    assert unnamed == 7
 
 
 def test_busiest__instance_that_does_not_count__at_least() -> None:
@@ -70,12 +64,10 @@ def test_busiest__instance_that_does_not_count__at_least() -> None:
     reports = [names(1, a=5, b=6, unnamed=4), names(2, a=5, c=6)]
 
     # When
-    found = busiest(reports, {}, 10)
+    found, _unnamed = busiest(reports, {}, 10)
 
     # Then: c may have subscribers on the first, and b has none on the second
-    told = {
-        one.environment: (one.subscribers, one.at_least) for one in found.environments
-    }
+    told = {one.environment: (one.subscribers, one.at_least) for one in found}
     assert told == {
         shortened(A): (10, False),
         shortened(B): (6, False),
@@ -90,14 +82,14 @@ def test_busiest__older_version__by_the_key_that_others_tell() -> None:
     )
 
     # When
-    found = busiest([names(1, a=5), older], {}, 10)
+    found, unnamed = busiest([names(1, a=5), older], {}, 10)
 
     # Then
-    first, second = found.environments
+    first, second = found
     assert (first.environment, first.subscribers) == (shortened(A), 8)
     assert second.environment == "elsew…here"
     assert (first.key, second.key) == (None, None)
-    assert found.unnamed == 2
+    assert unnamed == 2
 
 
 def test_busiest__two_environments_that_look_the_same_shortened__told_apart() -> None:
@@ -110,10 +102,10 @@ def test_busiest__two_environments_that_look_the_same_shortened__told_apart() ->
     assert shortened(alike[0]) == shortened(alike[1])
 
     # When
-    found = busiest(reports, {}, 10)
+    found, _unnamed = busiest(reports, {}, 10)
 
     # Then
-    assert [one.subscribers for one in found.environments] == [2, 1]
+    assert [one.subscribers for one in found] == [2, 1]
 
 
 def test_busiest__report_that_names_thousands__bounded() -> None:
@@ -121,7 +113,7 @@ def test_busiest__report_that_names_thousands__bounded() -> None:
     report = made_up(busiest=tuple(Busy(f"e{n}", 1) for n in range(5000)), unnamed=0)
 
     # When / Then
-    assert len(busiest([report], {}, 10_000).environments) == MOST_NAMED
+    assert len(busiest([report], {}, 10_000)[0]) == MOST_NAMED
 
 
 def test_busiest__latest_update__of_whoever_knows_a_later_one() -> None:
@@ -132,7 +124,7 @@ def test_busiest__latest_update__of_whoever_knows_a_later_one() -> None:
     ]
 
     # When
-    [one] = busiest(reports, {}, 10).environments
+    [one], _ = busiest(reports, {}, 10)
 
     # Then
     assert (one.subscribers, one.stored_at) == (3, 7.0)

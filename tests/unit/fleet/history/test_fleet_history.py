@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from realtime.fleet.history.fleet_history import FleetHistory, merge
+from realtime.fleet.history.hour_sums import MOST_ENVIRONMENTS, combine
 from realtime.fleet.history.minutes import (
     KEPT,
     MAX_ENVIRONMENTS,
@@ -18,8 +19,7 @@ from realtime.fleet.history.minutes import (
     Past,
     environment_id,
 )
-from realtime.fleet.history.sums import MOST_ENVIRONMENTS, combine
-from realtime.fleet.messages import decode, encode
+from realtime.fleet.wire_types import decode, encode
 from tests.support.histories import full_history
 
 NOW = 43_200 * 60 + 30.0
@@ -81,7 +81,7 @@ async def test_merge__two_instances__sums_of_each_minute() -> None:
     }
     # 98 of 100 within 2.5 ms, the other two within 5 ms: the 99th is in their middle
     assert fleet.delivery_p99[-1] == pytest.approx(0.00375)
-    assert (fleet.deliveries_per_minute, fleet.rejections_per_minute) == (4, 5)
+    assert (fleet.deliveries[-1], fleet.rejections[-1]) == (4, 5)
 
 
 async def test_merge__minutes_that_nobody_tells__unknown() -> None:
@@ -95,7 +95,7 @@ async def test_merge__minutes_that_nobody_tells__unknown() -> None:
     assert fleet.subscribers == (5, *[None] * 57, 7, None)
     assert fleet.publishes["stored"] == (0, *[None] * 57, 0, None)
     assert fleet.delivery_p99 == (None,) * MINUTES
-    assert fleet.deliveries_per_minute is None
+    assert fleet.deliveries[-1] is None
 
 
 async def test_merge__nobody__nothing_is_known() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from realtime.fleet.messages import InstanceReport
+from realtime.fleet.answers import Answers
+from realtime.fleet.messages import Answer, InstanceReport
 from realtime.fleet.publishes.fleet_publishes import FleetPublishes, fleet_publishes
 from realtime.fleet.publishes.messages import (
     PublishesReport,
@@ -262,21 +263,18 @@ def test_publish_findings__every_case__told_or_not(case: str) -> None:
 def test_judge__all_publishes_refused__degraded_until_one_is_accepted() -> None:
     # Given
     instances = [telling(1, refused(200, 100, 5))]
-    fields: dict[str, Any] = {
-        "now": AT,
-        "nats_error": None,
-        "stream_error": None,
-        "stream": None,
-        "missing": [],
-        "unheard": False,
-    }
+    accepted = [*instances, telling(2, accepted=1)]
 
     # When
-    verdict = judge(
-        instances=instances, publish_findings=findings(*instances), **fields
+    verdict, later = (
+        judge(
+            Answers([Answer(report=one, alive=1) for one in reports]),
+            AT,
+            [],
+            publishes=fleet_publishes(reports, AT),
+        )
+        for reports in (instances, accepted)
     )
-    accepted = [*instances, telling(2, accepted=1)]
-    later = judge(instances=accepted, publish_findings=findings(*accepted), **fields)
 
     # Then
     assert verdict.level == "degraded"

@@ -1,18 +1,23 @@
 """One environment as text for a terminal."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from realtime.fleet.environment.messages import EnvironmentAnswer
 from realtime.fleet.environment.report import EnvironmentReport, ToldUpdate
-from realtime.fleet.text import clients_text, printable, table
-from realtime.fleet.units import duration
-from realtime.fleet.verdict.instance_findings import counted
+from realtime.fleet.terminal_text import clients_text, printable, table
+from realtime.fleet.units import ago, counted, duration
 
-_HEADINGS = (
-    *("INSTANCE", "SUBSCRIBERS", "LAGGING", "OLDEST", "NEWEST"),
-    *("TOLD THE LATEST UPDATE", "CLIENTS"),
+_HEADINGS: Final = (
+    "INSTANCE",
+    "SUBSCRIBERS",
+    "LAGGING",
+    "OLDEST",
+    "NEWEST",
+    "TOLD THE LATEST UPDATE",
+    "CLIENTS",
 )
-_UPDATE_HEADINGS = ("UPDATE", "SEQUENCE", "STORED", "TOLD", "BY")
+_UPDATE_HEADINGS: Final = ("UPDATE", "SEQUENCE", "STORED", "TOLD", "BY")
 
 
 def environment_text(report: EnvironmentReport) -> str:
@@ -48,10 +53,9 @@ def _sums(report: EnvironmentReport) -> Iterable[str]:
     if (latest := report.latest) is None:
         yield "No update of it is kept."
     else:
-        ago = duration(report.at - latest.stored_at)
         yield (
             f"The latest update is {latest.updated_at}, sequence {latest.sequence:,}, "
-            f"stored {ago} ago."
+            f"stored {ago(report.at - latest.stored_at)}."
         )
 
 
@@ -62,7 +66,7 @@ def _instance(one: EnvironmentAnswer) -> tuple[str, ...]:
     elif told.written is None:
         last = f"telling them, for {duration(told.read)}"
     else:
-        last = f"{told.subscribers:,}, {duration(told.written)} ago"
+        last = f"{told.subscribers:,}, {ago(told.written)}"
     return (
         one.name if one.not_ready is None else f"{one.name}, not ready",
         f"{one.subscribers:,}",
@@ -77,7 +81,7 @@ def _instance(one: EnvironmentAnswer) -> tuple[str, ...]:
 def _missing(report: EnvironmentReport) -> Iterable[tuple[str, ...]]:
     for one in report.missing:
         reason = "does not answer" if one.missed else "has left"
-        seen = f"{reason}, last seen {duration(one.ago)} ago"
+        seen = f"{reason}, last seen {ago(one.ago)}"
         yield one.name, "?", "?", "", "", seen, ""
 
 
@@ -94,7 +98,7 @@ def _update(one: ToldUpdate, report: EnvironmentReport) -> tuple[str, ...]:
     return (
         one.updated_at,
         f"{one.sequence:,}",
-        f"{duration(report.at - one.stored_at)} ago",
+        ago(report.at - one.stored_at),
         f"{one.subscribers:,}",
         f"{one.writers} of {counted(len(report.instances), 'instance', 'instances')}",
     )

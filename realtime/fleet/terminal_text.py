@@ -1,23 +1,17 @@
 """The fleet as text for a terminal."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from realtime.fleet.clients import ClientCount
+from realtime.fleet.client_kinds import ClientCount
+from realtime.fleet.fleet_report import FleetReport
 from realtime.fleet.messages import InstanceReport, Quantiles
-from realtime.fleet.overview import FleetReport
 from realtime.fleet.publishes.fleet_publishes import FleetPublishes
-from realtime.fleet.timeline.stories import Story
-from realtime.fleet.units import duration, latency, size
+from realtime.fleet.timeline.event_text import EventText
+from realtime.fleet.units import ago, duration, latency, size
 from realtime.fleet.verdict.publish_findings import from_addresses
 from realtime.fleet.verdict.verdict import state_of
-
-_HEADINGS = (
-    *("INSTANCE", "STATE", "UP", "SUBSCRIBERS", "LAGGING", "READ", "DELIVERIES"),
-    *("REJECTED", "DELIVERY P50/P99", "SEQUENCE", "NATS", "LAST ERROR"),
-)
-
 
 NEWEST: Final = 5
 """Of what happened, where it was not asked for."""
@@ -31,13 +25,13 @@ def fleet_text(report: FleetReport, happenings: int = NEWEST) -> str:
         # Nobody could be asked: a table without a row would look like an answer.
         lines += _before(report)
         return "\n".join(map(printable, lines))
-    rows = [_HEADINGS, *(_row(instance) for instance in report.instances)]
+    rows = _rows(report.instances)
     for one in report.missing:
         state, reason = (
             ("missing", "does not answer") if one.missed else ("left", "shut down")
         )
-        seen = f"{reason}, last seen {duration(one.ago)} ago"
-        rows.append((one.name, state, *[""] * 9, seen))
+        seen = f"{reason}, last seen {ago(one.ago)}"
+        rows.append((one.name, state, *[""] * (len(_COLUMNS) - 3), seen))
     lines += table(rows)
     if report.clients:
         lines += ["", f"Clients: {clients_text(report.clients)}"]
@@ -61,11 +55,10 @@ def fleet_text(report: FleetReport, happenings: int = NEWEST) -> str:
                 f"the oldest for {waited}"
             )
     for update in report.latest:
-        age = duration(report.at - update.stored_at)
-        lines.append(f"  {update.environment}  {update.sequence}  {age} ago")
-    stories = report.happenings[:happenings]
-    if stories:
-        lines += ["", "What happened (UTC):", *map(_told, reversed(stories))]
+        stored = ago(report.at - update.stored_at)
+        lines.append(f"  {update.environment}  {update.sequence}  {stored}")
+    if events := report.happenings[:happenings]:
+        lines += ["", "What happened (UTC):", *map(_event, reversed(events))]
     return "\n".join(map(printable, lines))
 
 
@@ -75,10 +68,9 @@ def _before(report: FleetReport) -> Iterable[str]:
     if known is None:
         yield "Nothing is known of the instances: they are asked over NATS."
         return
-    ago = duration(report.at - known.at)
-    yield f"What follows was so {ago} ago, before NATS was lost:"
+    yield f"What follows was so {ago(report.at - known.at)}, before NATS was lost:"
     yield ""
-    yield from table([_HEADINGS, *map(_row, known.instances)])
+    yield from table(_rows(known.instances))
 
 
 def clients_text(clients: Iterable[ClientCount]) -> str:
@@ -109,47 +101,36 @@ def publishes_text(publishes: FleetPublishes | None, at: float) -> Iterable[str]
     accepted = (
         "none has been accepted since the instances started"
         if publishes.accepted_at is None
-        else f"the latest was accepted {duration(at - publishes.accepted_at)} ago"
+        else f"the latest was accepted {ago(at - publishes.accepted_at)}"
     )
     counts = ", ".join(f"{n:,} × {code}" for code, n in publishes.statuses.items())
     yield f"Publishes: {accepted}; in the last 5 min {counts or 'there were none'}."
     for refusal in publishes.refusals:
-        ago = f"{duration(at - refusal.newest_at)} ago"
         yield (
-            f"  {refusal.status}: the newest {ago}, {from_addresses(refusal)}: "
-            f"{refusal.reason}"
+            f"  {refusal.status}: the newest {ago(at - refusal.newest_at)}, "
+            f"{from_addresses(refusal)}: {refusal.reason}"
         )
 
 
-def _row(one: InstanceReport) -> Sequence[str]:
+def _rows(instances: Iterable[InstanceReport]) -> list[Sequence[str]]:
+    rows = (tuple(cell(one) for cell in _COLUMNS.values()) for one in instances)
+    return [tuple(_COLUMNS), *rows]
+
+
+def _last_error(one: InstanceReport) -> str:
     error = one.last_error or ""
     if error and one.last_error_at is not None:
-        error += f" ({duration(one.now - one.last_error_at)} ago)"
-    return (
-        one.name,
-        state_of(one),
-        duration(one.uptime),
-        f"{one.subscribers:,}",
-        f"{one.lagging:,}",
-        f"{one.updates_read:,}",
-        f"{one.updates_delivered:,}",
-        f"{one.rejections:,}",
-        _quantiles(one.delivery_seconds),
-        f"{one.sequence:,}",
-        one.nats_server or "not connected",
-        error,
-    )
+        error += f" ({ago(one.now - one.last_error_at)})"
+    return error
 
 
-def _told(story: Story) -> str:
-    begin = _clock(story.at)
-    if story.going_on:
-        when = f"{begin} to now"
-    elif story.until is None:
-        when = begin
-    else:
-        when = f"{begin} to {_clock(story.until)}"
-    return f"  {when}  {' '.join((story.title, *story.sentences))}"
+def _event(event: EventText) -> str:
+    when = _clock(event.at)
+    if event.going_on:
+        when += " to now"
+    elif event.until is not None:
+        when += f" to {_clock(event.until)}"
+    return f"  {when}  {' '.join((event.title, *event.sentences))}"
 
 
 def _clock(unix: float) -> str:
@@ -160,6 +141,22 @@ def _quantiles(quantiles: Quantiles | None) -> str:
     if quantiles is None:
         return "-"
     return f"{latency(quantiles.p50)}/{latency(quantiles.p99)}"
+
+
+_COLUMNS: Final[dict[str, Callable[[InstanceReport], str]]] = {
+    "INSTANCE": lambda one: one.name,
+    "STATE": state_of,
+    "UP": lambda one: duration(one.uptime),
+    "SUBSCRIBERS": lambda one: f"{one.subscribers:,}",
+    "LAGGING": lambda one: f"{one.lagging:,}",
+    "READ": lambda one: f"{one.updates_read:,}",
+    "DELIVERIES": lambda one: f"{one.updates_delivered:,}",
+    "REJECTED": lambda one: f"{one.rejections:,}",
+    "DELIVERY P50/P99": lambda one: _quantiles(one.delivery_seconds),
+    "SEQUENCE": lambda one: f"{one.sequence:,}",
+    "NATS": lambda one: one.nats_server or "not connected",
+    "LAST ERROR": _last_error,
+}
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:

@@ -1,12 +1,13 @@
 """What became of the requests to publish that this process was sent."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
 import structlog
 
-from realtime.fleet.messages import without_whole_keys
+from realtime.fleet.key_shortening import without_whole_keys
 from realtime.fleet.publishes.messages import (
     LONGEST_ADDRESS,
     LONGEST_REASON,
@@ -33,7 +34,7 @@ LOG_SECONDS: Final = 60.0
 """How often each cause of a refusal is logged."""
 
 
-class Publishes:
+class PublishRecorder:
     """Remembers when publishes were accepted, and what was refused, and logs that.
 
     `clock` counts seconds from anywhere, and never backwards.
@@ -76,12 +77,11 @@ class Publishes:
         """What is remembered, where it is `now` (Unix seconds)."""
         started = now - self._clock()
         """When the clock showed 0."""
-        latest = self.accepted.latest
-        counts = {ACCEPTED: self.accepted.recent()}
+        counts = Counter({ACCEPTED: self.accepted.recent()})
         for (status, _), refusal in self._refusals.items():
-            counts[status] = counts.get(status, 0) + refusal.times.recent()
+            counts[status] += refusal.times.recent()
         return PublishesReport(
-            accepted_at=None if latest is None else max(0.0, started + latest),
+            accepted_at=_moment(self.accepted.latest, started),
             statuses=tuple(
                 StatusCount(status, count)
                 for status, count in sorted(counts.items())
@@ -115,21 +115,22 @@ class _Refusal:
             self._others_at = self._sources.pop(next(iter(self._sources)))
 
     def report(self, status: int, started: float, *, publisher: bool) -> RefusalReport:
-        """`started` is when the clock showed 0 (Unix seconds)."""
-
-        def moment(at: float) -> float:
-            return max(0.0, started + at)
-
         return RefusalReport(
             status=status,
             reason=self._reason,
             publisher=publisher,
             slots=tuple(
-                Slot(moment(at), count)
+                Slot(max(0.0, started + at), count)
                 for at, count in self.times.within(REMEMBERED_SECONDS)
             ),
             sources=tuple(
-                Source(address, moment(at)) for address, at in self._sources.items()
+                Source(address, max(0.0, started + at))
+                for address, at in self._sources.items()
             ),
-            others_at=None if self._others_at is None else moment(self._others_at),
+            others_at=_moment(self._others_at, started),
         )
+
+
+def _moment(at: float | None, started: float) -> float | None:
+    """Unix seconds, where the clock showed 0 when they were `started`."""
+    return None if at is None else max(0.0, started + at)
