@@ -290,12 +290,17 @@ sys.exit(os.waitstatus_to_exitcode(status))
 AT_THE_END = """
 import atexit, sys, threading, time
 
+def tell(who, error):
+    # In one piece: two threads write.
+    sys.stdout.write(f"{who}: {type(error).__module__} {type(error).__name__}\\n")
+    sys.stdout.flush()
+
 def late():
     try:
         publish_environment_update(sys.argv[1], 2)
         print("late: published")
     except Exception as error:
-        print("late:", type(error).__module__, type(error).__name__)
+        tell("late", error)
 
 atexit.register(late)  # runs last, after what the library has registered
 import django
@@ -308,7 +313,7 @@ def for_ever():
             publish_environment_update(sys.argv[1], 1, timeout=float("inf"))
             published.set()
     except BaseException as error:
-        print("thread:", type(error).__module__, type(error).__name__, flush=True)
+        tell("thread", error)
 
 published = threading.Event()
 threading.Thread(target=for_ever, daemon=True).start()
