@@ -31,9 +31,9 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
     from flagsmith_sse.start_warnings import warn_at_start
     from realtime.conf import RealtimeSettings
     from realtime.hosting import host
-    from realtime.monitoring.exporter import start_metrics_server
     from realtime.monitoring.exposition import exposition
     from realtime.process import worker_number
+    from realtime.server.metrics_port import start_metrics_server
     from realtime.service import RealtimeService
 
     service = RealtimeService(RealtimeSettings.from_django())

@@ -12,7 +12,8 @@ from django.conf import settings
 from django.template.loader import render_to_string
 
 from flagsmith_sse.pages import page_headers, wants_html
-from realtime.http.asgi import Receive, Scope, service_in
+from realtime.hosting import service_in
+from realtime.http.asgi import Receive, Scope
 from realtime.http.view import Header, Response, View, header
 from realtime.routing import route
 

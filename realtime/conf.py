@@ -1,7 +1,5 @@
 """This app's settings, typed, from Django's; defaults for what a project leaves out."""
 
-import random
-import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,9 +7,7 @@ from functools import partial
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
-RESERVED_FILES = 256
-"""Open files kept for publishers, probes, NATS and the log, or a quarter of what there
-is."""
+from realtime.process import file_limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,18 +148,3 @@ def token_fault(value: str) -> str | None:
         if not token.isascii() or not token.isprintable() or " " in token:
             return "takes printable ASCII characters without spaces"
     return None
-
-
-def file_limit(reserve: float = 1) -> int:
-    """How many clients the process's limit of open files leaves room for, if `reserve`
-    of what is kept for others is left to them."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return 1_000_000
-    return max(1, soft - int(reserve * min(RESERVED_FILES, soft // 4)))
-
-
-def jittered(base: float) -> float:
-    """`base` give or take half of it: what many clients do, they should not do at
-    once."""
-    return base * random.uniform(0.5, 1.5)

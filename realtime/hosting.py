@@ -6,19 +6,18 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from django.apps import apps
 
+from realtime.endpoints.misdirected import Misdirected, NotFound
 from realtime.http.asgi import SERVICE, Receive, Scope, Send
 from realtime.http.idle_connections import close_idle, last_answer, linger
-from realtime.http.view import NotFound
 from realtime.routing import (
     FlatProtocolTypeRouter,
     FlatURLRouter,
-    misdirected,
     probe_urlpatterns,
     realtime_urlpatterns,
     route,
@@ -57,12 +56,12 @@ def host(
         host_on_daphne(service)
     service.watches_fleet = apps.is_installed("django.contrib.admin")
     # A proxy in front would have matched another path than the one that is meant here.
-    routes = [route(r"^([\s\S]*/)?\.\.?(/|\Z)", misdirected(NotFound()))]
-    routes += realtime_urlpatterns()
+    routes = [route(r"^([\s\S]*/)?\.\.?(/|\Z)", Misdirected(service, NotFound()))]
+    routes += realtime_urlpatterns(service)
     if probes:
-        routes += probe_urlpatterns()
+        routes += probe_urlpatterns(service)
     routes += pages
-    routes.append(route("", misdirected(django_application)))
+    routes.append(route("", Misdirected(service, django_application)))
     return FlatProtocolTypeRouter(
         {
             "http": ServiceMiddleware(service, FlatURLRouter(routes)),
@@ -70,6 +69,12 @@ def host(
             "websocket": websocket,
         }
     )
+
+
+def service_in(scope: Mapping[str, Any]) -> RealtimeService:
+    """The service of this process, for a request that came through `host`."""
+    service: RealtimeService = scope[SERVICE]
+    return service
 
 
 class ServiceMiddleware:
@@ -88,10 +93,10 @@ class ServiceMiddleware:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # Where neither lifespan nor Twisted has started it, the first request does.
         self._service.start()
-        if self._service.local_address is None:
-            self._service.note_address(scope)
+        if self._service.addresses.reached_at is None:
+            self._service.addresses.note(scope)
         scope[SERVICE] = self._service
-        if self._service.draining:
+        if self._service.lifecycle.draining:
             # The client's next request is to reach a process that stays.
             send = last_answer(send)
         application: Awaitable[None] = self._application(scope, receive, send)
@@ -131,7 +136,7 @@ def host_on_daphne(service: RealtimeService) -> None:
     reactor: Any = importlib.import_module("twisted.internet.reactor")
     from twisted.internet.defer import Deferred
 
-    service.listens_at = partial(listening_address, reactor)
+    service.addresses.ask_server = partial(listening_address, reactor)
     idle = partial(idle_channels, reactor)
 
     async def shut_down() -> None:
@@ -147,7 +152,7 @@ def host_on_daphne(service: RealtimeService) -> None:
         return Deferred.fromFuture(asyncio.ensure_future(shut_down()))
 
     def after_shutdown() -> None:
-        if service.died:
+        if service.lifecycle.died:
             # Daphne's command line would exit with 0.
             sys.stdout.flush()
             logging.shutdown()

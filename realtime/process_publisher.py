@@ -8,7 +8,8 @@ import threading
 from concurrent.futures import Future
 from typing import Any, Final
 
-from realtime.conf import RealtimeSettings, jittered
+from realtime.backoff import jittered
+from realtime.conf import RealtimeSettings
 from realtime.environments import subject_of
 from realtime.exceptions import NatsUnavailable, PublishFailed, RealtimeError
 from realtime.jetstream.client import FastClient

@@ -9,10 +9,9 @@ from django.urls import re_path
 
 from realtime.consumers import EnvironmentStreamConsumer
 from realtime.endpoints.health import LivenessView, ReadinessView
-from realtime.endpoints.misdirected_publishes import MisdirectedPublishes
-from realtime.endpoints.misdirected_streams import MisdirectedStreams
+from realtime.endpoints.misdirected import Misdirected, NotFound
 from realtime.http.asgi import Receive, Scope, Send
-from realtime.http.view import NotFound
+from realtime.service import RealtimeService
 from realtime.views import QueueChangeView, RelayView
 
 REMEMBERED_PATHS: Final = 4096
@@ -74,29 +73,23 @@ def route(pattern: str, application: Any) -> Any:
     return re_path(pattern, application)
 
 
-def misdirected(application: Any) -> Any:
-    """`application`, of paths that are none of ours, where what was meant for ours is
-    noticed."""
-    return MisdirectedPublishes(MisdirectedStreams(application))
-
-
-def realtime_urlpatterns() -> list[Any]:
+def realtime_urlpatterns(service: RealtimeService) -> list[Any]:
     """The documented endpoints below `/sse/`, each with or without a trailing slash: a
     redirect would lose a POST. A key is matched whatever it holds, even a decoded `/`,
     so that a bad one gets these endpoints' own 404."""
-    queue_change, stream = QueueChangeView(), EnvironmentStreamConsumer.as_asgi()
+    stream = EnvironmentStreamConsumer.as_asgi(service=service)
     key = r"^sse/environments/(?P<environment>[\s\S]*)"
     return [
         route(key + r"/stream/?\Z", stream),
-        route(key + r"/queue-change/?\Z", queue_change),
-        route(key + r"/relay\Z", RelayView()),
-        route(r"^sse(/|\Z)", misdirected(NotFound())),
+        route(key + r"/queue-change/?\Z", QueueChangeView(service)),
+        route(key + r"/relay\Z", RelayView(service)),
+        route(r"^sse(/|\Z)", Misdirected(service, NotFound())),
     ]
 
 
-def probe_urlpatterns() -> list[Any]:
+def probe_urlpatterns(service: RealtimeService) -> list[Any]:
     """Liveness and readiness of a server that does nothing else."""
-    livez, readyz = LivenessView(), ReadinessView()
+    livez, readyz = LivenessView(service), ReadinessView(service)
     return [
         route(r"^livez/?\Z", livez),
         route(r"^readyz/?\Z", readyz),

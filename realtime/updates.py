@@ -1,5 +1,5 @@
 """An update: "environment X changed at T". Parsing what is published, encoding what is
-stored and sent. Pure functions and values."""
+stored; what is sent to clients is made in `realtime.sse.frames`."""
 
 import json
 import math
@@ -48,34 +48,6 @@ class _Object(dict[str, Any]):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """Bytes for a subscriber, encoded once for all of them.
-
-    `body` is the event as in the response's body; `chunk` is the same as one chunk of
-    HTTP/1.1's chunked transfer encoding.
-    """
-
-    body: bytes
-    chunk: bytes
-
-    @classmethod
-    def of(cls, body: bytes) -> "Frame":
-        return cls(body, b"%x\r\n%s\r\n" % (len(body), body))
-
-    def __add__(self, other: "Frame") -> "Frame":
-        """Both in one write."""
-        return Frame.of(self.body + other.body)
-
-
-KEEPALIVE: Final = Frame.of(b": keep-alive\n\n")
-
-
-def retry_frame(milliseconds: int) -> Frame:
-    """The frame that tells a client how long to wait before it reconnects."""
-    return Frame.of(b"retry: %d\n\n" % milliseconds)
-
-
-@dataclass(frozen=True, slots=True)
 class Update:
     """The time of an environment's latest change.
 
@@ -112,10 +84,6 @@ class Update:
     def payload(self) -> bytes:
         """What is stored in JetStream; no space after the colon, as documented."""
         return b'{"updated_at":%s}' % self.updated_at.encode()
-
-    def frame(self) -> Frame:
-        """The server-sent event, in a form that every SDK reads (docs/sdks.md)."""
-        return Frame.of(b"event: environment_updated\ndata: %s\n\n" % self.payload())
 
 
 def parse_update(body: bytes) -> Update:

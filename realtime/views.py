@@ -13,7 +13,8 @@ from realtime.endpoints.held_requests import to_its_end
 from realtime.endpoints.refused_publishes import note_answer
 from realtime.environments import is_environment_key, is_probe_environment
 from realtime.exceptions import InvalidUpdate, NatsUnavailable, PublishFailed
-from realtime.http.asgi import Receive, Scope, environment_in, service_in
+from realtime.http.asgi import Receive, Scope, environment_in
+from realtime.http.authentication import TokenAuthentication
 from realtime.http.eager_coroutine import by_deadline
 from realtime.http.view import (
     HttpError,
@@ -26,6 +27,7 @@ from realtime.http.view import (
     unavailable,
 )
 from realtime.intake.relay import SIGNATURE_HEADER, Relayed, is_signed
+from realtime.service import RealtimeService
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
 
 ANSWER_SECONDS: Final = 1.7
@@ -43,6 +45,12 @@ class QueueChangeView(View):
 
     methods = ("POST",)
 
+    def __init__(self, service: RealtimeService) -> None:
+        self._service = service
+        self._authentication = TokenAuthentication(
+            service.settings.authentication_tokens
+        )
+
     async def answer(self, scope: Scope, receive: Receive) -> Response:
         response = await super().answer(scope, receive)
         # What becomes of a probe's update says nothing of Flagsmith's.
@@ -50,15 +58,14 @@ class QueueChangeView(View):
         if response.status != HTTPStatus.ACCEPTED or not is_probe:
             metrics.publish_requests[str(int(response.status))].inc()
         if not is_probe:
-            note_answer(service_in(scope), scope, response)
+            note_answer(self._service, scope, response)
         return response
 
     async def handle(self, scope: Scope, receive: Receive) -> Response:
-        service = service_in(scope)
         environment = environment_in(scope)
         if not is_environment_key(environment):
             raise not_found()
-        service.authentication.authenticate(scope)
+        self._authentication.authenticate(scope)
         check_headers(scope)
         # uvloop's clock counts in milliseconds: not fine enough to measure with.
         asked_at = time.monotonic()
@@ -69,8 +76,8 @@ class QueueChangeView(View):
         except InvalidUpdate as error:
             raise HttpError(HTTPStatus.BAD_REQUEST, error.errors) from None
         try:
-            taking = service.intake.take(environment, update, deadline)
-            stored = await to_its_end(service, taking)
+            taking = self._service.intake.take(environment, update, deadline)
+            stored = await to_its_end(self._service, taking)
         except (NatsUnavailable, PublishFailed) as error:
             raise unavailable(str(error), retry_after=1) from None
         if not stored:
@@ -88,8 +95,11 @@ class RelayView(View):
 
     methods = ("POST",)
 
+    def __init__(self, service: RealtimeService) -> None:
+        self._service = service
+
     async def handle(self, scope: Scope, receive: Receive) -> Response:
-        service = service_in(scope)
+        service = self._service
         environment = environment_in(scope)
         if not is_environment_key(environment):
             raise not_found()

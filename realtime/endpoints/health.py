@@ -4,12 +4,17 @@ no thread, so that they answer whatever else is stuck."""
 from http import HTTPStatus
 
 from realtime import metrics
-from realtime.http.asgi import Receive, Scope, Send, connection_in, service_in
+from realtime.http.asgi import Receive, Scope, Send, connection_in
 from realtime.http.view import Response, View
+from realtime.lifecycle import Phase
+from realtime.service import RealtimeService
 
 
 class HealthView(View):
     """Counts what it writes."""
+
+    def __init__(self, service: RealtimeService) -> None:
+        self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = connection_in(scope)
@@ -28,7 +33,7 @@ class LivenessView(HealthView):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = connection_in(scope)
-        if connection is not None and service_in(scope).closing:
+        if connection is not None and self._service.lifecycle.phase is Phase.CLOSING:
             connection.transport.abort()
         await super().__call__(scope, receive, send)
 
@@ -40,7 +45,7 @@ class ReadinessView(HealthView):
     """200 if updates flow and new streams are welcome; else 503 with the reason."""
 
     async def handle(self, scope: Scope, receive: Receive) -> Response:
-        refusal = service_in(scope).not_ready
+        refusal = self._service.not_ready
         if refusal is None:
             return Response(HTTPStatus.OK, {"status": "ok"})
         return Response(

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from realtime.http.asgi import Receive
+from realtime.lifecycle import Phase
 from realtime.service import RealtimeService
 
 Result = TypeVar("Result")
@@ -51,7 +52,7 @@ def outlived_cancellation(service: RealtimeService) -> bool:
     drain ends each in its turn, with its last chunk.
     """
     task = asyncio.current_task()
-    if not service.ending_streams or task is None:
+    if service.lifecycle.phase is not Phase.DRAINING or task is None:
         return False
     task.uncancel()
     return True

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from realtime.conf import jittered
+from realtime.backoff import jittered
 from realtime.exceptions import NatsUnavailable, PublishFailed
 
 FIRST_RETRY_SECONDS: Final = 1.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from realtime.conf import jittered
+from realtime.backoff import jittered
 from realtime.fleet.overview import gather
 from realtime.fleet.overview_memory import LOOK_SECONDS
 

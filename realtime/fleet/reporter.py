@@ -20,6 +20,7 @@ from realtime.fleet.messages import (
 )
 from realtime.fleet.quantiles import RecentQuantiles, total
 from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
+from realtime.lifecycle import Phase
 from realtime.process import worker_number
 
 if TYPE_CHECKING:
@@ -55,11 +56,11 @@ class Reporter:
             pid=os.getpid(),
             worker=worker_number(),
             supervisor=None if worker_number() is None else os.getppid(),
-            draining=self._service.draining,
-            address=self._service.address,
+            draining=self._service.lifecycle.draining,
+            address=self._service.addresses.own,
             started_at=self._started_at,
-            drained_by=self._service.drained_by[:LONGEST_TEXT] or None,
-            streams=self._service.streams_at_drain,
+            drained_by=self._service.lifecycle.drained_by[:LONGEST_TEXT] or None,
+            streams=self._service.lifecycle.streams_at_drain,
         )
 
     def report(self) -> InstanceReport:
@@ -79,9 +80,9 @@ class Reporter:
             now=now,
             started_at=self._started_at,
             not_ready=not_ready.detail if not_ready else None,
-            not_ready_since=service.not_ready_since if not_ready else None,
+            not_ready_since=service.lifecycle.not_ready_since if not_ready else None,
             draining=me.draining,
-            leaving=service.leaving,
+            leaving=service.lifecycle.phase is Phase.LEAVING,
             nats_server=bridge.server,
             nats_reconnects=total(metrics.nats_reconnects_total),
             last_error=error and without_whole_keys(error)[:LONGEST_TEXT],
@@ -131,11 +132,11 @@ class Reporter:
         )
 
     def _stored_at(self, environment: str) -> float | None:
-        latest = self._service.hub.latest_of(environment)
+        latest = self._service.hub.latest.of(environment)
         return latest.identity[1] / NANOSECONDS if latest else None
 
     def _latest(self) -> Iterable[LatestUpdate]:
-        for environment, latest in self._service.hub.latest(
+        for environment, latest in self._service.hub.latest.newest(
             LATEST, unless=is_probe_environment
         ):
             sequence, nanoseconds = latest.identity

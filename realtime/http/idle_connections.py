@@ -18,18 +18,16 @@ closed: twice `QUIET_SECONDS`, and some."""
 
 _POLL_SECONDS: Final = 0.05
 
-Connection = TypeVar("Connection")
+T = TypeVar("T")
 
 
-async def close_idle(
-    idle: Callable[[], set[Connection]], close: Callable[[Connection], None]
-) -> None:
+async def close_idle(idle: Callable[[], set[T]], close: Callable[[T], None]) -> None:
     """`close`, for ever, whatever is `idle` and was so `QUIET_SECONDS` ago.
 
     To be run while every answer is the last of its connection: one that is idle twice
     had no request in between.
     """
-    before: set[Connection] = set()
+    before: set[T] = set()
     while True:
         now = idle()
         for connection in now & before:

@@ -2,12 +2,11 @@
 shape of Django REST framework: its status codes, its JSON bodies."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from realtime import metrics
 from realtime.http.asgi import Receive, Scope, Send
 from realtime.http.cors import cors_headers, is_preflight
 
@@ -110,9 +109,6 @@ def check_method(scope: Scope, allowed: tuple[str, ...]) -> Response | None:
     return None
 
 
-Handler = Callable[[Scope, Receive], Awaitable[Response]]
-
-
 class View:
     """An endpoint that answers one request with one whole response."""
 
@@ -134,14 +130,6 @@ class View:
     async def handle(self, scope: Scope, receive: Receive) -> Response:
         """The answer to a request of one of `methods`. Raises `HttpError`."""
         raise NotImplementedError
-
-
-class NotFound(View):
-    """Answers whatever no other route takes below a prefix."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        metrics.bad_requests["404"].inc()
-        await not_found().response(scope, send)
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:

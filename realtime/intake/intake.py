@@ -18,7 +18,8 @@ from realtime.intake.outbox_folder import OutboxFolder
 from realtime.intake.relay import SECONDS as RELAY_SECONDS
 from realtime.intake.relay import Relay
 from realtime.jetstream.bridge import NatsBridge
-from realtime.sse.hub import Hub, Latest
+from realtime.sse.hub import Hub
+from realtime.sse.latest import Latest
 from realtime.updates import Update
 
 logger = structlog.get_logger("sse")
@@ -77,7 +78,7 @@ class Intake:
         although the update is kept all the same.
         """
         arrival = self.outbox.arrive()
-        latest = self._hub.latest_of(environment)
+        latest = self._hub.latest.of(environment)
         known = latest.update if latest else None
         try:
             if self._is_long_out:

@@ -13,7 +13,7 @@ import nats.js.errors
 import structlog
 from nats.aio.client import Client
 
-from realtime.conf import jittered
+from realtime.backoff import jittered
 from realtime.environments import subject_of
 from realtime.exceptions import (
     InvalidUpdate,

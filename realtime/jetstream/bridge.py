@@ -36,8 +36,9 @@ from realtime.jetstream.publisher import Publisher, is_dated, published_at
 from realtime.jetstream.stream import StreamState, holds_message
 from realtime.jetstream.stream_config import NANOSECONDS
 from realtime.jetstream.stream_keeper import StreamKeeper
-from realtime.sse.broadcaster import OnTold
-from realtime.sse.hub import Hub, Latest
+from realtime.sse.broadcaster import OnWritten
+from realtime.sse.hub import Hub
+from realtime.sse.latest import Latest
 from realtime.updates import MAX_BODY_BYTES, Update, parse_update
 
 logger = structlog.get_logger("sse")
@@ -165,7 +166,7 @@ class NatsBridge:
         )
 
     def _read_of(self, environment: str) -> tuple[tuple[int, int], Update] | None:
-        latest = self._hub.latest_of(environment)
+        latest = self._hub.latest.of(environment)
         return (latest.identity, latest.update) if latest else None
 
     async def run(self) -> None:
@@ -339,7 +340,7 @@ class NatsBridge:
         payload: bytes,
         sequence: int,
         nanoseconds: int,
-    ) -> list[OnTold] | None:
+    ) -> list[OnWritten] | None:
         """Hand one message of the stream to the hub; returns where to add what is to be
         called when everybody whom it concerns has been told. None: that is so now."""
         identity = (sequence, nanoseconds)
@@ -377,7 +378,7 @@ class NatsBridge:
         """What a dated update tells: its time, or that of the one before it if that is
         later. A publish that was on its way for long may be stored after a newer one.
         """
-        known = self._hub.latest_of(environment)
+        known = self._hub.latest.of(environment)
         dated = replace(update, dated=True)
         told = dated.not_before(known.update if known else None, time.time())
         return update if told is dated else told
@@ -392,15 +393,16 @@ class NatsBridge:
         reconfigured = state.max_age != session.state.max_age
         session.state, session.asked_at = state, asyncio.get_running_loop().time()
         if reconfigured:
-            self._hub.reschedule_expiry(
+            self._hub.latest.reschedule_expiry(
                 lambda latest: session.dropped_at(latest.identity[1] / NANOSECONDS)
             )
-        self._hub.forget(lambda _, latest: latest.identity[0] < state.first_sequence)
+        first = state.first_sequence
+        self._hub.latest.forget(lambda _, latest: latest.identity[0] < first)
 
     def _catch_up(self, session: _Session, *, reread: bool) -> None:
         if reread:
             # Purged, deleted or lost with the store: it is not the latest any more.
-            self._hub.forget(lambda environment, _: environment not in self._seen)
+            self._hub.latest.forget(lambda key, _: key not in self._seen)
         session.caught_up = True
         self.backlog.clear()
         self.backlog.stalled = None

@@ -20,7 +20,7 @@ from realtime.jetstream.client import FastClient, refusal
 from realtime.jetstream.connection import describe
 from realtime.jetstream.stream import API_SECONDS, STREAM
 from realtime.jetstream.stream_config import NANOSECONDS
-from realtime.sse.broadcaster import OnTold
+from realtime.sse.broadcaster import OnWritten
 
 BATCH: Final = 1000
 """Messages asked for at a time; more are asked for when half of them have come."""
@@ -34,7 +34,7 @@ consumer was deleted, its node is gone, or NATS hangs."""
 INACTIVE_SECONDS: Final = 30
 """NATS deletes the consumer of a process that has been gone for so long."""
 
-Deliver = Callable[[str, bytes, bytes, int, int], list[OnTold] | None]
+Deliver = Callable[[str, bytes, bytes, int, int], list[OnWritten] | None]
 """Takes a stored message's subject, raw headers, payload, sequence and time
 (nanoseconds since 1970, by the server's clock). Returns the list to add to, now, what
 is to be called when everybody has been told; None: that is so already."""

@@ -7,7 +7,7 @@ import structlog
 from nats.aio.client import Client
 
 from realtime import metrics
-from realtime.conf import jittered
+from realtime.backoff import jittered
 from realtime.exceptions import NatsUnavailable, StreamIncompatible
 from realtime.jetstream.delivery_watch import DeliveryWatch
 from realtime.jetstream.stream import StreamState

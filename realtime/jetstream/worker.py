@@ -7,7 +7,7 @@ import structlog
 from channels.worker import Worker
 
 from realtime import metrics
-from realtime.conf import jittered
+from realtime.backoff import jittered
 from realtime.exceptions import NatsUnavailable, RealtimeError
 from realtime.jetstream.bridge import NatsBridge
 from realtime.jetstream.stream import STREAM

@@ -1,2 +1,3 @@
-"""What Prometheus reads. It knows the metrics, and nothing of streams or NATS: whoever
-answers a scrape takes what it shows from here."""
+"""What Prometheus reads: this process's metrics, or those of all workers added up. It
+knows nothing of streams, NATS or the service: it is given what it shows.
+"""

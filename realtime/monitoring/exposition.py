@@ -8,7 +8,7 @@ metric to `prometheus_client` and to OpenMetrics. The classic text format takes 
 import asyncio
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import REGISTRY, Metric, generate_latest
@@ -18,13 +18,16 @@ from realtime.exceptions import MetricsUnavailable
 from realtime.http.asgi import SERVICE
 from realtime.metrics import OPEN_SUBSCRIBERS
 
-if TYPE_CHECKING:
-    from realtime.service import RealtimeService
-
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """The classic text format, whatever the scraper accepts."""
 
 _SUBSCRIBERS: Final = "flagsmith_sse_subscribers"
+
+
+class _Exposing(Protocol):
+    """The service of this process, as far as it is needed here."""
+
+    async def expose(self) -> bytes: ...
 
 
 def render(source: Collector) -> bytes:
@@ -37,16 +40,18 @@ def exposition() -> bytes:
     return render(REGISTRY)
 
 
+async def expose() -> bytes:
+    """The same, for an event loop: the open files are counted, of which there may be
+    very many."""
+    return await asyncio.to_thread(exposition)
+
+
 async def metrics_view(request: HttpRequest) -> HttpResponse:
     """`GET /metricsz`: of this process, or of all workers if it is one of several; 503
     if their supervisor does not answer."""
-    service: RealtimeService | None = getattr(request, "scope", {}).get(SERVICE)
+    service: _Exposing | None = getattr(request, "scope", {}).get(SERVICE)
     try:
-        if service is not None and service.expose is not None:
-            text = await service.expose()
-        else:
-            # It counts the open files, of which there may be very many.
-            text = await asyncio.to_thread(exposition)
+        text = await (service.expose() if service is not None else expose())
     except MetricsUnavailable as error:
         return HttpResponse(str(error), status=HTTPStatus.SERVICE_UNAVAILABLE)
     return HttpResponse(text, content_type=CONTENT_TYPE)

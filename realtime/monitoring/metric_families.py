@@ -7,7 +7,6 @@ from typing import Final
 from msgspec import Struct
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample as PrometheusSample
 
 from realtime.metrics import GAUGE_MODES
 
@@ -44,10 +43,7 @@ def families_of(collector: Collector) -> list[Family]:
             metric.name,
             metric.type,
             metric.documentation,
-            [
-                Sample(sample.name, sample.labels, sample.value)
-                for sample in metric.samples
-            ],
+            [Sample(one.name, one.labels, one.value) for one in metric.samples],
         )
         for metric in collector.collect()
     ]
@@ -72,26 +68,15 @@ class Totals(Collector):
             combine = _COMBINE[mode]
             for sample in family.samples:
                 key = sample.name, tuple(sample.labels.items())
-                known = values.get(key)
-                values[key] = (
-                    sample.value if known is None else combine(known, sample.value)
-                )
-
-    def families(self) -> Iterator[Family]:
-        """The sums."""
-        for name, (kind, documentation) in self._kinds.items():
-            samples = [
-                Sample(sample, dict(labels), value)
-                for (sample, labels), value in self._values[name].items()
-            ]
-            yield Family(name, kind, documentation, samples)
+                if key in values:
+                    values[key] = combine(values[key], sample.value)
+                else:
+                    values[key] = sample.value
 
     def collect(self) -> Iterator[Metric]:
-        """The sums, as `prometheus_client` renders them."""
-        for family in self.families():
-            metric = Metric(family.name, family.documentation, family.kind)
-            metric.samples = [
-                PrometheusSample(sample.name, sample.labels, sample.value)
-                for sample in family.samples
-            ]
+        """The sums."""
+        for name, (kind, documentation) in self._kinds.items():
+            metric = Metric(name, documentation, kind)
+            for (sample, labels), value in self._values[name].items():
+                metric.add_sample(sample, dict(labels), value)
             yield metric

@@ -53,13 +53,12 @@ class WorkersMetrics:
         ready.
         """
         totals = Totals()
-        for own in (
-            *(metrics.workers_configured, metrics.worker_restarts_total),
-            # 0, where there is no worker.
-            *(metrics.workers, metrics.ready),
-        ):
+        for own in (metrics.workers_configured, metrics.worker_restarts_total):
             totals.add(families_of(own))
-        totals.add(self._gone.families())
+        for absent in (metrics.workers, metrics.ready):
+            # 0, where there is no worker.
+            totals.add(families_of(absent))
+        totals.add(families_of(self._gone))
         for worker in workers:
             hidden = (*_SUPERVISORS, *((_READY,) if worker.silent else ()))
             totals.add(f for f in worker.families if f.name not in hidden)

@@ -9,11 +9,11 @@ from typing import Final
 import structlog
 
 from realtime import metrics
-from realtime.conf import jittered
+from realtime.backoff import jittered
 from realtime.environments import probe_environment
+from realtime.lifecycle import Refusal
 from realtime.probing.probe import Plan, probe
 from realtime.process import worker_number
-from realtime.sse.admission import Refusal
 
 logger = structlog.get_logger("sse")
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import structlog
 
-from realtime.conf import file_limit
+from realtime.process import file_limit
 from realtime.rate_limit import RateLimit
 from realtime.server.listener import BACKLOG
 

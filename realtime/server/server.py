@@ -16,6 +16,7 @@ import uvicorn
 from realtime.fleet.history.minutes import Past
 from realtime.http.idle_connections import close_idle, linger
 from realtime.http.tcp import wait_for_vanished
+from realtime.lifecycle import Phase
 from realtime.server import garbage_collection, messages
 from realtime.server.accepting import Acceptor
 from realtime.server.connections import Connections
@@ -100,10 +101,10 @@ class Server(uvicorn.Server):
         by the service's own, which raises `SystemExit`."""
         garbage_collection.tune()
         wait_for_vanished(listener, self._service.settings.vanished)
-        self._service.local_address = listener.getsockname()[:2]
+        self._service.addresses.reached_at = listener.getsockname()[:2]
         self.run(sockets=[listener])
         logger.info("server.stopped")
-        if self._service.died:
+        if self._service.lifecycle.died:
             sys.exit(EXIT_CODE)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -151,8 +152,7 @@ class Server(uvicorn.Server):
     async def _take_place(self, lifeline: WorkerLifeline) -> None:
         """Start beside the other workers; returns when this one is to listen."""
         await lifeline.attach(self)
-        self._service.leave = lifeline.leave
-        self._service.expose = lifeline.scrape
+        self._service.lifecycle.supervisor = lifeline
         self._service.start()
         ready = asyncio.ensure_future(self._service.await_ready())
         ready.add_done_callback(lambda _: self._may_listen.set())
@@ -174,7 +174,7 @@ class Server(uvicorn.Server):
 
     def stay(self) -> None:
         """There is no other worker to take this one's place."""
-        self._service.leaving, self._service.drained_by = False, ""
+        self._service.lifecycle.stay()
 
     def worker_died(self, died: messages.Died) -> None:
         """For what the fleet is told of what happened."""
@@ -210,7 +210,7 @@ class Server(uvicorn.Server):
             server.close()
         loop = asyncio.get_running_loop()
         self._accepted_until = loop.time() + ACCEPTED_SECONDS
-        self._service.others_listen = True
+        self._service.lifecycle.others_listen = True
         self._begin_stop()
 
     def _on_interrupt(self) -> None:
@@ -247,8 +247,8 @@ class Server(uvicorn.Server):
     async def _stop(self) -> None:
         await self._service.drain()
         await asyncio.sleep(self._accepted_until - asyncio.get_running_loop().time())
-        if not self._service.others_listen:
-            self._service.closing = True
+        if not self._service.lifecycle.others_listen:
+            self._service.lifecycle.phase = Phase.CLOSING
             await asyncio.sleep(CLOSING_SECONDS)
             self._stop_listening()
         await linger(self._idle_connections)

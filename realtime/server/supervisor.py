@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from realtime import metrics
-from realtime.conf import jittered
+from realtime.backoff import jittered
 from realtime.monitoring.exposition import render
 from realtime.monitoring.worker_metrics import WorkersMetrics
 from realtime.server import messages

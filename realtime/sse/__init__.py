@@ -1,4 +1,3 @@
-"""Open event streams and what is written to them.
-
-It knows nothing of NATS or Django.
+"""Open event streams and what is written to them: who may open one, who subscribes to
+what, the bytes, and the keep-alives. It knows no NATS, no Django and no Channels.
 """

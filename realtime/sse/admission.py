@@ -2,16 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import Any
 
-from realtime.conf import jittered
-
-
-class Refusal(NamedTuple):
-    """Why a stream cannot be served: one of `metrics.rejections`, and in words."""
-
-    reason: str
-    detail: str
+from realtime.backoff import jittered
+from realtime.lifecycle import Refusal
 
 
 class Admission:

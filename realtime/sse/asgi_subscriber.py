@@ -2,23 +2,22 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import structlog
 
 from realtime import metrics
-from realtime.http.asgi import Send
+from realtime.http.asgi import Message, Send
 from realtime.http.eager_coroutine import resume
+from realtime.sse.frames import KEEPALIVE, Frame
 from realtime.sse.subscriber import Subscriber
-from realtime.updates import KEEPALIVE, Frame
 
 logger = structlog.get_logger("sse")
 
 _Sending = Coroutine[Any, Any, None]
-_END: Final = b""
 
 
-class PortableSubscriber(Subscriber):
+class AsgiSubscriber(Subscriber):
     """Steps the server's `send()` coroutine itself.
 
     It nearly always finishes without suspending, and then a write costs neither a task
@@ -55,7 +54,7 @@ class PortableSubscriber(Subscriber):
     def end(self) -> None:
         self._ending = True
         if self._task is None:
-            self._step(_END)
+            self._step(b"")
 
     def abort(self) -> None:
         # ASGI has no way to close a connection whose client does not read. If it ever
@@ -65,16 +64,7 @@ class PortableSubscriber(Subscriber):
 
     def _step(self, body: bytes) -> None:
         # In every server it is an `async def`.
-        sending = cast(
-            _Sending,
-            self._send(
-                {
-                    "type": "http.response.body",
-                    "body": body,
-                    "more_body": body is not _END,
-                }
-            ),
-        )
+        sending = cast(_Sending, self._send(_body_message(body)))
         try:
             awaited = sending.send(None)
         except StopIteration:
@@ -93,22 +83,21 @@ class PortableSubscriber(Subscriber):
             await resume(sending, awaited)
             while (frame := self._waiting) is not None:
                 self._waiting = None
-                await self._send(
-                    {
-                        "type": "http.response.body",
-                        "body": frame.body,
-                        "more_body": True,
-                    }
-                )
+                await self._send(_body_message(frame.body))
         except Exception as error:
             self._failed(error)
         finally:
             self._task = self.lagging_since = None
             metrics.lagging_subscribers.dec()
         if self._ending:
-            self._step(_END)
+            self._step(b"")
 
     def _failed(self, error: Exception) -> None:
         # Servers differ in how they say that a client has gone; the consumer hears of
         # it by `http.disconnect` and cleans up.
         logger.debug("stream.write_failed", error=repr(error))
+
+
+def _body_message(body: bytes) -> Message:
+    """The next part of the response; an empty one ends it."""
+    return {"type": "http.response.body", "body": body, "more_body": bool(body)}

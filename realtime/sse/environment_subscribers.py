@@ -3,8 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
-from operator import attrgetter
-from typing import Final
+from typing import Final, Self
 
 from realtime.sse.subscriber import Subscriber
 
@@ -13,7 +12,7 @@ MOST_VISITED: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class EnvironmentSubscribers:
     """So many `subscribers`; of those `visited`, which have been connected for longest,
     how many are of each kind of client and how many lag. `oldest` and `newest` are for
     how many seconds the first and the last of all have been subscribed; None: there are
@@ -26,20 +25,18 @@ class Crowd:
     oldest: float | None
     newest: float | None
 
-
-def look_at(subscribers: dict[Subscriber, None], now: float) -> Crowd:
-    """`subscribers` are in the order of their connections; `now` is by the hub's
-    clock."""
-    total = len(subscribers)
-    if not total:
-        return Crowd(0, 0, {}, 0, None, None)
-    visited = list(islice(subscribers, MOST_VISITED))
-    first, last = visited[0], next(reversed(subscribers))
-    return Crowd(
-        subscribers=total,
-        visited=len(visited),
-        clients=dict(Counter(map(attrgetter("client"), visited))),
-        lagging=sum(one.lagging_since is not None for one in visited),
-        oldest=now - first.subscribed_at,
-        newest=now - last.subscribed_at,
-    )
+    @classmethod
+    def of(cls, subscribers: dict[Subscriber, None], now: float) -> Self:
+        """`subscribers` are in the order of their connections; `now` is by the hub's
+        clock."""
+        if not subscribers:
+            return cls(0, 0, {}, 0, None, None)
+        visited = list(islice(subscribers, MOST_VISITED))
+        return cls(
+            subscribers=len(subscribers),
+            visited=len(visited),
+            clients=dict(Counter(one.client for one in visited)),
+            lagging=sum(one.lagging_since is not None for one in visited),
+            oldest=now - visited[0].subscribed_at,
+            newest=now - next(reversed(subscribers)).subscribed_at,
+        )

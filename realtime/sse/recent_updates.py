@@ -1,14 +1,13 @@
-"""What this process has read of each environment lately, and when it told whom."""
+"""What this process has read of each environment lately, and when it was written."""
 
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from realtime.sse.hub import Latest
+from realtime.sse.latest import Latest
 
 REMEMBERED_SECONDS: Final = 3600.0
 """As long as JetStream keeps an update, unless it is told otherwise."""
@@ -24,12 +23,12 @@ LONGEST_TIME: Final = 64
 """Characters of an update's time, which is some 17 long and could be 4,096."""
 
 
-class Seen(Struct):
+class RecentUpdate(Struct):
     """An update that was read. Times are Unix seconds by this process's clock.
 
-    `written_at` is when all `subscribers` had been told of it, or of a later one; None:
-    they are still being told. `identity` is its sequence in the store, and when it was
-    stored (nanoseconds).
+    `written_at` is when it, or a later one, had been written to all `subscribers`;
+    None: that is still being done. `identity` is its sequence in the store, and when it
+    was stored (nanoseconds).
     """
 
     updated_at: str
@@ -38,71 +37,55 @@ class Seen(Struct):
     written_at: float | None = None
     subscribers: int = 0
 
-    def told(self, subscribers: int) -> None:
-        """All subscribers of its environment, so many, have been told."""
+    def written(self, subscribers: int) -> None:
+        """It has been written to all subscribers of its environment, so many."""
         self.subscribers = subscribers
         self.written_at = time.time()
 
 
-class _Environment:
-    __slots__ = ("forgotten_at", "seen")
-
-    def __init__(self) -> None:
-        self.seen: list[Seen] = []
-        self.forgotten_at = float("-inf")
-        """When the last update was read that was left out for want of room."""
-
-
-class Activity:
+class RecentUpdates:
     """The updates of the last hour, as far as there is room: the newest of each
     environment, and of those that were updated last. `clock` tells Unix seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         # In the order of their last updates.
-        self._environments: OrderedDict[str, _Environment] = OrderedDict()
+        self._environments: OrderedDict[str, deque[RecentUpdate]] = OrderedDict()
         self._count = 0
         self._forgotten_at = float("-inf")
+        """When the last update was read that was left out for want of room: of an
+        environment that had not its most."""
 
     def __len__(self) -> int:
         return self._count
 
-    def note(self, environment: str, latest: "Latest") -> Seen:
+    def note(self, environment: str, latest: Latest) -> RecentUpdate:
         """`latest` was read just now."""
         updated_at = latest.update.updated_at[:LONGEST_TIME]
-        seen = Seen(updated_at, latest.identity, self._clock())
-        known = self._environments.get(environment)
-        if known is None:
-            known = self._environments[environment] = _Environment()
+        update = RecentUpdate(updated_at, latest.identity, self._clock())
+        updates = self._environments.setdefault(environment, deque())
+        self._environments.move_to_end(environment)
+        if len(updates) == MOST_OF_ONE:
+            updates.popleft()
         else:
-            self._environments.move_to_end(environment)
-        known.seen.append(seen)
-        self._count += 1
-        if len(known.seen) > MOST_OF_ONE:
-            known.forgotten_at = self._forget_first(known)
-        elif self._count > MOST:
+            self._count += 1
+        updates.append(update)
+        if self._count > MOST:
             self._forget_oldest()
-        return seen
+        return update
 
-    def of(self, environment: str) -> tuple[list[Seen], bool]:
+    def of(self, environment: str) -> tuple[list[RecentUpdate], bool]:
         """The updates of the last hour, the newest first, and whether there may have
         been more."""
         since = self._clock() - REMEMBERED_SECONDS
-        known = self._environments.get(environment)
-        seen = known.seen if known else []
-        forgotten_at = max(
-            self._forgotten_at, known.forgotten_at if known else float("-inf")
-        )
-        return [s for s in reversed(seen) if s.read_at >= since], forgotten_at >= since
-
-    def _forget_first(self, known: _Environment) -> float:
-        self._count -= 1
-        return known.seen.pop(0).read_at
+        updates = self._environments.get(environment, ())
+        recent = [one for one in reversed(updates) if one.read_at >= since]
+        return recent, len(recent) == MOST_OF_ONE or self._forgotten_at >= since
 
     def _forget_oldest(self) -> None:
         """Make room, where there has been no update for the longest time."""
-        environment, known = next(iter(self._environments.items()))
-        read_at = self._forget_first(known)
-        self._forgotten_at = max(self._forgotten_at, read_at)
-        if not known.seen:
+        environment, updates = next(iter(self._environments.items()))
+        self._count -= 1
+        self._forgotten_at = max(self._forgotten_at, updates.popleft().read_at)
+        if not updates:
             del self._environments[environment]

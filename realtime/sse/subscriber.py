@@ -1,12 +1,9 @@
 """The seam between the hub and whatever writes bytes to a client."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
-from realtime.updates import Frame
-
-if TYPE_CHECKING:
-    from realtime.sse.hub import Latest
+from realtime.sse.frames import Frame
+from realtime.sse.latest import Latest
 
 
 class Subscriber(ABC):
@@ -14,31 +11,45 @@ class Subscriber(ABC):
 
     None of the verbs blocks or raises. A subscriber whose connection is backed up keeps
     only its newest frame and writes that as soon as it can: JetStream itself keeps only
-    an environment's newest update.
+    an environment's newest update. Times are the event loop's.
     """
 
     __slots__ = (
-        *("client", "commented_at", "due", "ends_at", "environment"),
-        *("lagging_since", "quiet_since", "subscribed_at", "told"),
+        "client",
+        "commented_at",
+        "due",
+        "ends_at",
+        "environment",
+        "lagging_since",
+        "latest",
+        "quiet_since",
+        "subscribed_at",
     )
 
     def __init__(self) -> None:
-        # The hub's own book-keeping; see there.
         self.environment: str | None = None
+        """None: it has not subscribed yet, or its stream has ended."""
         self.client = "other"
         """What kind of client it is, one of `metrics.CLIENTS`; set before it
         subscribes."""
         self.subscribed_at = 0.0
-        self.quiet_since = 0.0
-        self.commented_at = 0.0
+        self.latest: Latest | None = None
+        """The update that it was sent last."""
+        self.commented_at = float("-inf")
         """When the last comment was sent; what was sent later is an update."""
-        self.told: Latest | None = None
-        """The update that it was told last."""
-        self.ends_at = 0.0
+        self.quiet_since = 0.0
+        """When it subscribed, or the last comment was due."""
+        self.ends_at = float("inf")
         self.due = 0
+        """Its slot in the wheel of keep-alives."""
         self.lagging_since: float | None = None
-        """Since when the connection is backed up (event loop's time); None: it is not.
-        Set by the subscriber itself."""
+        """Since when the connection is backed up; None: it is not. Set by the
+        subscriber itself."""
+
+    @property
+    def updated_at(self) -> float:
+        """When the update was broadcast that it was sent last."""
+        return self.latest.broadcast_at if self.latest is not None else float("-inf")
 
     @abstractmethod
     def write(self, frame: Frame) -> None:

@@ -124,7 +124,7 @@ async def test_find_keys__two_that_look_alike__both(
                 key, Update("1"), asyncio.get_running_loop().time() + 5
             )
         await eventually_async(
-            lambda: service.hub.latest_of("short") is not None,
+            lambda: service.hub.latest.of("short") is not None,
             what="the last to be read",
         )
 

@@ -51,13 +51,13 @@ async def subscriptions(service: RealtimeService, nats: NatsServer) -> int:
 
 
 async def test_actions__process_with_a_bridge__use_its_connection(
-    nats: NatsServer, environment: str
+    nats: NatsServer, environment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
     async with hosted(nats.url) as service:
         me = service.reporter.me().instance
         left: list[str] = []
-        service.leave = lambda: left.append(me)
+        monkeypatch.setattr("realtime.lifecycle.terminate", lambda: left.append(me))
         before = await subscriptions(service, nats)
 
         # When: no other connection can be made

@@ -6,7 +6,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
 
 from realtime.exceptions import NatsUnavailable, PublishFailed
-from realtime.http.asgi import service_in
+from realtime.hosting import service_in
 from realtime.publisher import apublish_environment_update
 from tests.flagsmith_like.tasks import send_environment_update_message
 

@@ -32,10 +32,10 @@ async def introspect(request: ASGIRequest) -> JsonResponse:
             "environments": service.hub.environments,
             "lagging": sum(
                 subscriber.lagging_since is not None
-                for entry in service.hub._environments.values()
-                for subscriber in entry.subscribers
+                for subscribers in service.hub._environments.values()
+                for subscriber in subscribers
             ),
-            "on_the_wheel": sum(map(len, service.hub._wheel.values())),
+            "on_the_wheel": sum(map(len, service.hub._wheel._slots.values())),
             "held": service.admission.held,
             "kept": len(service.intake.outbox),
             "subscriber_objects": sum(

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from realtime.conf import RealtimeSettings
+from realtime.endpoints.misdirected import NotFound
 from realtime.environments import SUBJECT_PREFIX, environment_of
 from realtime.http.cors import cors_headers
-from realtime.http.view import NotFound
 from realtime.routing import FlatURLRouter, realtime_urlpatterns, route
+from realtime.service import RealtimeService
 
 REQUESTS = 10_000
 """Twice as many as anything remembers."""
@@ -37,7 +39,8 @@ def ask_for_subject(number: int, length: int) -> None:
 
 @pytest.fixture
 def ask_for_route() -> Callable[[int, int], None]:
-    router = FlatURLRouter([*realtime_urlpatterns(), route("", NotFound())])
+    service = RealtimeService(RealtimeSettings())
+    router = FlatURLRouter([*realtime_urlpatterns(service), route("", NotFound())])
 
     async def receive() -> dict[str, object]:
         return {}

@@ -13,7 +13,7 @@ from realtime.fleet.environment.messages import (
 )
 from realtime.fleet.messages import LONGEST_TEXT
 from realtime.jetstream.stream_config import NANOSECONDS
-from realtime.sse.recent_updates import Seen
+from realtime.sse.recent_updates import RecentUpdate
 
 if TYPE_CHECKING:
     from realtime.service import RealtimeService
@@ -28,8 +28,8 @@ def environment_answer(
     if not is_environment_key(environment):
         return None
     hub, now = service.hub, time.time()
-    crowd = hub.crowd_of(environment)
-    seen, cut = hub.activity.of(environment)
+    crowd = hub.subscribers_of(environment)
+    seen, cut = hub.recent.of(environment)
     not_ready = service.not_ready
     return EnvironmentAnswer(
         sighting=service.reporter.me(),
@@ -49,7 +49,7 @@ def environment_answer(
 
 
 def _latest(service: "RealtimeService", environment: str) -> StoredUpdate | None:
-    latest = service.hub.latest_of(environment)
+    latest = service.hub.latest.of(environment)
     if latest is None:
         return None
     sequence, nanoseconds = latest.identity
@@ -60,7 +60,7 @@ def _latest(service: "RealtimeService", environment: str) -> StoredUpdate | None
     )
 
 
-def _seen(seen: Seen, now: float) -> SeenUpdate:
+def _seen(seen: RecentUpdate, now: float) -> SeenUpdate:
     sequence, nanoseconds = seen.identity
     return SeenUpdate(
         updated_at=seen.updated_at,

@@ -39,7 +39,7 @@ def keys_answer(service: "RealtimeService", payload: bytes) -> KeysAnswer | None
     if not is_shortened(short):
         return None
     known = dict.fromkeys(key for key, _ in service.hub.busiest(BUSIEST))
-    known |= dict.fromkeys(key for key, _ in service.hub.latest(LATEST))
+    known |= dict.fromkeys(key for key, _ in service.hub.latest.newest(LATEST))
     return KeysAnswer(
         instance=service.bridge.consumer_name,
         alive=service.agent.roll.alive(),

@@ -89,7 +89,7 @@ class EventRecorder:
         )
 
     def _published_since(self, environment: str, moment: float) -> bool:
-        latest = self._service.hub.latest_of(environment)
+        latest = self._service.hub.latest.of(environment)
         return latest is not None and latest.identity[1] / NANOSECONDS > moment
 
 

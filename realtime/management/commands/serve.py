@@ -18,13 +18,13 @@ from django.db import Error as DatabaseError
 from realtime import __version__
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import RealtimeError
-from realtime.monitoring.exporter import start_metrics_server
 from realtime.server.development_login import prepare_login
 from realtime.server.embedded_nats import embedded_nats
 from realtime.server.kept_port import keep_port, kept_port
 from realtime.server.kept_secret import keep_secret
 from realtime.server.limits import processors, raise_file_limit
 from realtime.server.listener import listen, port_of, reserve
+from realtime.server.metrics_port import start_metrics_server
 from realtime.server.start_message import greeting, own_url
 from realtime.server.supervisor import Supervisor
 from realtime.server.supervisor_link import WorkerLifeline

@@ -9,12 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
+from realtime.endpoints.misdirected import NotFound
 from realtime.http.asgi import Message, Receive, Scope
 from realtime.http.authentication import TokenAuthentication
 from realtime.http.cors import cors_headers
 from realtime.http.view import (
     HttpError,
-    NotFound,
     Response,
     View,
     check_method,

@@ -13,7 +13,8 @@ from realtime.loadtest.report import percentile, progress_line, summary, text
 from realtime.loadtest.results import Results, together
 from realtime.loadtest.scenario import LoadTestFailed, Scenario, processes_for
 from realtime.loadtest.target import Address, Target
-from realtime.updates import KEEPALIVE, Update, retry_frame
+from realtime.sse.frames import KEEPALIVE, retry_frame, update_frame
+from realtime.updates import Update
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -222,7 +223,8 @@ def test_tally__many_updates__keeps_the_counts_and_forgets_the_rest() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 def test_decoder__chunks_cut_anywhere__finds_every_update(size: int) -> None:
     # Given
-    frames = [retry_frame(3000), Update("1.5").frame(), KEEPALIVE, Update("2").frame()]
+    first, second = update_frame(Update("1.5")), update_frame(Update("2"))
+    frames = [retry_frame(3000), first, KEEPALIVE, second]
     stream = CHUNKED + b"".join(frame.chunk for frame in frames) + b"0\r\n\r\n"
     decoder = StreamDecoder()
 
@@ -244,7 +246,7 @@ def test_decoder__not_chunked__reads_to_the_end_of_the_connection() -> None:
     decoder = StreamDecoder()
 
     # When
-    values = decoder.feed(HEAD + b"\r\n" + Update("1.5").frame().body)
+    values = decoder.feed(HEAD + b"\r\n" + update_frame(Update("1.5")).body)
 
     # Then
     assert values == [1.5]
@@ -259,7 +261,7 @@ def test_decoder__half_an_event__is_not_between_events() -> None:
     assert decoder.is_between_events
 
     # When
-    decoder.feed(Update("1.5").frame().chunk[:20])
+    decoder.feed(update_frame(Update("1.5")).chunk[:20])
 
     # Then
     assert not decoder.is_between_events

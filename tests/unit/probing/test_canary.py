@@ -6,8 +6,8 @@ from contextlib import suppress
 import pytest
 
 from realtime import metrics
+from realtime.lifecycle import Refusal
 from realtime.probing.canary import Canary, reachable_here
-from realtime.sse.admission import Refusal
 
 
 def failures() -> float:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from realtime.sse.admission import Admission, Refusal
+from realtime.lifecycle import Refusal
+from realtime.sse.admission import Admission
 
 NOT_CONNECTED = Refusal("nats", "NATS is not connected.")
 

@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Callable
 
 from realtime.sse.broadcaster import CHECKED, TURN_SECONDS, Broadcaster
-from realtime.sse.hub import Hub, Latest
+from realtime.sse.frames import Frame
+from realtime.sse.hub import Hub
+from realtime.sse.latest import Latest
 from realtime.sse.subscriber import Subscriber
-from realtime.updates import Frame, Update
+from realtime.updates import Update
 
 SECONDS_A_WRITE = TURN_SECONDS / (2 * CHECKED)
 """So that a turn is over after two looks at the clock."""
@@ -163,7 +165,7 @@ def test_broadcaster__one_leaves_and_one_comes_meanwhile__neither_is_told() -> N
     gone.environment = None
     del subscribers[gone]
     new = Slow(loop.clock)
-    new.told = update
+    new.latest = update
     subscribers[new] = None
     loop.turn_until_idle()
 

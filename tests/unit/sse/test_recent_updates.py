@@ -3,28 +3,24 @@
 import pytest
 
 from realtime.sse import environment_subscribers, recent_updates
-from realtime.sse.hub import Hub, Latest
-from realtime.sse.recent_updates import MOST_OF_ONE, REMEMBERED_SECONDS, Activity
+from realtime.sse.hub import Hub
+from realtime.sse.latest import Latest
+from realtime.sse.recent_updates import MOST_OF_ONE, REMEMBERED_SECONDS, RecentUpdates
 from realtime.updates import Update
-from tests.unit.sse.test_hub import Clock, Recorder
+from tests.unit.sse.recording import Clock, Recorder
 
 
 def latest(number: int, updated_at: str = "") -> Latest:
     return Latest(Update(updated_at or str(number)), (number, 0), 9999)
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 def test_of__environment_that_nobody_updated__nothing(clock: Clock) -> None:
-    assert Activity(clock).of("a") == ([], False)
+    assert RecentUpdates(clock).of("a") == ([], False)
 
 
 def test_of__several_updates__newest_first(clock: Clock) -> None:
     # Given
-    remembered = Activity(clock)
+    remembered = RecentUpdates(clock)
 
     # When
     for number in (1, 2, 3):
@@ -39,7 +35,7 @@ def test_of__several_updates__newest_first(clock: Clock) -> None:
 
 def test_of__more_than_are_kept_of_one__said(clock: Clock) -> None:
     # Given
-    remembered = Activity(clock)
+    remembered = RecentUpdates(clock)
     for number in range(MOST_OF_ONE + 1):
         remembered.note("a", latest(number))
 
@@ -64,7 +60,7 @@ def test_note__more_than_fit_altogether__those_updated_longest_ago_go(
 ) -> None:
     # Given
     monkeypatch.setattr(recent_updates, "MOST", 3)
-    remembered = Activity(clock)
+    remembered = RecentUpdates(clock)
     for number, environment in enumerate(("a", "b", "a", "c", "d")):
         # When
         remembered.note(environment, latest(number))
@@ -78,7 +74,7 @@ def test_note__more_than_fit_altogether__those_updated_longest_ago_go(
 
 def test_note__time_of_4_kb__not_kept_whole(clock: Clock) -> None:
     # When
-    seen = Activity(clock).note("a", latest(1, "1" * 4000))
+    seen = RecentUpdates(clock).note("a", latest(1, "1" * 4000))
 
     # Then
     assert len(seen.updated_at) == recent_updates.LONGEST_TIME
@@ -96,8 +92,8 @@ def test_hub__update__remembered_when_all_have_been_told(clock: Clock) -> None:
     hub.broadcast("b", latest(2))
 
     # Then
-    [waiting] = hub.activity.of("a")[0]
-    [nobody] = hub.activity.of("b")[0]
+    [waiting] = hub.recent.of("a")[0]
+    [nobody] = hub.recent.of("b")[0]
     assert waiting.written_at is None
     assert (nobody.written_at, nobody.subscribers) == (nobody.read_at, 0)
 
@@ -120,7 +116,7 @@ def test_crowd__subscribers_that_came_in_turn__oldest_and_newest(clock: Clock) -
     subscribers[1].lagging_since = clock.now
 
     # When
-    looked = hub.crowd_of("a")
+    looked = hub.subscribers_of("a")
 
     # Then
     assert (looked.subscribers, looked.visited, looked.lagging) == (3, 3, 1)
@@ -130,12 +126,12 @@ def test_crowd__subscribers_that_came_in_turn__oldest_and_newest(clock: Clock) -
 
     # When
     hub.unsubscribe(subscribers[0], "client")
-    looked = hub.crowd_of("a")
+    looked = hub.subscribers_of("a")
 
     # Then
     assert (looked.oldest, looked.newest) == (20, 10)
     assert hub.by_client == {"go": 1, "ios": 1}
-    assert hub.crowd_of("b").oldest is None
+    assert hub.subscribers_of("b").oldest is None
 
 
 def test_crowd__more_than_are_visited__counted_all_the_same(
@@ -148,7 +144,7 @@ def test_crowd__more_than_are_visited__counted_all_the_same(
         hub.subscribe("a", Recorder())
 
     # When
-    looked = hub.crowd_of("a")
+    looked = hub.subscribers_of("a")
 
     # Then
     assert (looked.subscribers, looked.visited) == (3, 2)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from realtime.http.asgi import Message
-from realtime.sse.asgi_subscriber import PortableSubscriber
+from realtime.sse.asgi_subscriber import AsgiSubscriber
+from realtime.sse.frames import KEEPALIVE, Frame
 from realtime.sse.subscriber import Subscriber
-from realtime.sse.transport_subscriber import WRITE_BUFFER_BYTES, DirectSubscriber
-from realtime.updates import KEEPALIVE, Frame
+from realtime.sse.transport_subscriber import WRITE_BUFFER_BYTES, TransportSubscriber
 
 ONE, TWO, THREE = Frame.of(b"1"), Frame.of(b"2"), Frame.of(b"3")
 
@@ -73,12 +73,12 @@ class Server:
 Make = Callable[[Server], Subscriber]
 
 
-@pytest.fixture(params=["portable", "direct"])
+@pytest.fixture(params=["asgi", "transport"])
 def make(request: pytest.FixtureRequest) -> Make:
     """Makes a subscriber of either kind."""
-    if request.param == "portable":
-        return lambda server: PortableSubscriber(server.send)
-    return lambda server: DirectSubscriber(server.send, server)
+    if request.param == "asgi":
+        return lambda server: AsgiSubscriber(server.send)
+    return lambda server: TransportSubscriber(server.send, server)
 
 
 async def settle() -> None:
@@ -238,7 +238,7 @@ async def test_direct__small_write_buffer__set_on_the_transport() -> None:
     server = Server()
 
     # When
-    DirectSubscriber(server.send, server)
+    TransportSubscriber(server.send, server)
 
     # Then
     assert server.limit == WRITE_BUFFER_BYTES

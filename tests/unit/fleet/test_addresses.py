@@ -2,7 +2,7 @@
 
 import pytest
 
-from realtime.service import reachable
+from realtime.fleet.addresses import reachable
 
 
 @pytest.mark.parametrize(
