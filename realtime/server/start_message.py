@@ -9,7 +9,7 @@ from typing import Final
 
 from django.conf import settings
 
-from realtime.conf import tokens_in
+from realtime.tokens import tokens_in
 
 ENVIRONMENT: Final = "my-environment"
 
