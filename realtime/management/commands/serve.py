@@ -27,7 +27,7 @@ from realtime.server.listener import listen, port_of, reserve
 from realtime.server.metrics_port import start_metrics_server
 from realtime.server.start_message import greeting, own_url
 from realtime.server.supervisor import Supervisor
-from realtime.server.supervisor_link import WorkerLifeline
+from realtime.server.worker import inherited_sockets
 
 TOKEN_FILE: Final = "authentication-token"  # noqa: S105  a file's name
 PORT_FILE: Final = "port"
@@ -126,8 +126,8 @@ class Command(BaseCommand):
             settings.SSE_MAX_SUBSCRIBERS = options["max_subscribers"]
         raise_file_limit()
         try:
-            if lifeline := WorkerLifeline.inherited():
-                self._work(lifeline)
+            if sockets := inherited_sockets():
+                self._work(*sockets)
             elif options["workers"] == 0:
                 self._serve_alone(options)
             else:
@@ -135,9 +135,9 @@ class Command(BaseCommand):
         except (RealtimeError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
 
-    def _work(self, lifeline: WorkerLifeline) -> None:
-        with lifeline.listener as listener:
-            self._run_server(listener, lifeline)
+    def _work(self, end: socket.socket, listener: socket.socket) -> None:
+        with listener:
+            self._run_server(listener, end)
 
     def _serve_alone(self, options: dict[str, Any]) -> None:
         # First what fails most often, before anything is started.
@@ -193,13 +193,11 @@ class Command(BaseCommand):
             yield
 
     @staticmethod
-    def _run_server(
-        listener: socket.socket, lifeline: WorkerLifeline | None = None
-    ) -> None:
+    def _run_server(listener: socket.socket, end: socket.socket | None = None) -> None:
         from flagsmith_sse.asgi import application, service
         from realtime.server.server import Server
 
-        Server(application, service, lifeline).run_on(listener)
+        Server(application, service, end).run_on(listener)
 
     def _prepare_admin(self, port: int, folder: Path) -> None:
         try:
