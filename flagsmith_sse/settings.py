@@ -132,7 +132,7 @@ USE_TZ = True
 # `realtime` before django-prometheus: it says where a worker's metrics are kept.
 INSTALLED_APPS = ["corsheaders", "realtime", "django_prometheus", "flagsmith_sse"]
 MIDDLEWARE = [
-    "flagsmith_sse.forwarded.ForwardedMiddleware",
+    "flagsmith_sse.middleware.ForwardedMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",

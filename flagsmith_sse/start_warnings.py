@@ -10,7 +10,7 @@ from flagsmith_sse.settings import environment
 logger = structlog.get_logger("sse")
 
 
-def warn_at_start() -> None:
+def warn_at_start(**signal: object) -> None:
     """Log what is wrong with the variables now, and with the admin's database as soon
     as that is known: no stream has to wait for a database."""
     for name, nearest in environment.unknown().items():

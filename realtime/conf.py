@@ -28,8 +28,9 @@ from realtime.setting import (
 )
 from realtime.tokens import configured_token, token_fault, tokens_in
 
-MOST_SUBSCRIBERS: Final = 10_000_000
-BY_FILES: Final = "as many as open files allow"
+MAX_SUBSCRIBERS: Final = whole(
+    "SSE_MAX_SUBSCRIBERS", "0", 0, 10_000_000, zero="as many as open files allow"
+)
 
 _PORT: Final = r"(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
 _NATS_URL: Final = (
@@ -101,7 +102,7 @@ class RealtimeSettings:
         "What clients are told to wait before they reconnect, give or take half.",
     )
     max_subscribers: int = declared(
-        whole("SSE_MAX_SUBSCRIBERS", "0", 0, MOST_SUBSCRIBERS, zero=BY_FILES),
+        MAX_SUBSCRIBERS,
         "How many streams a process takes.",
     )
     accept_without_nats: bool = declared(

@@ -14,8 +14,8 @@ import structlog
 
 from realtime import metrics
 from realtime.backoff import jittered
+from realtime.process import processors
 from realtime.server import messages
-from realtime.server.limits import processors
 from realtime.server.pool import SCRAPE_SECONDS, Pool, WorkerNotStarted
 from realtime.server.replacement import RollingReplacement
 from realtime.server.signals import terminal

@@ -19,7 +19,7 @@ from realtime.loadtest.scenario import LoadTestFailed, Scenario, processes_for
 from realtime.loadtest.target import Target
 from realtime.management.base import ClientCommand
 from realtime.management.base_url import add_url_argument, checked_endpoint
-from realtime.server.limits import raise_file_limit
+from realtime.process import raise_file_limit
 from realtime.tokens import configured_token, token_fault, tokens_in
 
 LINE_SECONDS: Final = 0.2
