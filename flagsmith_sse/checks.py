@@ -14,7 +14,7 @@ from flagsmith_sse.settings import variables
 from flagsmith_sse.unknown_variables import unknown_variables
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import RealtimeError
-from realtime.fleet.nats_check import ask_jetstream
+from realtime.jetstream.nats_check import ask_jetstream
 
 
 @register("variables")

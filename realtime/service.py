@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Coroutine
-from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -14,16 +13,15 @@ from realtime.background import BackgroundWork
 from realtime.conf import RealtimeSettings
 from realtime.fleet.addresses import Addresses
 from realtime.fleet.agent import Agent
+from realtime.fleet.departure_notice import send_departure_notice
 from realtime.fleet.environment.answer import environment_answer
 from realtime.fleet.environment.busiest import COUNTS, counts_answer
-from realtime.fleet.environment.keys import KEYS, keys_answer
-from realtime.fleet.environment.messages import ENVIRONMENT
+from realtime.fleet.environment.key_lookup import KEYS, KeysAnswer, keys_answer
+from realtime.fleet.environment.messages import ENVIRONMENT, EnvironmentAnswer
 from realtime.fleet.history.minutes import HISTORY, History
 from realtime.fleet.history.recorder import Recorder
-from realtime.fleet.last_word import say_last_word
-from realtime.fleet.overview_memory import Memory
-from realtime.fleet.overview_watch import look_out
-from realtime.fleet.publishes.counts import Publishes
+from realtime.fleet.overview_watch import watch_fleet
+from realtime.fleet.publishes.recorder import PublishRecorder
 from realtime.fleet.quantiles import total
 from realtime.fleet.reporter import Reporter
 from realtime.fleet.timeline.event_recorder import EventRecorder
@@ -70,10 +68,8 @@ class RealtimeService:
         secret = next(iter(settings.authentication_tokens), "")
         self.lifecycle = Lifecycle(lambda: self.bridge.not_ready)
         self.background = BackgroundWork(self.lifecycle)
-        self.publishes = Publishes()
+        self.publishes = PublishRecorder()
         self.proxies = TrustedProxies(settings.trusted_proxies)
-        self.memory = Memory()
-        """What was seen of the whole fleet."""
         self.hub = Hub(
             keepalive=settings.keepalive,
             max_stream_age=settings.max_stream_age,
@@ -83,13 +79,24 @@ class RealtimeService:
         layer = get_channel_layer()
         self._groups = GroupSender(layer) if layer is not None else None
         self.recorder = Recorder(self.hub, secret)
-        self.reporter = Reporter(self)
         self.agent = self._agent()
         self.addresses = Addresses(self.agent)
         self.bridge = self._bridge()
         relay = Relay(secret, self.instance, self.addresses.siblings)
         self.intake = Intake(settings, self.hub, self.bridge, relay)
-        self.event_recorder = EventRecorder(self)
+        self.reporter = Reporter(
+            settings,
+            self.hub,
+            self.bridge,
+            self.intake,
+            self.publishes,
+            self.lifecycle,
+            address=lambda: self.addresses.own,
+            finding_ages=self.agent.overview_memory.ages,
+        )
+        self.event_recorder = EventRecorder(
+            self.agent.timeline, self.hub, self.bridge, self.intake
+        )
         self.admission = self._admission()
         self._canary = Canary(
             seconds=settings.canary,
@@ -105,19 +112,33 @@ class RealtimeService:
 
     def _agent(self) -> Agent:
         agent = Agent(
-            me=self.reporter.me,
-            report=self.reporter.report,
+            me=lambda: self.reporter.me(),
+            report=lambda: self.reporter.report(),
             drain=self.lifecycle.leave,
             expected=self.settings.expected_instances,
             opened=lambda: total(metrics.subscribers_total),
         )
         agent.questions |= {
-            COUNTS: partial(counts_answer, self),
-            ENVIRONMENT: partial(environment_answer, self),
-            KEYS: partial(keys_answer, self),
+            COUNTS: lambda keys: counts_answer(self.hub, self.instance, keys),
+            ENVIRONMENT: self._environment_answer,
             HISTORY: lambda _: self.history(),
+            KEYS: self._keys_answer,
         }
         return agent
+
+    def _environment_answer(self, key: bytes) -> EnvironmentAnswer | None:
+        return environment_answer(
+            key,
+            self.hub,
+            self.intake.outbox,
+            me=self.reporter.me(),
+            alive=self.agent.presence.alive(),
+            not_ready=self.not_ready.detail if self.not_ready else None,
+        )
+
+    def _keys_answer(self, short: bytes) -> KeysAnswer | None:
+        alive = self.agent.presence.alive()
+        return keys_answer(self.hub, self.instance, alive, short)
 
     def _bridge(self) -> NatsBridge:
         return NatsBridge(
@@ -155,7 +176,7 @@ class RealtimeService:
         """What this process tells of the last hour."""
         return History(
             instance=self.instance,
-            alive=self.agent.roll.alive(),
+            alive=self.agent.presence.alive(),
             hour=self.recorder.hour(),
             past=self.recorder.past,
         )
@@ -182,7 +203,7 @@ class RealtimeService:
         self.keep_running(
             "vitals",
             watch_process(
-                self.reporter.sample,
+                self._sample,
                 self.lifecycle.note_readiness,
                 oldest_waiting=lambda: self.intake.outbox.oldest,
             ),
@@ -192,7 +213,7 @@ class RealtimeService:
         if self.intake.folder is not None:
             self.keep_running("outbox-folder", self.intake.folder.take_over())
         if self.watches_fleet:
-            self.keep_running("lookout", look_out(self))
+            self.keep_running("lookout", self._watch_fleet())
         if self._groups is not None:
             self.keep_running("group-sender", self._groups.run())
         if self.settings.canary:
@@ -236,8 +257,15 @@ class RealtimeService:
         since = self.lifecycle.drained_at or time.monotonic()
         await self.intake.leave(since + self.settings.drain - time.monotonic())
         await self.background.stop()
-        if not self.agent.said_last_word:
-            await say_last_word(self.settings, self.reporter.me())
+        await send_departure_notice(self.settings, self.agent)
+
+    def _sample(self) -> None:
+        self.reporter.sample()
+        self.event_recorder.sample()
+
+    async def _watch_fleet(self) -> None:
+        await self.await_ready()
+        await watch_fleet(self.settings, self.agent)
 
     def _on_ready(self) -> None:
         self._served.set()
