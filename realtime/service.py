@@ -13,7 +13,7 @@ from realtime.background import BackgroundWork
 from realtime.conf import RealtimeSettings
 from realtime.fleet.addresses import Addresses
 from realtime.fleet.agent import Agent
-from realtime.fleet.answers import Answers
+from realtime.fleet.answers import answers_by_subject
 from realtime.fleet.departure_notice import send_departure_notice
 from realtime.fleet.history.recorder import Recorder
 from realtime.fleet.overview_watch import watch_fleet
@@ -81,7 +81,9 @@ class RealtimeService:
         relay = Relay(secret, self.instance, self.addresses.siblings)
         self.intake = Intake(settings, self.hub, self.bridge, relay)
         self.reporter = self._reporter()
-        Answers(self.agent, self.hub, self.intake.outbox, self.recorder, self.lifecycle)
+        self.agent.questions |= answers_by_subject(
+            self.agent, self.hub, self.intake.outbox, self.recorder, self.lifecycle
+        )
         self.event_recorder = EventRecorder(
             self.agent.timeline, self.hub, self.bridge, self.intake
         )
