@@ -13,7 +13,7 @@ from flagsmith_sse.admin_database import admin_database_fault
 from flagsmith_sse.settings import environment
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import RealtimeError
-from realtime.fleet.nats_check import ask_jetstream
+from realtime.jetstream.nats_check import ask_jetstream
 
 
 @register("variables")

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Coroutine
-from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -14,16 +13,11 @@ from realtime.background import BackgroundWork
 from realtime.conf import RealtimeSettings
 from realtime.fleet.addresses import Addresses
 from realtime.fleet.agent import Agent
-from realtime.fleet.environment.answer import environment_answer
-from realtime.fleet.environment.busiest import COUNTS, counts_answer
-from realtime.fleet.environment.keys import KEYS, keys_answer
-from realtime.fleet.environment.messages import ENVIRONMENT
-from realtime.fleet.history.minutes import HISTORY, History
+from realtime.fleet.answers import answers_by_subject
+from realtime.fleet.departure_notice import send_departure_notice
 from realtime.fleet.history.recorder import Recorder
-from realtime.fleet.last_word import say_last_word
-from realtime.fleet.overview_memory import Memory
-from realtime.fleet.overview_watch import look_out
-from realtime.fleet.publishes.counts import Publishes
+from realtime.fleet.overview_watch import watch_fleet
+from realtime.fleet.publishes.recorder import PublishRecorder
 from realtime.fleet.quantiles import total
 from realtime.fleet.reporter import Reporter
 from realtime.fleet.timeline.event_recorder import EventRecorder
@@ -70,10 +64,8 @@ class RealtimeService:
         secret = next(iter(settings.authentication_tokens), "")
         self.lifecycle = Lifecycle(lambda: self.bridge.not_ready)
         self.background = BackgroundWork(self.lifecycle)
-        self.publishes = Publishes()
+        self.publishes = PublishRecorder()
         self.proxies = TrustedProxies(settings.trusted_proxies)
-        self.memory = Memory()
-        """What was seen of the whole fleet."""
         self.hub = Hub(
             keepalive=settings.keepalive,
             max_stream_age=settings.max_stream_age,
@@ -83,13 +75,18 @@ class RealtimeService:
         layer = get_channel_layer()
         self._groups = GroupSender(layer) if layer is not None else None
         self.recorder = Recorder(self.hub, secret)
-        self.reporter = Reporter(self)
         self.agent = self._agent()
         self.addresses = Addresses(self.agent)
         self.bridge = self._bridge()
         relay = Relay(secret, self.instance, self.addresses.siblings)
         self.intake = Intake(settings, self.hub, self.bridge, relay)
-        self.event_recorder = EventRecorder(self)
+        self.reporter = self._reporter()
+        self.agent.questions |= answers_by_subject(
+            self.agent, self.hub, self.intake.outbox, self.recorder, self.lifecycle
+        )
+        self.event_recorder = EventRecorder(
+            self.agent.timeline, self.hub, self.bridge, self.intake
+        )
         self.admission = self._admission()
         self._canary = Canary(
             seconds=settings.canary,
@@ -99,25 +96,30 @@ class RealtimeService:
         )
         self._draining: asyncio.Task[None] | None = None
         self._served = asyncio.Event()
-        self._owed = 0
+        self._held_at_drain = 0
         """How many requests were held when the drain began. Daphne cancels them before
         they can be counted later."""
 
     def _agent(self) -> Agent:
-        agent = Agent(
-            me=self.reporter.me,
-            report=self.reporter.report,
+        return Agent(
+            me=lambda: self.reporter.me(),
+            report=lambda: self.reporter.report(),
             drain=self.lifecycle.leave,
             expected=self.settings.expected_instances,
             opened=lambda: total(metrics.subscribers_total),
         )
-        agent.questions |= {
-            COUNTS: partial(counts_answer, self),
-            ENVIRONMENT: partial(environment_answer, self),
-            KEYS: partial(keys_answer, self),
-            HISTORY: lambda _: self.history(),
-        }
-        return agent
+
+    def _reporter(self) -> Reporter:
+        return Reporter(
+            self.settings,
+            self.hub,
+            self.bridge,
+            self.intake,
+            self.publishes,
+            self.lifecycle,
+            address=lambda: self.addresses.own,
+            finding_ages=self.agent.overview_memory.ages,
+        )
 
     def _bridge(self) -> NatsBridge:
         return NatsBridge(
@@ -151,15 +153,6 @@ class RealtimeService:
         """Why no stream should come here now; None if all is well."""
         return self.lifecycle.not_ready
 
-    def history(self) -> History:
-        """What this process tells of the last hour."""
-        return History(
-            instance=self.instance,
-            alive=self.agent.roll.alive(),
-            hour=self.recorder.hour(),
-            past=self.recorder.past,
-        )
-
     async def expose(self) -> bytes:
         """The metrics in the classic text format: of all workers where this is one.
         Raises `MetricsUnavailable`."""
@@ -182,7 +175,7 @@ class RealtimeService:
         self.keep_running(
             "vitals",
             watch_process(
-                self.reporter.sample,
+                self._sample,
                 self.lifecycle.note_readiness,
                 oldest_waiting=lambda: self.intake.outbox.oldest,
             ),
@@ -192,7 +185,7 @@ class RealtimeService:
         if self.intake.folder is not None:
             self.keep_running("outbox-folder", self.intake.folder.take_over())
         if self.watches_fleet:
-            self.keep_running("lookout", look_out(self))
+            self.keep_running("lookout", self._watch_fleet())
         if self._groups is not None:
             self.keep_running("group-sender", self._groups.run())
         if self.settings.canary:
@@ -208,7 +201,7 @@ class RealtimeService:
             self.lifecycle.begin_drain(self.hub.subscribers)
             self.intake.draining = True
             self._canary.stop()
-            self._owed = self.admission.held
+            self._held_at_drain = self.admission.held
             logger.info("drain.started", streams=self.hub.subscribers)
 
     async def drain(self) -> None:
@@ -223,7 +216,7 @@ class RealtimeService:
 
     async def _drain(self) -> None:
         await self.hub.end_all(self.settings.drain)
-        if self._owed or self.admission.held:
+        if self._held_at_drain or self.admission.held:
             self.admission.review()
             # Daphne's shutdown cuts off whatever is not written yet.
             await asyncio.sleep(REFUSAL_SECONDS)
@@ -236,8 +229,15 @@ class RealtimeService:
         since = self.lifecycle.drained_at or time.monotonic()
         await self.intake.leave(since + self.settings.drain - time.monotonic())
         await self.background.stop()
-        if not self.agent.said_last_word:
-            await say_last_word(self.settings, self.reporter.me())
+        await send_departure_notice(self.settings, self.agent)
+
+    def _sample(self) -> None:
+        self.reporter.sample()
+        self.event_recorder.sample()
+
+    async def _watch_fleet(self) -> None:
+        await self.await_ready()
+        await watch_fleet(self.settings, self.agent)
 
     def _on_ready(self) -> None:
         self._served.set()

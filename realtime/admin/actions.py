@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_http_methods
 
 from realtime.admin.answering import (
+    agent_of,
     look,
     realtime_settings,
     redirect,
@@ -24,15 +25,12 @@ from realtime.admin.outcome import outcome_of
 from realtime.environments import is_environment_key
 from realtime.exceptions import NatsUnavailable, PublishFailed
 from realtime.fleet.environment.round_trip import send_test_update
-from realtime.fleet.messages import (
-    LONGEST_TEXT,
-    InstanceReport,
-    shortened,
-    without_whole_keys,
-)
+from realtime.fleet.key_shortening import shortened, without_whole_keys
+from realtime.fleet.messages import InstanceReport
 from realtime.fleet.survey import drain_instance
 from realtime.fleet.timeline.events import TestUpdate
 from realtime.fleet.verdict.verdict import state_of
+from realtime.fleet.wire_types import LONGEST_TEXT
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -82,10 +80,13 @@ def _send(request: HttpRequest, environment: str) -> tuple[int, str, float | Non
     """Send a test update of `environment`, and remember that the user did: how well it
     went, as a level of Django's messages and in words, and the time that it carried."""
     entry = log_action(request, environment, "Test update")
-    updated_at = None
+    service, updated_at = service_of(request), None
     try:
         trip = async_to_sync(send_test_update)(
-            realtime_settings(), environment, service_of(request)
+            realtime_settings(),
+            environment,
+            agent_of(request),
+            service.bridge.publish if service else None,
         )
         (level, outcome), updated_at = outcome_of(trip), trip.updated_at
     except NatsUnavailable as error:
@@ -139,7 +140,7 @@ def _drain(request: HttpRequest, report: InstanceReport) -> tuple[bool, str]:
         agreed = async_to_sync(drain_instance)(
             realtime_settings(),
             report.instance,
-            service_of(request),
+            agent_of(request),
             user_name(request),
         )
     except NatsUnavailable as unavailable:

@@ -11,7 +11,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.overview import FleetReport, gather
+from realtime.fleet.agent import Agent
+from realtime.fleet.fleet_report import FleetReport
+from realtime.fleet.overview import gather
 from realtime.http.asgi import SERVICE
 from realtime.models import Fleet
 from realtime.service import RealtimeService
@@ -27,13 +29,19 @@ def may_operate(request: HttpRequest) -> bool:
 
 def look(request: HttpRequest) -> FleetReport:
     """The fleet now."""
-    return async_to_sync(gather)(realtime_settings(), service_of(request))
+    return async_to_sync(gather)(realtime_settings(), agent_of(request))
 
 
 def service_of(request: HttpRequest) -> RealtimeService | None:
     """This process's own service, if it runs one."""
     service: RealtimeService | None = getattr(request, "scope", {}).get(SERVICE)
     return service
+
+
+def agent_of(request: HttpRequest) -> Agent | None:
+    """What asks the fleet for this process, if it runs a service."""
+    service = service_of(request)
+    return service.agent if service else None
 
 
 def realtime_settings() -> RealtimeSettings:

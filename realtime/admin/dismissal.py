@@ -11,17 +11,17 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from realtime.admin.answering import (
+    agent_of,
     look,
     realtime_settings,
     redirect,
     render,
-    service_of,
 )
 from realtime.admin.log import log_action, log_outcome
 from realtime.exceptions import NatsUnavailable
-from realtime.fleet.messages import encode
 from realtime.fleet.survey import tell_everybody
 from realtime.fleet.timeline.events import MOST_WORDS, Dismissed, TestUpdate
+from realtime.fleet.wire_types import encode
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -60,13 +60,13 @@ def dismiss(request: HttpRequest, site: AdminSite, instance: str) -> HttpRespons
 def let_remember(request: HttpRequest, told: Dismissed | TestUpdate) -> bool:
     """Let all instances remember what the user did, or, while NATS is away, this one;
     whether any has heard it."""
-    service = service_of(request)
+    agent = agent_of(request)
     try:
-        return async_to_sync(tell_everybody)(realtime_settings(), told, service)
+        return async_to_sync(tell_everybody)(realtime_settings(), told, agent)
     except NatsUnavailable:
-        if service is not None:
-            service.agent.chronicle.on_told(encode(told))
-        return service is not None
+        if agent is not None:
+            agent.remember(encode(told))
+        return agent is not None
 
 
 def user_name(request: HttpRequest) -> str:

@@ -7,15 +7,15 @@ from asgiref.sync import async_to_sync
 
 from realtime.conf import RealtimeSettings
 from realtime.environments import is_environment_key
+from realtime.fleet.agent import Agent
 from realtime.fleet.environment.report import survey_environment
-from realtime.fleet.messages import shortened
-from realtime.service import RealtimeService
+from realtime.fleet.key_shortening import shortened
 
 
 def environment_page(
     key: str,
     settings: RealtimeSettings,
-    service: RealtimeService | None,
+    agent: Agent | None,
     *,
     whole_keys: bool,
 ) -> tuple[HTTPStatus, dict[str, Any]]:
@@ -33,7 +33,7 @@ def environment_page(
     if not is_environment_key(key):
         context["fault"] = f"{shown[:100]} cannot be an environment key."
         return HTTPStatus.BAD_REQUEST, context
-    report = async_to_sync(survey_environment)(settings, key, service)
+    report = async_to_sync(survey_environment)(settings, key, agent)
     context.update(
         key=key if whole_keys else "",
         name=shown,

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from asgiref.sync import async_to_sync
 from django.http import HttpRequest
 
-from realtime.admin.answering import realtime_settings, service_of
+from realtime.admin.answering import agent_of, realtime_settings
 from realtime.exceptions import NatsUnavailable
-from realtime.fleet.environment.keys import find_keys, is_shortened
+from realtime.fleet.environment.key_lookup import find_keys
+from realtime.fleet.fleet_report import FleetReport
 from realtime.fleet.history.fleet_history import Series
-from realtime.fleet.overview import FleetReport
+from realtime.fleet.key_shortening import is_shortened
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,7 @@ def asked_for(request: HttpRequest, field: str) -> tuple[str, str]:
     if not is_shortened(given):
         return given, ""
     try:
-        found = async_to_sync(find_keys)(
-            realtime_settings(), given, service_of(request)
-        )
+        found = async_to_sync(find_keys)(realtime_settings(), given, agent_of(request))
     except NatsUnavailable as error:
         return "", f"{given} cannot be looked up: {error}"
     if len(found) == 1:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from realtime.admin.answering import may_operate, render
 from realtime.environments import is_environment_key
-from realtime.fleet.messages import shortened
+from realtime.fleet.key_shortening import shortened
 from realtime.models import Fleet
 
 SHOWN: Final = 100

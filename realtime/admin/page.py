@@ -7,8 +7,8 @@ from typing import Literal
 from realtime.admin.environments import EnvironmentRow, environment_rows
 from realtime.admin.rows import Row, known_instances, rows, summary
 from realtime.admin.tiles import Tile, tiles
-from realtime.fleet.clients import ClientCount
-from realtime.fleet.overview import FleetReport
+from realtime.fleet.client_kinds import ClientCount
+from realtime.fleet.fleet_report import FleetReport
 
 MARKS = {"well": "\N{CHECK MARK}", "degraded": "●", "down": "●"}
 

@@ -9,15 +9,15 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from realtime.admin.answering import realtime_settings, render, service_of
+from realtime.admin.answering import agent_of, realtime_settings, render
 from realtime.admin.log import log_action, log_outcome
 from realtime.admin.places import places
 from realtime.conf import RealtimeSettings
 from realtime.environments import probe_environment
+from realtime.fleet.agent import Agent
 from realtime.probing.probe import Plan, probe
 from realtime.probing.readers import asked_over_nats
 from realtime.probing.result import Result
-from realtime.service import RealtimeService
 
 HOP_SECONDS: Final = 5.0
 """Whoever has clicked waits; Daphne shows nobody else a page meanwhile."""
@@ -39,7 +39,7 @@ def probe_page(request: HttpRequest, site: AdminSite) -> HttpResponse:
         error = "The secret is sent only to the addresses below."
     elif posted:
         entry = log_action(request, url, "Probe")
-        result = async_to_sync(_probe)(url, settings, service_of(request))
+        result = async_to_sync(_probe)(url, settings, agent_of(request))
         log_outcome(entry, str(result.fault or result.text))
     return render(
         request,
@@ -54,14 +54,12 @@ def probe_page(request: HttpRequest, site: AdminSite) -> HttpResponse:
     )
 
 
-async def _probe(
-    url: str, settings: RealtimeSettings, service: RealtimeService | None
-) -> Result:
+async def _probe(url: str, settings: RealtimeSettings, agent: Agent | None) -> Result:
     plan = Plan(
         url=url,
         token=settings.authentication_tokens[0],
         environment=probe_environment("admin", socket.gethostname()),
         seconds=HOP_SECONDS,
     )
-    async with asked_over_nats(settings, service) as readers:
+    async with asked_over_nats(settings, agent) as readers:
         return await probe(plan, readers)

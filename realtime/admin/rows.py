@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from realtime.fleet.fleet_report import FleetReport
 from realtime.fleet.messages import InstanceReport, Sighting
-from realtime.fleet.overview import FleetReport
 from realtime.fleet.units import duration
 from realtime.fleet.verdict.verdict import state_of
 

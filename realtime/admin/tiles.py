@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from realtime.admin.rows import versions
+from realtime.fleet.fleet_report import FleetReport
 from realtime.fleet.history.fleet_history import FleetHistory
-from realtime.fleet.overview import FleetReport
 from realtime.fleet.units import latency
 from realtime.fleet.verdict.death_findings import hosts_of
 

@@ -7,17 +7,17 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from realtime.admin.answering import (
+    agent_of,
     look,
     may_operate,
     realtime_settings,
     render,
-    service_of,
     streams_base,
 )
 from realtime.admin.environment import environment_page
 from realtime.admin.environments import asked_for
 from realtime.admin.page import overview
-from realtime.fleet.overview import as_json
+from realtime.fleet.fleet_report import as_json
 
 
 @require_safe
@@ -57,7 +57,7 @@ def environment(request: HttpRequest, site: AdminSite) -> HttpResponse:
     status, context = environment_page(
         key,
         realtime_settings(),
-        service_of(request),
+        agent_of(request),
         whole_keys=may_operate(request),
     )
     if fault:

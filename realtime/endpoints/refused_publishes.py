@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
-from realtime.fleet.publishes.counts import ACCEPTED
+from realtime.fleet.publishes.recorder import ACCEPTED
 from realtime.http.asgi import Scope
 from realtime.http.view import Response, header
 from realtime.service import RealtimeService

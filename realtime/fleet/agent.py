@@ -12,18 +12,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from realtime.exceptions import NatsUnavailable, PermissionDenied
-from realtime.fleet import messages
 from realtime.fleet.messages import (
+    ALIVE,
+    DRAIN,
+    REPORT,
     Answer,
     DrainOrder,
     InstanceReport,
     Sighting,
-    decode,
-    encode,
 )
-from realtime.fleet.presence import BEACON_SECONDS, Roll
-from realtime.fleet.timeline import event_messages
-from realtime.fleet.timeline.chronicle import Chronicle
+from realtime.fleet.overview_memory import OverviewMemory
+from realtime.fleet.presence import BEACON_SECONDS, Presence
+from realtime.fleet.timeline.messages import EVENTS, USER_ACTED
+from realtime.fleet.timeline.timeline import Timeline
+from realtime.fleet.wire_types import decode, encode
 from realtime.jetstream.client import FastClient
 from realtime.jetstream.parser import Handler
 from realtime.rate_limit import RateLimit
@@ -31,8 +33,11 @@ from realtime.rate_limit import RateLimit
 logger = structlog.get_logger("sse")
 
 FRESH_SECONDS: Final = 0.25
-"""For how long an answer is given again, however often it is asked for: making one
-visits every environment."""
+"""For how long an answer is given again, however often it is asked for: a report visits
+every environment."""
+
+KEPT_FRESH: Final = (REPORT, EVENTS)
+"""Questions whose answers are given again: their payload means nothing."""
 
 Question = Callable[[bytes], Struct | None]
 """Makes the answer to a question from its payload, on the event loop; None: none."""
@@ -51,9 +56,8 @@ class Agent:
     """Tells the fleet of this instance, on one connection after the other.
 
     `me` says who it is, `report` makes its report, and `drain` begins to end this
-    process, by order of the user that it is called with. `roll` knows the other
-    instances, and `chronicle` what happened; of it, `expected` and `opened` are as in
-    `Chronicle`.
+    process, by order of the user that it is called with. `expected` and `opened` are as
+    in `Timeline`.
     """
 
     def __init__(
@@ -65,71 +69,74 @@ class Agent:
         expected: int = 0,
         opened: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._me = me
+        self.me = me
         self._report = report
         self._drain = drain
-        self.roll = Roll()
-        self.chronicle = Chronicle(
-            me=me, alive=self.roll.alive, expected=expected, opened=opened
+        self.presence = Presence()
+        """The other instances."""
+        self.overview_memory = OverviewMemory()
+        self.timeline = Timeline(
+            me=me, alive=self.presence.alive, expected=expected, opened=opened
         )
         self.questions: dict[str, Question] = {
-            event_messages.EVENTS: self.chronicle.on_question,
+            REPORT: self._answer,
+            EVENTS: lambda _: self.timeline.answer(),
         }
-        """What else is answered, by its subject: add to it before `join`."""
+        """What is answered, by its subject: add to it before `join`."""
         self.client: FastClient | None = None
         """The connection on which it answers now."""
-        self.said_last_word = False
+        self.said_that_it_stops = False
         """Whether the others have heard that this process stops."""
         self._addresses: list[str] = []
         self._beacon: asyncio.TimerHandle | None = None
         self._greeting: asyncio.TimerHandle | None = None
         self._greets_again = False
         """Whether somebody new has come since the last greeting."""
-        self._answer: tuple[float, bytes] = float("-inf"), b""
+        self._replies: dict[str, tuple[float, bytes]] = {}
+        """The last replies to `KEPT_FRESH`, and when they were made."""
         self._too_large = RateLimit(LOG_SECONDS)
 
     async def join(self, client: FastClient) -> None:
         """Answer on `client` from now on. Raises `NatsUnavailable`."""
-        me = self._me().instance
+        me = self.me().instance
         handlers: dict[str, Handler] = {
-            messages.REPORT: self._on_report,
-            f"{messages.REPORT}.{me}": self._on_report,
-            messages.ALIVE: self._on_alive,
-            f"{messages.DRAIN}.{me}": self._on_drain,
-            event_messages.TOLD: self._on_told,
+            f"{REPORT}.{me}": partial(self._on_question, REPORT),
+            ALIVE: self._on_alive,
+            f"{DRAIN}.{me}": self._on_drain,
+            USER_ACTED: self._on_user_action,
             **{
-                subject: partial(self._on_question, question)
-                for subject, question in self.questions.items()
+                subject: partial(self._on_question, subject)
+                for subject in self.questions
             },
         }
-        self.chronicle.deaths.joined()
+        self.timeline.failure_detector.joined()
         await asyncio.gather(*(_listen(client, *item) for item in handlers.items()))
         self.client = client
-        self.said_last_word = False
+        self.said_that_it_stops = False
         self._on_beacon()
         await self._ask_what_happened(client)
 
     async def _ask_what_happened(self, client: FastClient) -> None:
-        """Once: what departed instances saw is to outlive them."""
-        if self.chronicle.has_asked:
+        """On the first connection: what departed instances saw is to outlive them."""
+        if self.timeline.has_asked:
             return
         inbox = client.new_inbox()
-        await _listen(client, inbox, self.chronicle.on_account)
+        await _listen(client, inbox, self.timeline.on_answer)
         with suppress(NatsUnavailable):
-            client.send(event_messages.EVENTS, b"", inbox)
-            self.chronicle.has_asked = True
+            client.send(EVENTS, b"", inbox)
+            self.timeline.has_asked = True
 
     @property
     def addresses(self) -> list[str]:
-        """Where the other instances can be reached, by what they said last: the roll
-        forgets them while there is no connection."""
-        me = self._me().instance
-        heard = {
+        """Where the other instances can be reached, by what they said last, also while
+        there is no connection and they are forgotten."""
+        me = self.me().instance
+        known = {
             one.address
-            for one in self.roll.seen()
+            for one in self.presence.seen()
             if one.address and not one.left and one.instance != me
         }
-        return sorted(heard) or self._addresses
+        return sorted(known) or self._addresses
 
     def leave(self) -> None:
         """The connection ends; if the process does too, say so."""
@@ -139,29 +146,33 @@ class Agent:
         if self._beacon is not None:
             self._beacon.cancel()
             self._addresses = self.addresses
-            me = self._me()
-            said = self._publish(messages.ALIVE, replace(me, left=me.draining))
-            self.said_last_word = said and me.draining
+            me = self.me()
+            said = self._publish(ALIVE, encode(replace(me, left=me.draining)))
+            self.said_that_it_stops = said and me.draining
         self.client = self._beacon = None
-
-    def _on_beacon(self) -> None:
-        self.announce()
-        self.chronicle.deaths.look()
-        loop = asyncio.get_running_loop()
-        self._beacon = loop.call_later(BEACON_SECONDS, self._on_beacon)
 
     def announce(self) -> None:
         """Let the others hear of this instance, as far as there is a connection."""
-        self._publish(messages.ALIVE, self._me())
+        self._publish(ALIVE, encode(self.me()))
+
+    def remember(self, action: bytes) -> bool:
+        """Remember the encoded action of a user; whether this version knows it."""
+        self._replies.clear()  # the next ones tell of it
+        return self.timeline.on_user_action(action)
+
+    def _on_beacon(self) -> None:
+        self.announce()
+        self.timeline.failure_detector.look()
+        loop = asyncio.get_running_loop()
+        self._beacon = loop.call_later(BEACON_SECONDS, self._on_beacon)
 
     def _on_alive(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
         sighting = decode(data, Sighting)
         if sighting is None:
             return
-        me = self._me().instance
-        self.chronicle.deaths.heard(sighting)
-        is_new = self.roll.note(sighting) and sighting.instance != me
-        if is_new:
+        self.timeline.failure_detector.heard(sighting)
+        is_new = self.presence.note(sighting)
+        if is_new and sighting.instance != self.me().instance:
             # One that has just started must not take itself for the only one.
             if self._greeting is None:
                 self._greet()
@@ -179,46 +190,48 @@ class Agent:
         if self._greets_again:
             self._greet()
 
-    def _on_report(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
-        made_at, answer = self._answer
-        if time.monotonic() - made_at > FRESH_SECONDS:
-            answer = encode(
-                Answer(
-                    report=self._report(),
-                    alive=self.roll.alive(),
-                    overdue=tuple(self.roll.overdue()),
-                )
-            )
-            self._answer = time.monotonic(), answer
-        self._reply(reply, answer)
+    def _answer(self, _payload: bytes) -> Answer:
+        return Answer(
+            report=self._report(),
+            alive=self.presence.alive(),
+            overdue=tuple(self.presence.overdue()),
+        )
 
     def _on_question(
-        self, question: Question, subject: bytes, reply: bytes, data: bytes, _: bytes
+        self, asked: str, subject: bytes, reply: bytes, data: bytes, _: bytes
     ) -> None:
-        if (answer := question(data)) is not None:
-            self._reply(reply, answer)
+        made_at, payload = self._replies.get(asked, (float("-inf"), b""))
+        if time.monotonic() - made_at > FRESH_SECONDS:
+            answer = self.questions[asked](data)
+            if answer is None:
+                return
+            payload = encode(answer)
+            if asked in KEPT_FRESH:
+                self._replies[asked] = time.monotonic(), payload
+        self._reply(reply, payload)
 
     def _on_drain(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
         order = decode(data, DrainOrder) or DrainOrder()
         logger.info("drain.requested", by=order.by)
         self._drain(order.by)
-        self._answer = float("-inf"), b""  # the next one tells of it
-        self._reply(reply, self._me())
+        self._replies.clear()
+        self._reply(reply, encode(self.me()))
 
-    def _on_told(self, subject: bytes, reply: bytes, data: bytes, _: bytes) -> None:
-        if self.chronicle.on_told(data):
-            self._reply(reply, self._me())
+    def _on_user_action(
+        self, subject: bytes, reply: bytes, data: bytes, _: bytes
+    ) -> None:
+        if self.remember(data):
+            self._reply(reply, encode(self.me()))
 
-    def _reply(self, reply: bytes, message: Struct | bytes) -> None:
+    def _reply(self, reply: bytes, payload: bytes) -> None:
         # Elsewhere, as on JetStream's own subjects, who asks may not be allowed to
         # publish: this process is not to do it for them.
         if reply.startswith(_INBOX):
             # NATS takes any bytes for a subject.
-            self._publish(reply.decode(errors="replace"), message)
+            self._publish(reply.decode(errors="replace"), payload)
 
-    def _publish(self, subject: str, message: Struct | bytes) -> bool:
+    def _publish(self, subject: str, payload: bytes) -> bool:
         """Whether there was a connection on which to."""
-        payload = message if isinstance(message, bytes) else encode(message)
         if self.client is None:
             return False
         if len(payload) > self.client.max_payload:

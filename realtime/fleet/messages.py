@@ -1,16 +1,20 @@
-"""What the instances of the fleet tell of themselves over NATS, as JSON.
+"""What the instances of the fleet tell of themselves over NATS, as JSON: on core NATS,
+outside the stream's subjects. What arrives is text wherever it is shown."""
 
-Core NATS, outside the stream's subjects. Whoever may publish there may answer, too:
-what arrives is checked, and is text wherever it is shown.
-"""
+from typing import Annotated, Final
 
-import re
-from typing import Annotated, Final, TypeVar
+from msgspec import Meta, Struct, field
 
-from msgspec import Meta, Struct, field, json
-
-from realtime.environments import SUBJECT_PREFIX
-from realtime.fleet.publishes.messages import Moment, PublishesReport
+from realtime.fleet.publishes.messages import PublishesReport
+from realtime.fleet.wire_types import (
+    Clients,
+    Count,
+    EnvironmentKey,
+    InstanceName,
+    Moment,
+    Seconds,
+    Text,
+)
 from realtime.jetstream.stream_config import Setting, StreamSettings
 
 REPORT: Final = "flagsmith.fleet.report"
@@ -22,43 +26,16 @@ ALIVE: Final = "flagsmith.fleet.alive"
 DRAIN: Final = "flagsmith.fleet.drain"
 """With `.<instance>`: tells that instance to drain and to stop."""
 
-MAX_BYTES: Final = 256 * 1024
-"""An answer is some 3 kB; anything over this is not looked at."""
-
 MOST_LISTED: Final = 100
 """Updates or settings in one report, which lists ten."""
 
 MOST_OVERDUE: Final = 1000
 """In one answer: as many instances as are remembered."""
 
-LONGEST_TEXT: Final = 500
-Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
-Count = Annotated[int, Meta(ge=0, le=2**53)]
-"""What one instance counts: the sum over a thousand of them fits 64 bits, as JSON's
-encoder wants it."""
-
-Seconds = Annotated[float, Meta(ge=0, le=1e10)]
-"""How long something took, or ago it is: up to some three hundred years."""
-
-InstanceName = Annotated[str, Meta(max_length=200, pattern=r"^[A-Za-z0-9_-]+\Z")]
-"""One token of a NATS subject; the same as the name of its JetStream consumer."""
-
-EnvironmentKey = Annotated[
-    str,
-    Meta(max_length=100, pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z"),
-]
-"""As `realtime.environments` has it."""
-
-ClientName = Annotated[str, Meta(max_length=32, pattern=r"^[a-z-]+\Z")]
-Clients = Annotated[dict[ClientName, Count], Meta(max_length=32)]
-"""Subscribers by kind of client, one of `metrics.CLIENTS` or one that a newer version
-tells apart; kinds that have none are left out."""
-
-
 FindingAges = Annotated[
     dict[
         Annotated[str, Meta(min_length=16, max_length=16)],
-        Annotated[float, Meta(ge=0, le=1e10)],
+        Seconds,
     ],
     Meta(max_length=64),
 ]
@@ -230,39 +207,3 @@ class Answer(Struct, frozen=True, kw_only=True):
     @property
     def instance(self) -> str:
         return self.report.instance
-
-
-def shortened(key: str) -> str:
-    """An environment key, told from others and yet not given away."""
-    return key if len(key) <= 12 else f"{key[:6]}…{key[-4:]}"
-
-
-def without_whole_keys(text: str) -> str:
-    """`text`, an error's for example, in which NATS may name an update's subject, with
-    shortened keys."""
-    return _SUBJECT.sub(lambda found: SUBJECT_PREFIX + shortened(found[1]), text)
-
-
-_SUBJECT: Final = re.compile(
-    re.escape(SUBJECT_PREFIX) + r"([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)"
-)
-
-NOT_READABLE: Final = (ValueError, RecursionError)
-"""What msgspec raises for what is no such message: its own errors, not UTF-8, and what
-is nested too deeply."""
-
-_T = TypeVar("_T")
-
-
-def encode(message: Struct) -> bytes:
-    return json.encode(message)
-
-
-def decode(payload: bytes, kind: type[_T]) -> _T | None:
-    """The message in `payload`; None if it is no such message."""
-    if len(payload) > MAX_BYTES:
-        return None
-    try:
-        return json.decode(payload, type=kind)
-    except NOT_READABLE:
-        return None

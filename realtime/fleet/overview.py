@@ -1,137 +1,93 @@
-"""The whole fleet at one moment."""
+"""Makes the report of the whole fleet at one moment."""
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
-
-from msgspec import Struct, json
+from typing import Final
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.clients import ClientCount, summed
+from realtime.fleet.agent import Agent
+from realtime.fleet.client_kinds import summed
 from realtime.fleet.environment.busiest import busiest, without_keys
-from realtime.fleet.history.fleet_history import FleetHistory
-from realtime.fleet.history.survey import history_of
-from realtime.fleet.look import Heard, hear, missing_from
-from realtime.fleet.messages import (
-    Busy,
-    InstanceReport,
-    LatestUpdate,
-    Sighting,
-)
-from realtime.fleet.overview_memory import memory_of
+from realtime.fleet.fleet_report import FleetReport, Totals
+from realtime.fleet.history.fleet_history import FleetHistory, merge
+from realtime.fleet.messages import InstanceReport, LatestUpdate, Sighting
+from realtime.fleet.overview_memory import OverviewMemory
+from realtime.fleet.overview_survey import Answers, survey_fleet
+from realtime.fleet.presence import missing_from
 from realtime.fleet.publishes.fleet_publishes import FleetPublishes, fleet_publishes
-from realtime.fleet.timeline import merging
-from realtime.fleet.timeline.event_messages import Account, Death
-from realtime.fleet.timeline.stories import Story, tell
+from realtime.fleet.survey import presence_of
+from realtime.fleet.timeline.event_text import EventText, texts_of
+from realtime.fleet.timeline.merged_events import merge_events
+from realtime.fleet.timeline.messages import Death, EventsAnswer
 from realtime.fleet.verdict.death_findings import dead_of, death_findings, expected_of
 from realtime.fleet.verdict.publish_findings import publish_findings
-from realtime.fleet.verdict.stream_health import StreamHealth
 from realtime.fleet.verdict.verdict import Verdict, judge
-
-if TYPE_CHECKING:
-    from realtime.service import RealtimeService
+from realtime.jetstream.stream_health import StreamHealth
 
 SHOWN: Final = 10
 """The latest updates and the busiest environments."""
 
-
-class Totals(Struct, frozen=True):
-    """Sums over the instances."""
-
-    subscribers: int
-    lagging: int
-    updates_delivered: int
-    rejections: int
+_memory = OverviewMemory()
+"""Where no agent remembers."""
 
 
-class FleetReport(Struct, frozen=True, kw_only=True):
-    """`at` is when it was made (Unix seconds) and `took` how long that took. `missing`
-    were seen in the last minute and do not answer. If NATS cannot be used `nats_error`
-    says why, and `instances` is at most this process: `last_known` is the last report
-    that this process had of all of them before, None if it had none. If the stream
-    cannot be looked at, `stream_error` says why. An environment that is not among the
-    `busiest`, because no instance has named it, has `unnamed` subscribers at most. The
-    `history` is complete if all `instances` have told theirs and none is missing. So
-    many hosts are `expected` to answer; 0: nobody says. The `dead` died, whenever that
-    was, and are expected back; `happenings` are of the last hours."""
-
-    verdict: Verdict
-    at: float
-    took: float
-    totals: Totals
-    clients: tuple[ClientCount, ...]
-    instances: tuple[InstanceReport, ...]
-    missing: tuple[Sighting, ...]
-    latest: tuple[LatestUpdate, ...]
-    busiest: tuple[Busy, ...]
-    stream: StreamHealth | None
-    nats_error: str | None
-    stream_error: str | None
-    history: FleetHistory
-    publishes: FleetPublishes | None = None
-    expected: int = 0
-    dead: tuple[Death, ...] = ()
-    happenings: tuple[Story, ...] = ()
-    unnamed: int = 0
-    last_known: "FleetReport | None" = None
-
-    @property
-    def missed(self) -> int:
-        """How many of the `missing` have not left on purpose."""
-        return sum(one.missed for one in self.missing)
-
-
-async def gather(
-    settings: RealtimeSettings, service: "RealtimeService | None" = None
-) -> FleetReport:
-    """Ask everybody; `service` is this process's own, if it runs one. Takes two seconds
+async def gather(settings: RealtimeSettings, agent: Agent | None = None) -> FleetReport:
+    """Ask everybody; `agent` is this process's own, if it runs one. Takes two seconds
     at most, and raises nothing for what NATS does."""
-    heard = await hear(settings, service)
-    at = time.time()
-    present = heard.instances
-    dismissed = {name for account in heard.accounts for name in account.dismissed}
-    missing = missing_from(heard, service, dismissed)
-    if heard.stream is not None:
-        heard.stream = _as_wanted(heard.stream, present)
+    answers = await survey_fleet(settings, agent)
+    at, present = time.time(), answers.instances
+    missing = missing_from(
+        (one.sighting for one in present),
+        presence_of(agent),
+        answers.took,
+        overdue=[one for answer in answers.reports for one in answer.overdue],
+        excused=[name for one in answers.events for name in one.dismissed],
+    )
+    if answers.stream is not None:
+        answers.stream = _as_wanted(answers.stream, present)
     publishes = fleet_publishes(present, at)
-    dead = dead_of(heard.accounts, present)
-    expected = expected_of(heard.accounts, settings.expected_instances)
-    most = busiest(present, heard.counts, SHOWN)
-    asked = [one.instance for one in present]
-    asked += [one.instance for one in missing if one.missed]
+    dead = dead_of(answers.events, present)
+    expected = expected_of(answers.events, settings.expected_instances)
+    most = busiest(present, answers.counts, SHOWN)
     report = FleetReport(
-        verdict=_verdict(heard, at, missing, publishes, dead, expected),
+        verdict=_verdict(answers, at, missing, publishes, dead, expected),
         at=at,
-        took=heard.took,
-        totals=_totals(present),
+        took=answers.took,
+        totals=Totals.of(present),
         clients=summed(one.clients for one in present),
         instances=tuple(map(without_keys, present)),
         missing=tuple(missing),
         latest=_latest(present),
         busiest=most.environments,
         unnamed=most.unnamed,
-        stream=heard.stream,
-        nats_error=heard.nats_error,
-        stream_error=heard.stream_error or heard.stream_unseen,
-        history=await history_of(heard.histories, service, asked),
+        stream=answers.stream,
+        nats_error=answers.nats_error,
+        stream_error=answers.stream_error or answers.stream_unseen,
+        history=await _history(answers, missing),
         publishes=publishes,
         expected=expected,
         dead=dead,
-        happenings=_happenings(heard.accounts, at),
+        happenings=_happenings(answers.events, at),
     )
-    return memory_of(service).note(report)
+    return (agent.overview_memory if agent else _memory).note(report)
 
 
-def as_json(report: Struct) -> bytes:
-    """`report` as JSON that is text even where somebody takes it for HTML."""
-    encoded = json.encode(report)
-    for character in b"<>&":
-        encoded = encoded.replace(b"%c" % character, b"\\u%04x" % character)
-    return encoded
+def _happenings(answers: Sequence[EventsAnswer], at: float) -> tuple[EventText, ...]:
+    awaited = max((one.awaited for one in answers), default=0)
+    return texts_of(merge_events(answers, at), at, awaited=awaited)
+
+
+async def _history(answers: Answers, missing: Iterable[Sighting]) -> FleetHistory:
+    """It is complete if all that are here, or should be, have told theirs."""
+    wanted = {one.instance for one in answers.instances}
+    wanted.update(one.instance for one in missing if one.missed)
+    told = {one.instance for one in answers.histories}
+    complete = told >= wanted and not (answers.nats_error or answers.unheard)
+    return await merge(answers.histories, time.time(), complete=complete)
 
 
 def _verdict(
-    heard: Heard,
+    answers: Answers,
     at: float,
     missing: Sequence[Sighting],
     publishes: FleetPublishes | None,
@@ -141,26 +97,21 @@ def _verdict(
     unseen = {one.instance for one in missing}
     return judge(
         now=at,
-        nats_error=heard.nats_error,
-        stream_error=heard.stream_error,
-        stream_unseen=heard.stream_unseen,
-        stream=heard.stream,
-        instances=heard.instances,
+        nats_error=answers.nats_error,
+        stream_error=answers.stream_error,
+        stream_unseen=answers.stream_unseen,
+        stream=answers.stream,
+        instances=answers.instances,
         missing=missing,
-        unheard=heard.unheard,
+        unheard=answers.unheard,
         publish_findings=publish_findings(publishes, at),
         death_findings=death_findings(
             # For a minute a dead instance is missing, which is said already.
             [death for death in dead if death.sighting.instance not in unseen],
-            heard.instances,
+            answers.instances,
             expected,
         ),
     )
-
-
-def _happenings(accounts: Sequence[Account], at: float) -> tuple[Story, ...]:
-    awaited = max((one.awaited for one in accounts), default=0)
-    return tell(merging.merge(accounts, at), at, awaited=awaited)
 
 
 def _as_wanted(
@@ -174,15 +125,6 @@ def _as_wanted(
     compared = [stream.compared_with(one) for one in wanted]
     differing = [one for one in compared if one.differences]
     return [*differing, *compared, stream][0]
-
-
-def _totals(instances: Sequence[InstanceReport]) -> Totals:
-    return Totals(
-        subscribers=sum(one.subscribers for one in instances),
-        lagging=sum(one.lagging for one in instances),
-        updates_delivered=sum(one.updates_delivered for one in instances),
-        rejections=sum(one.rejections for one in instances),
-    )
 
 
 def _latest(instances: Sequence[InstanceReport]) -> tuple[LatestUpdate, ...]:

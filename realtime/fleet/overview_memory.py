@@ -1,19 +1,16 @@
-"""What a process remembers of its looks at the fleet."""
+"""What a process remembers of the overviews that it has made of the fleet."""
 
 import re
 import time
 from collections.abc import Callable
 from hashlib import blake2b
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec.structs import replace
 
+from realtime.fleet.fleet_report import FleetReport
 from realtime.fleet.verdict.finding import Finding
-
-if TYPE_CHECKING:
-    from realtime.fleet.overview import FleetReport
-    from realtime.service import RealtimeService
 
 LOOK_SECONDS: Final = 30.0
 """How often a process that shows the page looks by itself: what it says of an age is
@@ -22,13 +19,13 @@ true to that."""
 GAP_SECONDS: Final = 2 * LOOK_SECONDS
 """After so long without a look nothing is known of when what is found began."""
 
-MOST_TOLD: Final = 64
+MOST_FINDINGS: Final = 64
 
 _NUMBER: Final = re.compile(r"(?<![\w(-])\d[\d,.]*(?![\w)-])")
 """What counts and grows: no part of a name, and no process id in parentheses."""
 
 
-class Memory:
+class OverviewMemory:
     """The last figures of the whole fleet, and since when each finding has held.
     `clock` counts seconds from anywhere. Bounded: by one report, which `survey`
     bounds, and the findings of one verdict."""
@@ -54,19 +51,19 @@ class Memory:
             for key, since in self._since.items()
             if since is not None
         }
-        return dict(islice(known.items(), MOST_TOLD))
+        return dict(islice(known.items(), MOST_FINDINGS))
 
-    def note(self, report: "FleetReport") -> "FleetReport":
+    def note(self, report: FleetReport) -> FleetReport:
         """Remember `report`, and give it the ages of its findings and, while NATS is
         away, the figures of before."""
         began = report.at if self.age <= GAP_SECONDS else None
         self._looked_at = self._clock()
         # Threads of a WSGI server share it: nobody changes what another may look at.
         known, since = self._since, dict[str, float | None]()
-        told = _told(report)
+        known_elsewhere = _known_elsewhere(report)
         for finding in report.verdict.findings:
             key = key_of(finding)
-            moments = known.get(key, began), told.get(key)
+            moments = known.get(key, began), known_elsewhere.get(key)
             since[key] = min((m for m in moments if m is not None), default=None)
         self._since = since
         report = replace(
@@ -84,7 +81,7 @@ def key_of(finding: Finding) -> str:
     return blake2b(words.encode(errors="replace"), digest_size=8).hexdigest()
 
 
-def _told(report: "FleetReport") -> dict[str, float]:
+def _known_elsewhere(report: FleetReport) -> dict[str, float]:
     """Since when (Unix seconds) findings have held by what the instances tell: the one
     that has known it for longest may have looked when this process did not run."""
     ages: dict[str, float] = {}
@@ -92,11 +89,3 @@ def _told(report: "FleetReport") -> dict[str, float]:
         for key, age in one.finding_ages.items():
             ages[key] = max(age, ages.get(key, 0.0))
     return {key: max(0.0, report.at - age) for key, age in ages.items()}
-
-
-def memory_of(service: "RealtimeService | None") -> Memory:
-    """What `service` remembers, or this process where it runs none."""
-    return service.memory if service else _memory
-
-
-_memory = Memory()

@@ -1,10 +1,10 @@
 """Who is alive: the instances that were heard of in the last minute."""
 
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
-import msgspec
+from msgspec.structs import replace
 
 from realtime.fleet.messages import Sighting
 
@@ -20,7 +20,7 @@ MAX_INSTANCES: Final = 1000
 """Whoever may publish on NATS may make instances up: they must not fill the memory."""
 
 
-class Roll:
+class Presence:
     """The last sighting of each instance. `clock` counts seconds from anywhere."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,17 +31,16 @@ class Roll:
     def note(self, sighting: Sighting) -> bool:
         """Remember what was seen just now; whether it is an instance that is there and
         was not known to be."""
-        known = self._last.pop(sighting.instance, None)
-        was_alive = known is not None and not _overdue(
-            self._clock() - known[0], known[1]
-        )
-        if known is not None and sighting.address is None:
-            # A report does not tell it: what the beacon told is still true.
-            _, before = known
-            sighting = msgspec.structs.replace(sighting, address=before.address)
-        if known is None and len(self._last) >= MAX_INSTANCES:
+        now, was_alive = self._clock(), False
+        if known := self._last.pop(sighting.instance, None):
+            seen_at, before = known
+            was_alive = not _is_overdue(now - seen_at, before)
+            if sighting.address is None:
+                # A report does not tell it: what the beacon told is still true.
+                sighting = replace(sighting, address=before.address)
+        elif len(self._last) >= MAX_INSTANCES:
             del self._last[next(iter(self._last))]
-        self._last[sighting.instance] = self._clock(), sighting
+        self._last[sighting.instance] = now, sighting
         return not (was_alive or sighting.left)
 
     def seen(self) -> list[Sighting]:
@@ -53,7 +52,7 @@ class Roll:
             if now - seen_at <= REMEMBER_SECONDS
         }
         return [
-            msgspec.structs.replace(sighting, ago=now - seen_at)
+            replace(sighting, ago=now - seen_at)
             for seen_at, sighting in self._last.values()
         ]
 
@@ -63,15 +62,35 @@ class Roll:
 
     def overdue(self) -> list[Sighting]:
         """Those that have left or were not heard of for too long."""
-        return [s for s in self.seen() if _overdue(s.ago, s)]
+        return [s for s in self.seen() if _is_overdue(s.ago, s)]
 
 
-def _overdue(ago: float, sighting: Sighting) -> bool:
+def _is_overdue(ago: float, sighting: Sighting) -> bool:
     return sighting.left or ago >= OVERDUE_SECONDS
 
 
+def missing_from(
+    answered: Iterable[Sighting],
+    presence: Presence,
+    asked_ago: float,
+    *,
+    overdue: Iterable[Sighting] = (),
+    excused: Collection[str] = (),
+) -> list[Sighting]:
+    """Who was seen in the last minute and is not among those that have `answered` what
+    was asked so many seconds ago, but for the `excused` (by their names in NATS).
+    Others have said that they are `overdue`."""
+    present = set(excused)
+    for sighting in answered:
+        presence.note(sighting)
+        present.add(sighting.instance)
+    # Who was heard of since may have started after the question.
+    seen = [one for one in presence.seen() if one.ago >= asked_ago]
+    return not_present([*seen, *overdue], present)
+
+
 def not_present(
-    sightings: Iterable[Sighting], present: Container[str]
+    sightings: Iterable[Sighting], present: Collection[str]
 ) -> list[Sighting]:
     """The latest sighting of each instance that is not `present`, by its name in
     NATS; of those that were seen last, if they are very many."""

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from operator import sub
 from typing import Any, Final
 
 from prometheus_client import Histogram
@@ -50,6 +51,12 @@ def buckets_of(histogram: Histogram) -> Buckets:
         for sample in metric.samples
         if sample.name.endswith("_bucket")
     ]
+
+
+def counts_of(histogram: Histogram) -> list[int]:
+    """How many fell into each bucket."""
+    up_to = [int(count) for _, count in buckets_of(histogram)]
+    return list(map(sub, up_to, [0, *up_to[:-1]]))
 
 
 def quantile(buckets: Buckets, rank: float) -> float:

@@ -1,7 +1,11 @@
-"""Numbers and times for people."""
+"""Numbers, times and lists for people."""
 
 import math
+from collections.abc import Sequence
 from typing import Final
+
+NAMED: Final = 3
+"""How many instances are named before they are only counted."""
 
 _UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -37,3 +41,13 @@ def size(count: int) -> str:
             break
         value, unit = value / 1000, larger
     return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def counted(number: int, one: str, several: str) -> str:
+    """`1 update`, `2 updates`."""
+    return f"{number:,} {one if number == 1 else several}"
+
+
+def named(names: Sequence[str]) -> str:
+    """`one, other`, or how many instances they are."""
+    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} instances"

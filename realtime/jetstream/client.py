@@ -164,6 +164,14 @@ class FastClient(Client):
         self._write_out()
         await super().flush(timeout)
 
+    async def send_and_flush(self, subject: str, payload: bytes) -> None:
+        """Publish, and wait until the server has read it. Raises `NatsUnavailable`."""
+        self.send(subject, payload, "")
+        try:
+            await self.flush()
+        except (nats.errors.Error, OSError) as error:
+            raise NatsUnavailable("The connection to NATS was lost.") from error
+
     def _end_turn(self) -> None:
         self._sending = False
         self._busy = len(self._outgoing) > 1

@@ -3,7 +3,8 @@
 import asyncio
 import ssl
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -63,6 +64,23 @@ async def connect(
         except NatsUnavailable as error:
             refused[str(error)].append(server.label)
     raise NatsUnavailable(_failure(refused, unresolved))
+
+
+@asynccontextmanager
+async def connected(
+    settings: RealtimeSettings, seconds: float
+) -> AsyncIterator[FastClient]:
+    """A connection for one purpose, closed after it; to be made within `seconds`.
+    Raises `NatsUnavailable`."""
+    client = await connect(settings, on_closed=_on_closed, seconds=seconds)
+    try:
+        yield client
+    finally:
+        await close(client)
+
+
+async def _on_closed() -> None:
+    """Whoever waits for an answer hears of it by the time-out."""
 
 
 def _failure(refused: Mapping[str, list[str]], unresolved: Sequence[str]) -> str:

@@ -10,12 +10,11 @@ from typing import Final
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
+from realtime.fleet.agent import Agent
 from realtime.fleet.environment.messages import ENVIRONMENT, EnvironmentAnswer
-from realtime.fleet.survey import ask_everybody, nats_client
-from realtime.jetstream.client import FastClient
+from realtime.fleet.survey import Survey, survey
 from realtime.probing.probe import Readers
 from realtime.probing.result import Hop, took
-from realtime.service import RealtimeService
 
 READ_SECONDS: Final = 2.0
 """Within which all are to have read an update that is stored: it takes milliseconds."""
@@ -26,17 +25,17 @@ PAUSE_SECONDS: Final = 0.02
 
 @asynccontextmanager
 async def asked_over_nats(
-    settings: RealtimeSettings, service: RealtimeService | None = None
+    settings: RealtimeSettings, agent: Agent | None = None
 ) -> AsyncIterator[Readers]:
     """What asks the instances, over a connection that is made before anything is timed;
-    `service` is this process's own, if it runs one."""
+    `agent` is this process's own, if it runs one."""
     async with AsyncExitStack() as stack:
         try:
-            client = await stack.enter_async_context(nats_client(settings, service))
+            asking = await stack.enter_async_context(survey(settings, agent))
         except NatsUnavailable:
             yield _cannot_ask
         else:
-            yield partial(_ask, client, service)
+            yield partial(_ask, asking)
 
 
 async def _cannot_ask(environment: str, updated_at: str, sent_at: float) -> Hop:
@@ -44,8 +43,7 @@ async def _cannot_ask(environment: str, updated_at: str, sent_at: float) -> Hop:
 
 
 async def _ask(
-    client: FastClient,
-    service: RealtimeService | None,
+    asking: Survey,
     environment: str,
     updated_at: str,
     sent_at: float,
@@ -53,8 +51,8 @@ async def _ask(
     deadline = time.monotonic() + READ_SECONDS
     while True:
         try:
-            answers = await ask_everybody(
-                client, service, ENVIRONMENT, EnvironmentAnswer, environment.encode()
+            answers = await asking.ask_everybody(
+                ENVIRONMENT, EnvironmentAnswer, environment.encode()
             )
         except NatsUnavailable:
             return await _cannot_ask(environment, updated_at, sent_at)

@@ -4,8 +4,8 @@ known to all that run, so that it is not lost however many of them die."""
 import secrets
 from collections import deque
 
+from realtime.fleet.history.hour_sums import combine
 from realtime.fleet.history.minutes import LATEST_ENDED, Hour, Past
-from realtime.fleet.history.sums import combine
 from realtime.server.messages import Remember
 
 

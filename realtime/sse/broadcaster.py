@@ -8,7 +8,6 @@ for that. Who has not been written to yet gets the newest only.
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -31,16 +30,19 @@ OnWritten = Callable[[int], None]
 environment has been written to all."""
 
 
-@dataclass(slots=True, eq=False)
 class _Delivery:
     """The latest update of one environment, and those who are to get it."""
 
+    __slots__ = ("latest", "on_written", "subscribers", "writing")
+
     subscribers: Mapping[Subscriber, None]
     latest: Latest
-    on_written: list[OnWritten] = field(default_factory=list)
-    """To be called when all have got what is the latest now."""
-    writing: Iterator[None] = field(init=False)
-    """Writes to `CHECKED` subscribers more with each step."""
+
+    def __init__(self) -> None:
+        self.on_written: list[OnWritten] = []
+        """To be called when all have got what is the latest now."""
+        self.writing: Iterator[None] | None = None
+        """Writes to `CHECKED` subscribers more with each step."""
 
 
 class Broadcaster:
@@ -90,8 +92,7 @@ class Broadcaster:
             return on_written
         delivery = self._deliveries.get(environment)
         if delivery is None:
-            delivery = self._deliveries[environment] = _Delivery(subscribers, latest)
-            delivery.writing = self._write_all(delivery)
+            delivery = self._deliveries[environment] = _Delivery()
             self._schedule()
         delivery.subscribers = subscribers
         delivery.latest = latest
@@ -130,6 +131,8 @@ class Broadcaster:
         deadline = self._clock() + TURN_SECONDS
         while self._deliveries:
             environment, delivery = self._deliveries.popitem(last=False)
+            if delivery.writing is None:
+                delivery.writing = self._write_all(delivery)
             for _ in delivery.writing:
                 if self._clock() >= deadline:
                     self._deliveries[environment] = delivery
@@ -148,8 +151,9 @@ class Broadcaster:
             # kernel's sockets too. Who comes later gets the latest on subscribing.
             subscribers = list(delivery.subscribers)
             for start in range(0, len(subscribers), CHECKED):
+                if start:
+                    yield
                 self._write(subscribers[start : start + CHECKED], delivery.latest)
-                yield
             self._finished.append((callbacks, len(delivery.subscribers)))
 
     def _write(self, subscribers: Iterable[Subscriber], latest: Latest) -> None:

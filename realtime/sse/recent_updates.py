@@ -1,7 +1,7 @@
 """What this process has read of each environment lately, and when it was written."""
 
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
@@ -50,7 +50,7 @@ class RecentUpdates:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         # In the order of their last updates.
-        self._environments: OrderedDict[str, deque[RecentUpdate]] = OrderedDict()
+        self._environments: OrderedDict[str, list[RecentUpdate]] = OrderedDict()
         self._count = 0
         self._forgotten_at = float("-inf")
         """When the last update was read that was left out for want of room: of an
@@ -63,10 +63,10 @@ class RecentUpdates:
         """`latest` was read just now."""
         updated_at = latest.update.updated_at[:LONGEST_TIME]
         update = RecentUpdate(updated_at, latest.identity, self._clock())
-        updates = self._environments.setdefault(environment, deque())
+        updates = self._environments.setdefault(environment, [])
         self._environments.move_to_end(environment)
         if len(updates) == MOST_OF_ONE:
-            updates.popleft()
+            updates.pop(0)
         else:
             self._count += 1
         updates.append(update)
@@ -86,6 +86,6 @@ class RecentUpdates:
         """Make room, where there has been no update for the longest time."""
         environment, updates = next(iter(self._environments.items()))
         self._count -= 1
-        self._forgotten_at = max(self._forgotten_at, updates.popleft().read_at)
+        self._forgotten_at = max(self._forgotten_at, updates.pop(0).read_at)
         if not updates:
             del self._environments[environment]

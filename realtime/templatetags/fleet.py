@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from realtime.fleet import units
 from realtime.fleet.history.fleet_history import FleetHistory
-from realtime.fleet.timeline.stories import Story
+from realtime.fleet.timeline.event_text import EventText
 from realtime.fleet.verdict.publish_findings import from_addresses
 from realtime.jetstream.stream_config import Setting
 
@@ -68,7 +68,7 @@ def words(setting: Setting, which: str) -> str:
 
 
 @register.simple_tag
-def title_of(story: Story, number: int) -> SafeString:
+def title_of(story: EventText, number: int) -> SafeString:
     """The title of the story that is the `number`th, in which its environment is a link
     to what is known of it."""
     before, key, after = story.title.partition(story.environment or "\0")

@@ -9,8 +9,8 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.overview_memory import Memory
-from realtime.fleet.presence import Roll
+from realtime.fleet.overview_memory import OverviewMemory
+from realtime.fleet.presence import Presence
 from realtime.server.embedded_nats import embedded_nats
 from tests.admin.fleet import PASSWORD, USERS, Fleet, create_database, running_fleet
 from tests.support.nats import NatsServer
@@ -19,8 +19,8 @@ from tests.support.nats import NatsServer
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process remembers no instance of another test's fleet."""
-    monkeypatch.setattr("realtime.fleet.survey._roll", Roll())
-    monkeypatch.setattr("realtime.fleet.overview_memory._memory", Memory())
+    monkeypatch.setattr("realtime.fleet.survey._presence", Presence())
+    monkeypatch.setattr("realtime.fleet.overview._memory", OverviewMemory())
 
 
 @pytest.fixture(scope="session")

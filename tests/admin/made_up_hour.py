@@ -14,7 +14,7 @@ from realtime.fleet.history.minutes import (
     Minute,
     environment_id,
 )
-from realtime.fleet.messages import shortened
+from realtime.fleet.key_shortening import shortened
 from realtime.metrics import LATENCY_BOUNDS
 from tests.support.service import TOKEN
 

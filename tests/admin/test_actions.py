@@ -10,9 +10,11 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from realtime.fleet.overview import FleetReport, gather
-from realtime.fleet.survey import drain_instance, find_instance
-from realtime.fleet.text import fleet_text
+from realtime.fleet.fleet_report import FleetReport
+from realtime.fleet.messages import REPORT, Answer
+from realtime.fleet.overview import gather
+from realtime.fleet.survey import drain_instance, survey
+from realtime.fleet.terminal_text import fleet_text
 from tests.admin.fleet import Fleet
 from tests.support.crowd import crowd
 from tests.support.waiting import eventually
@@ -94,11 +96,13 @@ async def test_drain__worker_told_twice__leaving_at_once_and_replaced_once(
 
     # When
     assert await drain_instance(fleet.settings, instance)
-    report = await find_instance(fleet.settings, instance)
+    async with survey(fleet.settings) as asking:
+        answer = await asking.ask_one(f"{REPORT}.{instance}", Answer)
     assert await drain_instance(fleet.settings, instance)
 
     # Then
-    assert report is not None
+    assert answer is not None
+    report = answer.report
     assert report.leaving
     assert not report.draining
     await asyncio.to_thread(fleet.workers.await_logged, "workers.replaced")

@@ -11,8 +11,10 @@ from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
 from realtime.fleet.environment.busiest import COUNTS
-from realtime.fleet.messages import Busy, shortened
-from realtime.fleet.overview import as_json, gather
+from realtime.fleet.fleet_report import as_json
+from realtime.fleet.key_shortening import shortened
+from realtime.fleet.messages import Busy
+from realtime.fleet.overview import gather
 from realtime.fleet.reporter import BUSIEST
 from tests.admin.fleet import Fleet
 from tests.support.nats import NatsServer

@@ -22,7 +22,8 @@ from realtime.fleet.environment.report import (
     EnvironmentReport,
     survey_environment,
 )
-from realtime.fleet.messages import Sighting, encode
+from realtime.fleet.messages import Sighting
+from realtime.fleet.wire_types import encode
 from realtime.updates import Update
 from tests.admin.fleet import Fleet
 from tests.admin.test_own_service import hosted
@@ -146,7 +147,7 @@ async def test_survey__nats_away__what_this_process_knows(
                 await asyncio.sleep(0.01)
 
         # When
-        report = await survey_environment(service.settings, environment, service)
+        report = await survey_environment(service.settings, environment, service.agent)
 
     # Then
     assert report.nats_error is not None
@@ -170,7 +171,7 @@ async def test_survey__update_held_in_an_outbox__told(
         service.intake.outbox.keep(environment, Update("1.5"), None, reason="no NATS")
 
         # When
-        report = await survey_environment(service.settings, environment, service)
+        report = await survey_environment(service.settings, environment, service.agent)
         nats.start()
         # A connection that is cut off while it is made is left to the garbage.
         await eventually_async(lambda: len(service.intake.outbox) == 0, what="stored")

@@ -8,7 +8,7 @@ import requests
 from playwright.async_api import Browser, expect
 
 from realtime.exceptions import NatsUnavailable
-from realtime.fleet.environment.keys import find_keys
+from realtime.fleet.environment.key_lookup import find_keys
 from realtime.updates import Update
 from tests.admin.fleet import PASSWORD, Fleet, admin_session, admin_url, log_in
 from tests.admin.test_own_service import NOWHERE, hosted
@@ -129,8 +129,8 @@ async def test_find_keys__two_that_look_alike__both(
         )
 
         # When
-        found = await find_keys(NOWHERE, short(environment), service)
-        none = await find_keys(NOWHERE, "abcdef…wxyz", service)
+        found = await find_keys(NOWHERE, short(environment), service.agent)
+        none = await find_keys(NOWHERE, "abcdef…wxyz", service.agent)
 
     # Then
     assert found == sorted([environment, alike])

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from realtime.fleet.messages import shortened
+from realtime.fleet.key_shortening import shortened
 from tests.admin.fleet import Fleet, admin_url, log_in
 from tests.admin.test_browser import PHONE
 from tests.support.browser import chromium, note_errors

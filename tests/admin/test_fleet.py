@@ -18,12 +18,13 @@ from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
-from realtime.fleet import survey
 from realtime.fleet.environment.messages import ENVIRONMENT
 from realtime.fleet.environment.round_trip import send_test_update
-from realtime.fleet.messages import REPORT, Answer, OutboxReport, Quantiles, encode
+from realtime.fleet.messages import REPORT, Answer, OutboxReport, Quantiles
 from realtime.fleet.overview import gather
-from realtime.fleet.survey import CONNECT_SECONDS, nats_client
+from realtime.fleet.survey import ANSWER_SECONDS, CONNECT_SECONDS, survey
+from realtime.fleet.wire_types import encode
+from realtime.jetstream import request_many
 from realtime.jetstream.stream_config import StreamSettings
 from tests.admin.fleet import Fleet
 from tests.integration.test_commands import ctrl_c, manage, running
@@ -36,7 +37,6 @@ from tests.support.waiting import eventually
 
 CROWD = 2000
 ROUNDS = 15
-GIVEN_UP_SECONDS = 30
 
 
 def variables(nats: NatsServer) -> dict[str, str]:
@@ -214,11 +214,11 @@ async def test_gather__answers_that_are_none__passed_over(
     assert [one.host for one in report.instances] == ["host-0"]
 
 
-async def test_collect__nonsense_without_end__only_so_much_is_read(
+async def test_survey__nonsense_without_end__only_so_much_is_read(
     nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
-    monkeypatch.setattr(survey, "MAX_BYTES", 1000)
+    monkeypatch.setattr(request_many, "MAX_BYTES", 1000)
     settings = RealtimeSettings(nats_servers=(nats.url,))
     liar = await nats_py.connect(nats.url)
 
@@ -231,13 +231,15 @@ async def test_collect__nonsense_without_end__only_so_much_is_read(
     await liar.flush()
 
     # When
-    async with nats_client(settings) as client, survey.inquiry(client) as question:
-        await question.ask(REPORT)
-        answers = await question.collect(Answer, bool, GIVEN_UP_SECONDS)
+    began = time.monotonic()
+    async with survey(settings) as asking:
+        answer = await asking.ask_one(REPORT, Answer)
+    took = time.monotonic() - began
     await liar.close()
 
     # Then: it is not waited for more, either
-    assert answers == []
+    assert answer is None
+    assert took < ANSWER_SECONDS
 
 
 async def test_report__reply_subject_of_jetstream_s_interface__not_answered(
@@ -261,7 +263,7 @@ async def test_report__reply_subject_of_jetstream_s_interface__not_answered(
         await client.close()
 
 
-async def test_nats_client__servers_that_accept_and_hang__another_one_is_used(
+async def test_survey__servers_that_accept_and_hang__another_one_is_used(
     nats: NatsServer,
 ) -> None:
     # Given
@@ -275,11 +277,11 @@ async def test_nats_client__servers_that_accept_and_hang__another_one_is_used(
 
         # When
         began = time.monotonic()
-        async with nats_client(settings) as client:
+        async with survey(settings) as asking:
             took = time.monotonic() - began
 
             # Then
-            assert client.is_connected
+            assert asking.client.is_connected
     assert took < CONNECT_SECONDS
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.overview import FleetReport, gather
-from realtime.fleet.timeline.stories import Story
+from realtime.fleet.fleet_report import FleetReport
+from realtime.fleet.overview import gather
+from realtime.fleet.timeline.event_text import EventText
 from tests.integration.test_commands import manage
 from tests.support.nats import NatsServer
 from tests.support.service import TOKEN, Service, running_service
@@ -26,7 +27,7 @@ def look(settings: RealtimeSettings) -> FleetReport:
     return asyncio.run(gather(settings))
 
 
-def told(report: FleetReport, kind: str) -> list[Story]:
+def told(report: FleetReport, kind: str) -> list[EventText]:
     return [story for story in report.happenings if story.kind == kind]
 
 

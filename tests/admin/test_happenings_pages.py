@@ -10,8 +10,9 @@ import pytest
 import requests
 from playwright.async_api import Page, expect
 
-from realtime.fleet.overview import FleetReport, gather
-from realtime.fleet.timeline.stories import Story
+from realtime.fleet.fleet_report import FleetReport
+from realtime.fleet.overview import gather
+from realtime.fleet.timeline.event_text import EventText
 from tests.admin.fleet import PASSWORD, PODS, Fleet, admin_session, admin_url, log_in
 from tests.support.browser import chromium, note_errors
 from tests.support.streams import Stream
@@ -35,7 +36,7 @@ def await_report(
     return report
 
 
-def told(report: FleetReport, kind: str) -> list[Story]:
+def told(report: FleetReport, kind: str) -> list[EventText]:
     return [story for story in report.happenings if story.kind == kind]
 
 

@@ -21,7 +21,7 @@ async def test_gather__one_instance_that_tells__complete(nats: NatsServer) -> No
     # Given
     async with hosted(nats.url) as service:
         # When: as a page in this process does, and as one elsewhere
-        own = await gather(NOWHERE, service)
+        own = await gather(NOWHERE, service.agent)
         others = await gather(RealtimeSettings(nats_servers=(nats.url,)))
 
         # Then
@@ -37,7 +37,7 @@ async def test_gather__an_instance_of_an_older_version__incomplete_and_not_waite
     with simulated_fleet(nats_settings, made_up()):
         async with hosted(nats.url) as service:
             # When
-            report = await gather(nats_settings, service)
+            report = await gather(nats_settings, service.agent)
 
         # Then
         assert len(report.instances) == 2
@@ -55,7 +55,7 @@ async def test_gather__nats_away__only_what_this_process_knows(
         await eventually_async(lambda: service.not_ready, what="the end of NATS")
 
         # When
-        report = await gather(NOWHERE, service)
+        report = await gather(NOWHERE, service.agent)
 
         # Then
         assert report.nats_error is not None

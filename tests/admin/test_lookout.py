@@ -21,12 +21,14 @@ async def test_gather__nats_lost_before_anybody_looked__last_figures_and_since_w
     try:
         # When
         await eventually_async(
-            lambda: service.memory.age < FIRST_SECONDS, seconds=20, what="a look"
+            lambda: service.agent.overview_memory.age < FIRST_SECONDS,
+            seconds=20,
+            what="a look",
         )
         lost = time.time()
         await asyncio.to_thread(nats.kill)
         await eventually_async(lambda: service.not_ready is not None, what="the loss")
-        report = await gather(service.settings, service)
+        report = await gather(service.settings, service.agent)
 
         # Then
         assert report.nats_error is not None
@@ -41,7 +43,7 @@ async def test_gather__nats_lost_before_anybody_looked__last_figures_and_since_w
         # When
         await asyncio.to_thread(nats.start)
         await eventually_async(lambda: service.not_ready is None, what="NATS back")
-        back = await gather(service.settings, service)
+        back = await gather(service.settings, service.agent)
 
         # Then
         assert back.verdict.level == "well"

@@ -12,12 +12,13 @@ from msgspec import json
 from nats.aio.msg import Msg
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet import look
+from realtime.fleet import overview_survey
 from realtime.fleet.environment.round_trip import send_test_update
-from realtime.fleet.messages import ALIVE, REPORT, Sighting, encode
+from realtime.fleet.messages import ALIVE, REPORT, Answer, Sighting
 from realtime.fleet.overview import gather
-from realtime.fleet.survey import ANSWER_SECONDS, drain_instance, find_instance
+from realtime.fleet.survey import ANSWER_SECONDS, drain_instance, survey
 from realtime.fleet.timeline.events import TestUpdate
+from realtime.fleet.wire_types import encode
 from realtime.service import RealtimeService
 from tests.support.nats import NatsServer
 from tests.support.waiting import eventually
@@ -61,9 +62,12 @@ async def test_actions__process_with_a_bridge__use_its_connection(
         before = await subscriptions(service, nats)
 
         # When: no other connection can be made
-        found = await find_instance(NOWHERE, me, service)
-        probe = await send_test_update(NOWHERE, environment, service)
-        agreed = await drain_instance(NOWHERE, me, service)
+        async with survey(NOWHERE, service.agent) as asking:
+            found = await asking.ask_one(f"{REPORT}.{me}", Answer)
+        probe = await send_test_update(
+            NOWHERE, environment, service.agent, service.bridge.publish
+        )
+        agreed = await drain_instance(NOWHERE, me, service.agent)
         after = await subscriptions(service, nats)
 
         # Then
@@ -79,7 +83,7 @@ async def test_gather__process_that_hears_itself__well(nats: NatsServer) -> None
     # Given
     async with hosted(nats.url) as service:
         # When
-        report = await gather(service.settings, service)
+        report = await gather(service.settings, service.agent)
 
     # Then
     assert report.verdict.level == "well"
@@ -101,11 +105,11 @@ async def test_gather__instance_that_starts_after_the_question__not_missing(
 
         await client.subscribe(REPORT, cb=start)
         await client.flush()
-        roll = service.agent.roll
+        roll = service.agent.presence
         await asyncio.to_thread(eventually, lambda: roll.alive() == 2, what="both")
 
         # When
-        report = await gather(service.settings, service)
+        report = await gather(service.settings, service.agent)
         await client.close()
 
     # Then
@@ -131,7 +135,7 @@ async def test_agent__many_that_are_made_up__greeted_all_at_once(
             made_up = Sighting(instance=f"sse-{number}", host="nowhere", pid=1)
             await client.publish(ALIVE, encode(made_up))
         await client.flush()
-        roll = service.agent.roll
+        roll = service.agent.presence
         await asyncio.to_thread(
             eventually, lambda: roll.alive() == MADE_UP + 1, what="them to be known"
         )
@@ -158,10 +162,10 @@ async def test_gather__answer_larger_than_nats_takes__connection_is_not_lost(
             told = TestUpdate(
                 seen_by="x", at=time.time(), environment=f"{number}", outcome="x" * 500
             )
-            service.agent.chronicle.on_told(encode(told))
+            service.agent.remember(encode(told))
 
         # When
-        await gather(service.settings, service)
+        await gather(service.settings, service.agent)
         assert client is not None
         await client.flush()
 
@@ -177,7 +181,7 @@ async def test_gather__fleet_s_subjects_forbidden__degraded_and_said_why(
     # Given
     async with hosted(url_without_fleet) as service:
         # When
-        report = await gather(service.settings, service)
+        report = await gather(service.settings, service.agent)
 
     # Then
     assert report.verdict.level == "degraded"
@@ -192,7 +196,7 @@ async def test_gather__time_is_up_while_others_are_waited_for__answers_are_kept(
     nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: one that is alive for all anybody knows, and does not answer
-    monkeypatch.setattr(look, "LOOK_SECONDS", ANSWER_SECONDS / 2)
+    monkeypatch.setattr(overview_survey, "LOOK_SECONDS", ANSWER_SECONDS / 2)
     settings = RealtimeSettings(nats_servers=(nats.url,))
     async with hosted(nats.url):
         client = await nats_py.connect(nats.url)

@@ -19,9 +19,11 @@ from pytest_django.fixtures import Settings
 from realtime.admin.log import SHOWN
 from realtime.conf import RealtimeSettings
 from realtime.fleet.history.minutes import HISTORY
-from realtime.fleet.messages import Busy, InstanceReport, LatestUpdate, shortened
+from realtime.fleet.key_shortening import shortened
+from realtime.fleet.messages import Busy, InstanceReport, LatestUpdate
 from realtime.fleet.reporter import BUSIEST
-from realtime.fleet.survey import nats_client
+from realtime.fleet.survey import CONNECT_SECONDS
+from realtime.jetstream.connection import connected
 from realtime.jetstream.stream_config import StreamSettings
 from realtime.jetstream.stream_keeper import StreamKeeper
 from realtime.models import Fleet
@@ -46,7 +48,7 @@ def busy(number: int, place: int) -> Busy:
 
 
 async def ensure_stream(settings: RealtimeSettings) -> None:
-    async with nats_client(settings) as client:
+    async with connected(settings, CONNECT_SECONDS) as client:
         await StreamKeeper(settings).ensure(client)
 
 

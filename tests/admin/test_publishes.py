@@ -11,7 +11,8 @@ from django.test import Client
 from playwright.async_api import expect
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.overview import FleetReport, as_json, gather
+from realtime.fleet.fleet_report import FleetReport, as_json
+from realtime.fleet.overview import gather
 from realtime.fleet.publishes.fleet_publishes import FleetPublishes
 from realtime.fleet.publishes.messages import (
     PublishesReport,
@@ -20,7 +21,7 @@ from realtime.fleet.publishes.messages import (
     Source,
     StatusCount,
 )
-from realtime.fleet.text import fleet_text
+from realtime.fleet.terminal_text import fleet_text
 from realtime.intake.relay import SIGNATURE_HEADER, Relayed, sign
 from tests.admin.fleet import Fleet, log_in
 from tests.integration.test_commands import manage

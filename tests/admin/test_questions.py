@@ -16,7 +16,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from realtime import __version__
-from realtime.fleet.messages import shortened
+from realtime.fleet.key_shortening import shortened
 from tests.admin.fleet import Fleet, admin_variables, log_in
 from tests.support.browser import chromium, note_errors
 from tests.support.nats import NatsServer

@@ -18,7 +18,8 @@ from realtime import metrics
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import RealtimeError
 from realtime.fleet.overview import gather
-from realtime.fleet.survey import nats_client
+from realtime.fleet.survey import CONNECT_SECONDS
+from realtime.jetstream.connection import connected
 from realtime.jetstream.stream import STREAM
 from realtime.jetstream.stream_config import StreamSettings
 from realtime.jetstream.stream_keeper import StreamKeeper
@@ -158,7 +159,7 @@ async def place_consumer(nodes: list[NatsServer]) -> NatsServer | None:
     urls = tuple(node.url for node in nodes)
     settings = RealtimeSettings(nats_servers=urls, stream_replicas=3)
     with suppress(RealtimeError, nats.errors.Error):
-        async with nats_client(settings) as client:
+        async with connected(settings, CONNECT_SECONDS) as client:
             await StreamKeeper(settings).ensure(client)
             js = JetStreamContext(client)
             stream = await js.stream_info(STREAM)

@@ -4,17 +4,17 @@ with minutes that are over in a second."""
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from nats.aio.client import Client
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.history.fleet_history import FleetHistory
-from realtime.fleet.history.survey import gather_history
-from realtime.fleet.survey import nats_client
+from realtime.fleet.history.fleet_history import FleetHistory, merge
+from realtime.fleet.history.minutes import HISTORY, History
+from realtime.fleet.survey import Survey, survey
 from tests.support.crowd import crowd
 from tests.support.nats import NatsServer
 from tests.support.service import TOKEN, Service, running_service
@@ -31,17 +31,19 @@ WAIT_SECONDS = 20
 class Watcher:
     """Asks for the fleet's hour all the time, and sees whether a sum falls."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, survey: Survey) -> None:
+        self._survey = survey
         self.fallen: list[tuple[dict[str, int], dict[str, int]]] = []
         self._last: dict[str, int] = {}
 
     async def ask(self) -> dict[str, int]:
         """The sums over the hour, where all instances have told."""
         while True:
-            history = await gather_history(self._client, None, SECONDS)
-            if history.complete:
+            told = await self._survey.ask_everybody(HISTORY, History)
+            alive = max((one.alive for one in told), default=0)
+            if len({one.instance for one in told}) >= alive > 0:
                 break
+        history = await merge(told, time.time(), complete=True, seconds=SECONDS)
         sums = sums_of(history)
         if any(sums[name] < value for name, value in self._last.items()):
             self.fallen.append((self._last, sums))
@@ -82,8 +84,8 @@ async def watching(service: Service, nats: NatsServer) -> AsyncIterator[Watcher]
         authentication_tokens=(TOKEN,), nats_servers=(nats.url,)
     )
     await asyncio.to_thread(service.await_logged, "nats.connected", 2)
-    async with nats_client(settings) as client:
-        yield Watcher(client)
+    async with survey(settings) as asking:
+        yield Watcher(asking)
 
 
 @pytest.fixture

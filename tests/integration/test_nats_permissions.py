@@ -10,7 +10,8 @@ import pytest
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import PublishFailed
-from realtime.fleet.overview import as_json, gather
+from realtime.fleet.fleet_report import as_json
+from realtime.fleet.overview import gather
 from realtime.process_publisher import ProcessPublisher
 from realtime.updates import Update
 from tests.support.nats import NatsServer

@@ -67,7 +67,7 @@ def simulated_fleet(
         try:
             eventually(
                 lambda: all(
-                    r.roll.alive() == len(reports) + others for r, _ in started
+                    r.presence.alive() == len(reports) + others for r, _ in started
                 ),
                 what="all to have heard of all",
             )

@@ -1,7 +1,6 @@
 """This process's own answer about one environment."""
 
 import time
-from typing import TYPE_CHECKING
 
 from realtime.environments import is_environment_key
 from realtime.fleet.environment.messages import (
@@ -11,45 +10,51 @@ from realtime.fleet.environment.messages import (
     SeenUpdate,
     StoredUpdate,
 )
-from realtime.fleet.messages import LONGEST_TEXT
+from realtime.fleet.messages import Sighting
+from realtime.fleet.wire_types import LONGEST_TEXT
+from realtime.intake.outbox import Outbox
 from realtime.jetstream.stream_config import NANOSECONDS
+from realtime.sse.hub import Hub
 from realtime.sse.recent_updates import RecentUpdate
-
-if TYPE_CHECKING:
-    from realtime.service import RealtimeService
 
 
 def environment_answer(
-    service: "RealtimeService", payload: bytes
+    payload: bytes,
+    hub: Hub,
+    outbox: Outbox,
+    *,
+    me: Sighting,
+    alive: int,
+    not_ready: str | None,
 ) -> EnvironmentAnswer | None:
-    """What `service` knows of the environment whose key is `payload`; None if that
-    cannot be one."""
+    """What `me`, the process of `hub` and `outbox`, knows of the environment whose key
+    is `payload`; None if that cannot be one. `alive` and `not_ready` are as in
+    `EnvironmentAnswer`."""
     environment = payload.decode(errors="replace")
     if not is_environment_key(environment):
         return None
-    hub, now = service.hub, time.time()
+    now = time.time()
     crowd = hub.subscribers_of(environment)
     seen, cut = hub.recent.of(environment)
-    not_ready = service.not_ready
     return EnvironmentAnswer(
-        sighting=service.reporter.me(),
-        alive=service.agent.roll.alive(),
-        not_ready=not_ready.detail[:LONGEST_TEXT] if not_ready else None,
+        sighting=me,
+        alive=alive,
+        not_ready=not_ready and not_ready[:LONGEST_TEXT],
         subscribers=crowd.subscribers,
         visited=crowd.visited,
         clients=crowd.clients,
         lagging=crowd.lagging,
         oldest=crowd.oldest,
         newest=crowd.newest,
-        latest=_latest(service, environment),
+        latest=_latest(hub, environment),
         updates=tuple(_seen(one, now) for one in seen[:MOST_UPDATES]),
         cut=cut,
-        held=_held(service, environment, now),
+        held=_held(outbox, environment, now),
     )
 
 
-def _latest(service: "RealtimeService", environment: str) -> StoredUpdate | None:
-    latest = service.hub.latest.of(environment)
+def _latest(hub: Hub, environment: str) -> StoredUpdate | None:
+    latest = hub.latest.of(environment)
     if latest is None:
         return None
     sequence, nanoseconds = latest.identity
@@ -58,6 +63,13 @@ def _latest(service: "RealtimeService", environment: str) -> StoredUpdate | None
         sequence=sequence,
         stored_at=nanoseconds / NANOSECONDS,
     )
+
+
+def _held(outbox: Outbox, environment: str, now: float) -> HeldUpdate | None:
+    kept = outbox.get(environment)
+    if kept is None:
+        return None
+    return HeldUpdate(kept.update.updated_at[:LONGEST_TEXT], _ago(kept.since, now))
 
 
 def _seen(seen: RecentUpdate, now: float) -> SeenUpdate:
@@ -70,15 +82,6 @@ def _seen(seen: RecentUpdate, now: float) -> SeenUpdate:
         written=None if seen.written_at is None else _ago(seen.written_at, now),
         subscribers=seen.subscribers,
     )
-
-
-def _held(
-    service: "RealtimeService", environment: str, now: float
-) -> HeldUpdate | None:
-    kept = service.intake.outbox.get(environment)
-    if kept is None:
-        return None
-    return HeldUpdate(kept.update.updated_at[:LONGEST_TEXT], _ago(kept.since, now))
 
 
 def _ago(then: float, now: float) -> float:

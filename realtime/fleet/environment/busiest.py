@@ -5,26 +5,16 @@ asked of them, so that the sums are right.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Annotated, Final
 
-from msgspec import Meta, Struct, json
+from msgspec import Meta, Struct
 from msgspec.structs import replace
-from nats.aio.client import Client
 
-from realtime.fleet.messages import (
-    NOT_READABLE,
-    Busy,
-    Count,
-    EnvironmentKey,
-    InstanceName,
-    InstanceReport,
-    shortened,
-)
-from realtime.fleet.survey import inquiry
-
-if TYPE_CHECKING:
-    from realtime.service import RealtimeService
+from realtime.fleet.key_shortening import shortened
+from realtime.fleet.messages import Busy, InstanceReport
+from realtime.fleet.wire_types import Count, EnvironmentKey, InstanceName, decode
+from realtime.sse.hub import Hub
 
 COUNTS: Final = "flagsmith.fleet.counts"
 """Asks every instance for its `Counts`; the payload is a JSON list of keys."""
@@ -35,10 +25,6 @@ keys of 100 characters 103 kB."""
 
 MOST_NAMED: Final = 100
 """Environments of one report that are looked at; it names 40."""
-
-WAIT_SECONDS: Final = 0.25
-"""For the counts of those that have just told their reports. Who does not answer is of
-an older version, or has gone."""
 
 _Keys = Annotated[tuple[EnvironmentKey, ...], Meta(max_length=MOST_ASKED)]
 
@@ -58,39 +44,32 @@ class Busiest(Struct, frozen=True):
     unnamed: int
 
 
-def counts_answer(service: "RealtimeService", payload: bytes) -> Counts | None:
-    """What `service` answers to `payload`; None if that is no list of keys."""
-    try:
-        keys = json.decode(payload, type=_Keys)
-    except NOT_READABLE:
-        return None
-    hub = service.hub
-    return Counts(service.bridge.consumer_name, tuple(map(hub.count_of, keys)))
+def counts_answer(hub: Hub, instance: str, payload: bytes) -> Counts | None:
+    """What `instance`, whose streams are in `hub`, answers to `payload`; None if that
+    is no list of keys."""
+    keys = decode(payload, _Keys)
+    return None if keys is None else Counts(instance, tuple(map(hub.count_of, keys)))
 
 
-async def ask_counts(
-    client: Client, reports: Sequence[InstanceReport]
-) -> dict[str, dict[str, int]]:
-    """By instance, the exact counts of the environments that `reports` name, where they
-    do not tell all already. Raises `NatsUnavailable`."""
+def keys_to_count(reports: Sequence[InstanceReport]) -> list[str]:
+    """The environments that `reports` name, if others may have subscribers of them
+    that they do not tell."""
     if len(reports) < 2 or not any(map(_unnamed, reports)):
-        return {}
+        return []
     whole = _whole_keys(reports)
-    sums = _sums([_named(report, whole) for report in reports])
+    sums = _sums(_named(report, whole) for report in reports)
     known = set(whole.values())
-    keys = [name for name, _ in sums.most_common(MOST_ASKED) if name in known]
-    there = {report.instance for report in reports}
-    async with inquiry(client) as question:
-        await question.ask(COUNTS, json.encode(keys))
-        answers = await question.collect(
-            Counts,
-            lambda heard: there <= {one.instance for one in heard},
-            WAIT_SECONDS,
-        )
+    return [name for name, _ in sums.most_common(MOST_ASKED) if name in known]
+
+
+def counts_by_instance(
+    keys: Sequence[str], answers: Iterable[Counts], instances: Container[str]
+) -> dict[str, dict[str, int]]:
+    """The exact counts of `keys` on those of `instances` that have answered."""
     return {
         one.instance: dict(zip(keys, one.counts, strict=True))
         for one in answers
-        if one.instance in there and len(one.counts) == len(keys)
+        if one.instance in instances and len(one.counts) == len(keys)
     }
 
 
@@ -99,7 +78,8 @@ def busiest(
     counts: Mapping[str, Mapping[str, int]],
     most: int,
 ) -> Busiest:
-    """At most `most` environments, by `reports` and by what `ask_counts` has found."""
+    """At most `most` environments, by `reports` and by the exact `counts`, by
+    instance and key, where they are known."""
     whole = _whole_keys(reports)
     named = [_named(report, whole) for report in reports]
     # Of these it is not known how many subscribers others have that they do not name.
@@ -131,25 +111,29 @@ def without_keys(report: InstanceReport) -> InstanceReport:
     return replace(report, busiest=shown)
 
 
+def _listed(
+    report: InstanceReport, whole: Mapping[str, str]
+) -> Iterable[tuple[str, Busy]]:
+    """The environments that `report` names, by whole key; by shortened key where nobody
+    tells the whole one."""
+    for one in report.busiest[:MOST_NAMED]:
+        yield one.key or whole.get(one.environment, one.environment), one
+
+
 def _named(report: InstanceReport, whole: Mapping[str, str]) -> dict[str, int]:
-    """The environments that `report` names and their subscribers, by whole key; by
-    shortened key where nobody tells the whole one."""
-    return {
-        one.key or whole.get(one.environment, one.environment): one.subscribers
-        for one in report.busiest[:MOST_NAMED]
-    }
+    """Their subscribers."""
+    return {name: one.subscribers for name, one in _listed(report, whole)}
 
 
 def _stored(
     reports: Iterable[InstanceReport], whole: Mapping[str, str]
 ) -> dict[str, float]:
-    """When the latest update of each environment was stored, by the same names."""
+    """When the latest update of each environment was stored."""
     stored: dict[str, float] = {}
     for report in reports:
-        for one in report.busiest[:MOST_NAMED]:
+        for name, one in _listed(report, whole):
             if one.stored_at is not None:
-                name = one.key or whole.get(one.environment, one.environment)
-                stored[name] = max(one.stored_at, stored.get(name, one.stored_at))
+                stored[name] = max(one.stored_at, stored.get(name, 0.0))
     return stored
 
 

@@ -4,20 +4,15 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from realtime.fleet.clients import ClientCount, summed
-from realtime.fleet.messages import Clients, Count, Sighting, Text
+from realtime.fleet.client_kinds import ClientCount, summed
+from realtime.fleet.messages import Sighting
+from realtime.fleet.wire_types import Clients, Count, Moment, Seconds, Text
 
 ENVIRONMENT: Final = "flagsmith.fleet.environment"
 """Asks every instance for its `EnvironmentAnswer`; the payload is the key."""
 
 MOST_UPDATES: Final = 20
 """In one answer, the newest first."""
-
-Ago = Annotated[float, Meta(ge=0, le=1e10)]
-"""Seconds before the answer was made: two machines' clocks may differ."""
-
-Unix = Annotated[float, Meta(ge=0, le=1e11)]
-"""Seconds since 1970, up to a year that can be written."""
 
 
 class StoredUpdate(Struct, frozen=True, kw_only=True):
@@ -26,7 +21,7 @@ class StoredUpdate(Struct, frozen=True, kw_only=True):
 
     updated_at: Text
     sequence: Count
-    stored_at: Unix
+    stored_at: Moment
 
 
 class SeenUpdate(StoredUpdate, frozen=True, kw_only=True):
@@ -34,8 +29,8 @@ class SeenUpdate(StoredUpdate, frozen=True, kw_only=True):
     been told of it, or of a later one, `written` seconds ago; None: they are still
     being told."""
 
-    read: Ago
-    written: Ago | None = None
+    read: Seconds
+    written: Seconds | None = None
     subscribers: Count = 0
 
 
@@ -43,7 +38,7 @@ class HeldUpdate(Struct, frozen=True):
     """An update that waits until NATS can store it, for so many seconds."""
 
     updated_at: Text
-    waited: Ago
+    waited: Seconds
 
 
 class EnvironmentAnswer(Struct, frozen=True, kw_only=True):
@@ -63,8 +58,8 @@ class EnvironmentAnswer(Struct, frozen=True, kw_only=True):
     visited: Count = 0
     clients: Clients
     lagging: Count = 0
-    oldest: Ago | None = None
-    newest: Ago | None = None
+    oldest: Seconds | None = None
+    newest: Seconds | None = None
     latest: StoredUpdate | None = None
     updates: Annotated[tuple[SeenUpdate, ...], Meta(max_length=MOST_UPDATES)] = ()
     cut: bool = False

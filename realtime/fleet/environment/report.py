@@ -2,28 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import NatsUnavailable
-from realtime.fleet.clients import ClientCount, summed
-from realtime.fleet.environment.answer import environment_answer
+from realtime.fleet.agent import Agent
+from realtime.fleet.client_kinds import ClientCount, summed
 from realtime.fleet.environment.messages import (
     ENVIRONMENT,
     MOST_UPDATES,
     EnvironmentAnswer,
+    SeenUpdate,
     StoredUpdate,
 )
-from realtime.fleet.look import LOOK_SECONDS
 from realtime.fleet.messages import Sighting
-from realtime.fleet.presence import not_present
-from realtime.fleet.survey import ask_everybody, nats_client, roll_of
-from realtime.service import RealtimeService
+from realtime.fleet.overview_survey import LOOK_SECONDS, NO_ANSWER
+from realtime.fleet.presence import missing_from
+from realtime.fleet.survey import own_answer, presence_of, survey
 
-NOBODY: Final = (
+NOBODY = (
     "Nobody is subscribed to this environment, and no update of it was stored in the "
     "past hour: is the key right?"
 )
@@ -81,54 +80,49 @@ class EnvironmentReport(Struct, frozen=True, kw_only=True):
 
 
 async def survey_environment(
-    settings: RealtimeSettings, key: str, service: RealtimeService | None = None
+    settings: RealtimeSettings, key: str, agent: Agent | None = None
 ) -> EnvironmentReport:
-    """Ask everybody about the environment `key`, a valid one; `service` is this
-    process's own, if it runs one. Takes two seconds at most, changes nothing, and
-    raises nothing for what NATS does."""
+    """Ask everybody about the environment `key`, a valid one; `agent` is this process's
+    own, if it runs one. Takes two seconds at most, changes nothing, and raises nothing
+    for what NATS does."""
     at, began = time.time(), time.monotonic()
-    roll = roll_of(service)
+    question = ENVIRONMENT, EnvironmentAnswer
     answers: list[EnvironmentAnswer] = []
     nats_error = None
     try:
         async with (
             asyncio.timeout(LOOK_SECONDS),
-            nats_client(settings, service) as client,
+            survey(settings, agent) as asking,
         ):
-            answers = await ask_everybody(
-                client, service, ENVIRONMENT, EnvironmentAnswer, key.encode()
-            )
+            await asking.ask_everybody(*question, key.encode(), into=answers)
     except NatsUnavailable as error:
         nats_error = str(error)
     except TimeoutError:
         # Or it was the end of the connection that hung.
-        if not answers:
-            nats_error = "NATS does not answer in time."
-    instances = {answer.instance: answer for answer in answers}
-    if service is not None:
-        own = environment_answer(service, key.encode())
-        if own is not None:
-            instances.setdefault(own.instance, own)
-    for answer in answers:
-        roll.note(answer.sighting)
+        nats_error = None if answers else NO_ANSWER
+    if own := own_answer(agent, *question, answers, key.encode()):
+        answers.append(own)
     took = time.monotonic() - began
-    # Who was heard of since may have started after the question.
-    seen = [sighting for sighting in roll.seen() if sighting.ago >= took]
-    present = sorted(
-        instances.values(), key=lambda one: (one.sighting.host, one.sighting.pid)
+    sightings = (one.sighting for one in answers)
+    missing = missing_from(sightings, presence_of(agent), took)
+    by_name = {one.instance: one for one in answers}
+    instances = sorted(
+        by_name.values(), key=lambda one: (one.sighting.host, one.sighting.pid)
     )
-    return _merged(key, at, took, present, not_present(seen, instances), nats_error)
+    return _report(key, at, took, instances, missing, nats_error)
 
 
-def _merged(
+def _report(
     key: str,
     at: float,
     took: float,
-    instances: Collection[EnvironmentAnswer],
+    instances: Sequence[EnvironmentAnswer],
     missing: Iterable[Sighting],
     nats_error: str | None,
 ) -> EnvironmentReport:
     latest = [one.latest for one in instances if one.latest is not None]
+    oldest = [one.oldest for one in instances if one.oldest is not None]
+    newest = [one.newest for one in instances if one.newest is not None]
     return EnvironmentReport(
         environment=key,
         at=at,
@@ -140,12 +134,8 @@ def _merged(
         visited=sum(one.visited for one in instances),
         clients=summed(one.clients for one in instances),
         lagging=sum(one.lagging for one in instances),
-        oldest=max(
-            (one.oldest for one in instances if one.oldest is not None), default=None
-        ),
-        newest=min(
-            (one.newest for one in instances if one.newest is not None), default=None
-        ),
+        oldest=max(oldest, default=None),
+        newest=min(newest, default=None),
         latest=max(latest, key=lambda one: one.sequence, default=None),
         updates=_updates(instances),
         cut=any(one.cut for one in instances),
@@ -154,23 +144,23 @@ def _merged(
 
 def _updates(instances: Iterable[EnvironmentAnswer]) -> tuple[ToldUpdate, ...]:
     """The newest updates that any of them has read."""
-    by_sequence: dict[int, ToldUpdate] = {}
+    by_sequence: dict[int, list[SeenUpdate]] = {}
     for instance in instances:
-        for seen in instance.updates:
-            known = by_sequence.get(seen.sequence)
-            written = [
-                ago
-                for ago in (seen.written, known.written if known else None)
-                if ago is not None
-            ]
-            by_sequence[seen.sequence] = ToldUpdate(
-                updated_at=seen.updated_at,
-                sequence=seen.sequence,
-                stored_at=seen.stored_at,
-                readers=1 + (known.readers if known else 0),
-                writers=(seen.written is not None) + (known.writers if known else 0),
-                subscribers=seen.subscribers + (known.subscribers if known else 0),
-                written=min(written, default=None),
-            )
+        for update in instance.updates:
+            by_sequence.setdefault(update.sequence, []).append(update)
     newest_first = sorted(by_sequence, reverse=True)[:MOST_UPDATES]
-    return tuple(by_sequence[sequence] for sequence in newest_first)
+    return tuple(_told(by_sequence[sequence]) for sequence in newest_first)
+
+
+def _told(seen: Sequence[SeenUpdate]) -> ToldUpdate:
+    """One update as several instances have `seen` it."""
+    written = [one.written for one in seen if one.written is not None]
+    return ToldUpdate(
+        updated_at=seen[-1].updated_at,
+        sequence=seen[-1].sequence,
+        stored_at=seen[-1].stored_at,
+        readers=len(seen),
+        writers=len(written),
+        subscribers=sum(one.subscribers for one in seen),
+        written=min(written, default=None),
+    )

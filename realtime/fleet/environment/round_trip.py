@@ -7,22 +7,21 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-import nats.errors
 from msgspec import Struct
 
 from realtime.conf import RealtimeSettings
 from realtime.environments import subject_of
 from realtime.exceptions import NatsUnavailable, PublishFailed
+from realtime.fleet.agent import Agent
 from realtime.fleet.environment.messages import (
     ENVIRONMENT,
     EnvironmentAnswer,
     SeenUpdate,
 )
-from realtime.fleet.survey import Inquiry, ask_everybody, inquiry, nats_client
+from realtime.fleet.survey import next_answer, survey
 from realtime.jetstream.client import FastClient
-from realtime.jetstream.connection import describe
 from realtime.jetstream.publisher import Publisher
-from realtime.service import RealtimeService
+from realtime.jetstream.request_many import RequestMany, request_many
 from realtime.updates import Update
 
 START_SECONDS: Final = 1.0
@@ -66,22 +65,32 @@ class RoundTrip(Struct, frozen=True):
         return max((one.seconds for one in self.reached), default=0.0)
 
 
+Publish = Callable[[str, Update, float], Awaitable[None]]
+"""As `NatsBridge.publish`."""
+
+
 async def send_test_update(
-    settings: RealtimeSettings, environment: str, service: RealtimeService | None = None
+    settings: RealtimeSettings,
+    environment: str,
+    agent: Agent | None = None,
+    publish: Publish | None = None,
 ) -> RoundTrip:
     """Publish an update of `environment` (a valid key), dated now, and wait until every
-    instance has delivered it. `service` is this process's own, if it runs one: it
-    publishes as it does for the task processor.
+    instance has delivered it. `agent` is this process's own, if it runs one, and
+    `publish` stores an update as it does for the task processor.
 
     Raises `NatsUnavailable` if it was not sent, `PublishFailed` if nothing is known.
     """
-    async with nats_client(settings, service) as client, inquiry(client) as question:
-        there = await ask_everybody(
-            client, service, ENVIRONMENT, EnvironmentAnswer, environment.encode()
+    async with (
+        survey(settings, agent) as asking,
+        request_many(asking.client) as requests,
+    ):
+        there = await asking.ask_everybody(
+            ENVIRONMENT, EnvironmentAnswer, environment.encode()
         )
         update = Update(f"{time.time():.6f}")
         delivery = _Delivery(update.updated_at, {a.instance: a.name for a in there})
-        publish = service.bridge.publish if service else await _publisher_on(client)
+        publish = publish or await _publisher_on(asking.client)
         delivery.began = time.monotonic()
         deadline = asyncio.get_running_loop().time() + PUBLISH_SECONDS
         try:
@@ -90,7 +99,7 @@ async def send_test_update(
             # The connection may have been lost after it was stored.
             raise PublishFailed(str(error)) from error
         with suppress(NatsUnavailable):
-            await delivery.follow(question, environment)
+            await delivery.follow(requests, environment)
     return RoundTrip(
         updated_at=float(update.updated_at),
         instances=max((one.alive for one in there), default=0),
@@ -115,23 +124,25 @@ class _Delivery:
         """The names of those that have not told."""
         return [name for key, name in self._names.items() if key not in self.reached]
 
-    async def follow(self, question: Inquiry, environment: str) -> None:
+    async def follow(self, requests: RequestMany, environment: str) -> None:
         """Ask again and again until all have told, for `DELIVER_SECONDS` at most.
         Raises `NatsUnavailable`."""
         until = time.monotonic() + DELIVER_SECONDS
-        while self.silent and (left := until - time.monotonic()) > 0:
-            heard: set[str] = set()
-
-            def note(answers: list[EnvironmentAnswer], heard: set[str] = heard) -> bool:
-                """Called as each comes in: now is when it came."""
-                heard.add(answers[-1].instance)
-                self._note(answers[-1])
-                return self._names.keys() <= heard | self.reached.keys()
-
-            await question.ask(ENVIRONMENT, environment.encode())
-            await question.collect(EnvironmentAnswer, note, min(left, ROUND_SECONDS))
+        while self.silent and (now := time.monotonic()) < until:
+            await requests.send(ENVIRONMENT, environment.encode())
+            await self._listen(requests, min(until, now + ROUND_SECONDS))
             if self.silent:
                 await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _listen(self, requests: RequestMany, until: float) -> None:
+        """Note the answers until all have answered that have not told yet."""
+        awaited = self._names.keys() - self.reached.keys()
+        while awaited:
+            answer = await next_answer(requests, EnvironmentAnswer, until)
+            if answer is None:
+                return
+            self._note(answer)
+            awaited.discard(answer.instance)
 
     def _note(self, answer: EnvironmentAnswer) -> None:
         if answer.instance not in self._names or answer.instance in self.reached:
@@ -160,17 +171,14 @@ class _Delivery:
         return later[-1] if later else None
 
 
-async def _publisher_on(
-    client: FastClient,
-) -> Callable[[str, Update, float], Awaitable[None]]:
-    """What publishes on `client`, as `NatsBridge.publish` does. Raises
-    `NatsUnavailable`."""
+async def _publisher_on(client: FastClient) -> Publish:
+    """What publishes on `client`. Raises `NatsUnavailable`."""
     publisher = Publisher(client)
     try:
         async with asyncio.timeout(START_SECONDS):
             await publisher.start()
-    except (nats.errors.Error, TimeoutError) as error:
-        raise NatsUnavailable(f"Cannot publish: {describe(error)}") from error
+    except TimeoutError as error:
+        raise NatsUnavailable("Cannot publish: no answer in time") from error
 
     async def publish(environment: str, update: Update, deadline: float) -> None:
         await publisher.publish(subject_of(environment), update.payload(), deadline)

@@ -3,10 +3,12 @@ tell."""
 
 import asyncio
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct
 
+from realtime.fleet.history.hour_sums import HourSums
 from realtime.fleet.history.minutes import (
     MINUTE_SECONDS,
     MINUTES,
@@ -15,7 +17,6 @@ from realtime.fleet.history.minutes import (
     Minute,
     Past,
 )
-from realtime.fleet.history.sums import Sums
 from realtime.fleet.quantiles import quantile
 from realtime.metrics import LATENCY_BOUNDS
 
@@ -106,7 +107,7 @@ async def merge(
     """The sums of `histories` in the hour before `now` (Unix seconds), where a minute
     has `seconds`. Lets the event loop do other work in between."""
     end = int((now - SETTLED * seconds) // seconds)
-    sums = Sums(range(end - MINUTES, end))
+    sums = HourSums(range(end - MINUTES, end))
     since: float | None = None
     own, pasts = _each_once(histories)
     for history in own:
@@ -121,11 +122,11 @@ async def merge(
         seconds=seconds,
         complete=complete,
         since=since,
-        subscribers=_series(sums, lambda minute: minute.subscribers),
-        opened=_series(sums, lambda minute: minute.opened),
-        closed=_series(sums, lambda minute: minute.closed),
-        deliveries=_series(sums, lambda minute: minute.deliveries),
-        rejections=_series(sums, lambda minute: minute.rejections),
+        subscribers=_series(sums, attrgetter("subscribers")),
+        opened=_series(sums, attrgetter("opened")),
+        closed=_series(sums, attrgetter("closed")),
+        deliveries=_series(sums, attrgetter("deliveries")),
+        rejections=_series(sums, attrgetter("rejections")),
         publishes={
             kind: _series(sums, lambda minute, place=place: _at(minute, place))  # type: ignore[misc]
             for place, kind in enumerate(PUBLISHES)
@@ -161,7 +162,7 @@ def _known_since(history: History) -> float:
     return min(since, history.past.hour.since) if history.past else since
 
 
-def _series(sums: Sums, value: Callable[[Minute], int]) -> Series:
+def _series(sums: HourSums, value: Callable[[Minute], int]) -> Series:
     return tuple(None if minute is None else value(minute) for minute in sums.minutes)
 
 
@@ -180,7 +181,7 @@ def _p99(minute: Minute | None) -> float | None:
     return quantile(buckets, 0.99 * counted) if counted else None
 
 
-def _filled(sums: Sums, subscribers: list[int | None]) -> Series:
+def _filled(sums: HourSums, subscribers: list[int | None]) -> Series:
     """`subscribers`, with 0 in a minute in which everybody tells of others only."""
     return tuple(
         0 if subscribers is None and minute is not None and sums.whole else subscribers

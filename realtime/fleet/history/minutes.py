@@ -1,12 +1,16 @@
 """What processes counted in each minute of the last hour, as it is remembered and
 told."""
 
+from collections.abc import Callable
 from hashlib import blake2b
+from itertools import starmap, zip_longest
+from operator import add
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
-from realtime.fleet.messages import Count, InstanceName, Text
+from realtime.fleet.wire_types import Count, InstanceName, Moment, Text
 
 HISTORY: Final = "flagsmith.fleet.history"
 """Asks every instance for its `History`."""
@@ -37,9 +41,6 @@ Each is named for the moment only in which it may still speak."""
 Tally = Annotated[int, Meta(ge=0, le=10**12)]
 """What one process counts in a minute; the sum over all instances fits 64 bits."""
 
-Seconds = Annotated[float, Meta(ge=0, le=10**11)]
-"""Unix seconds."""
-
 EnvironmentId = Annotated[str, Meta(min_length=16, max_length=16)]
 
 
@@ -57,6 +58,29 @@ class Minute(Struct, array_like=True):
     publishes: Annotated[list[Tally], Meta(max_length=16)] = field(default_factory=list)
     latencies: Annotated[list[Tally], Meta(max_length=32)] = field(default_factory=list)
 
+    def add(self, other: "Minute") -> None:
+        """Count what another process counted in the same minute."""
+        self.subscribers += other.subscribers
+        self._each_with(other, add)
+
+    def since(self, before: "Minute", number: int) -> "Minute":
+        """What was counted after `before`, as the minute with this `number`. Whatever
+        happens to a counter, nobody has opened fewer than no streams."""
+        minute = replace(self, number=number)
+        minute._each_with(before, lambda now, then: max(0, now - then))
+        return minute
+
+    def _each_with(self, other: "Minute", combine: Callable[[int, int], int]) -> None:
+        self.opened = combine(self.opened, other.opened)
+        self.closed = combine(self.closed, other.closed)
+        self.deliveries = combine(self.deliveries, other.deliveries)
+        self.rejections = combine(self.rejections, other.rejections)
+        # Another version may tell of more kinds or fewer.
+        publishes = zip_longest(self.publishes, other.publishes, fillvalue=0)
+        self.publishes = list(starmap(combine, publishes))
+        latencies = zip_longest(self.latencies, other.latencies, fillvalue=0)
+        self.latencies = list(starmap(combine, latencies))
+
 
 class EnvironmentHour(Struct, frozen=True, array_like=True):
     """An environment (id, shortened key) and its subscribers at the end of each minute
@@ -72,7 +96,7 @@ class Hour(Struct, frozen=True):
     last one may still be under way. The `environments` with most subscribers; `whole`:
     there were no others."""
 
-    since: Seconds
+    since: Moment
     minutes: Annotated[tuple[Minute, ...], Meta(max_length=KEPT + 1)] = ()
     environments: Annotated[
         tuple[EnvironmentHour, ...], Meta(max_length=MAX_ENVIRONMENTS)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from realtime.environments import without_probes
 from realtime.fleet.history import minutes
-from realtime.fleet.history.counters import Counted, counted
+from realtime.fleet.history.metric_totals import counted
 from realtime.fleet.history.minutes import (
     BUSIEST,
     KEPT,
@@ -25,7 +25,7 @@ from realtime.fleet.history.minutes import (
     Past,
     environment_id,
 )
-from realtime.fleet.messages import shortened
+from realtime.fleet.key_shortening import shortened
 from realtime.sse.hub import Hub
 
 logger = structlog.get_logger("sse")
@@ -61,13 +61,13 @@ class Recorder:
         hub: Hub,
         secret: str,
         *,
-        read: Callable[[], Counted] | None = None,
+        read: Callable[[], Minute] = counted,
         clock: Callable[[], float] = time.time,
         seconds: float | None = None,
     ) -> None:
         self._hub = hub
         self._secret = secret
-        self._read = read or counted
+        self._read = read
         self._clock = clock
         self.seconds = seconds or minutes.MINUTE_SECONDS
         self._past: Past | None = None
@@ -126,7 +126,7 @@ class Recorder:
         it when this process has ended. The streams that are open now are not in it:
         when the minute is over they will be elsewhere."""
         hour = self.hour()
-        running = self._minute(self._read())
+        running = self._read().since(self._before, self._current)
         return replace(hour, minutes=(*hour.minutes, running))
 
     def _number(self) -> int:
@@ -134,7 +134,7 @@ class Recorder:
 
     def _close(self) -> None:
         now = self._read()
-        minute = self._minute(now)
+        minute = now.since(self._before, self._current)
         minute.subscribers = self._hub.subscribers
         self._minutes.append(minute)
         self._environments.append(
@@ -166,27 +166,9 @@ class Recorder:
             whole=len(most) <= MAX_ENVIRONMENTS and not any(m.others for m in noted),
         )
 
-    def _minute(self, now: Counted) -> Minute:
-        """What was counted since the last minute's end."""
-        before = self._before
-        return Minute(
-            self._current,
-            opened=_more(now.opened, before.opened),
-            closed=_more(now.closed, before.closed),
-            deliveries=_more(now.deliveries, before.deliveries),
-            rejections=_more(now.rejections, before.rejections),
-            publishes=list(map(_more, now.publishes, before.publishes)),
-            latencies=list(map(_more, now.latencies, before.latencies)),
-        )
-
     def _move(self, by: int) -> None:
         for minute in self._minutes:
             minute.number = max(0, minute.number + by)
         self._current += by
         self._since = max(0.0, self._since + by * self.seconds)
         self._make_hour()
-
-
-def _more(now: int, before: int) -> int:
-    # Whatever happens to a counter, nobody has opened fewer than no streams.
-    return max(0, now - before)

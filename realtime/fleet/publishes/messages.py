@@ -4,6 +4,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from realtime.fleet.wire_types import Count, Moment
+
 SLOTS: Final = 30
 CAUSES: Final = 16
 """Every status that a publish is refused with, from a publisher and from others."""
@@ -16,10 +18,6 @@ LONGEST_ADDRESS: Final = 64
 """Characters: an IPv6 address has 39 at most."""
 
 Status = Annotated[int, Meta(ge=100, le=599)]
-Times = Annotated[int, Meta(ge=0, le=2**53)]
-Moment = Annotated[float, Meta(ge=0, le=1e11)]
-"""Unix seconds, for some thousand years."""
-
 Reason = Annotated[str, Meta(max_length=LONGEST_REASON)]
 Address = Annotated[str, Meta(max_length=LONGEST_ADDRESS)]
 
@@ -28,14 +26,14 @@ class StatusCount(Struct, frozen=True):
     """How many publishes were answered with `status` in the last five minutes."""
 
     status: Status
-    count: Times
+    count: Count
 
 
 class Slot(Struct, frozen=True):
     """So many refusals within some ten seconds, the last of them `at`."""
 
     at: Moment
-    count: Times
+    count: Count
 
 
 class Source(Struct, frozen=True):

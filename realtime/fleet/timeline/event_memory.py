@@ -2,11 +2,11 @@
 or was told when it came."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Final, TypeVar
 
-from realtime.fleet.messages import encode
 from realtime.fleet.timeline.events import MOST_BYTES, Event
+from realtime.fleet.wire_types import encode
 
 REMEMBER_SECONDS: Final = 6 * 3600.0
 """As long as an operator who comes in the morning may ask about the night's end."""
@@ -24,7 +24,7 @@ Key = tuple[type, object, str, float]
 _E = TypeVar("_E", bound=Event)
 
 
-class Happenings:
+class EventMemory:
     """What this process saw, and, apart from that, what others had seen. `clock` counts
     Unix seconds."""
 
@@ -45,9 +45,7 @@ class Happenings:
     def newest_first(self) -> list[Event]:
         """All that is remembered, of this process and of others."""
         since = self.clock() - REMEMBER_SECONDS
-        self._own.forget(since)
-        self._others.forget(since)
-        both = [*self._own, *self._others]
+        both = [*self._own.since(since), *self._others.since(since)]
         return sorted(both, key=lambda event: event.end, reverse=True)
 
 
@@ -58,9 +56,6 @@ class _Memory:
         self._most = most_bytes
         self._bytes = 0
         self._events: dict[Key, tuple[Event, int]] = {}
-
-    def __iter__(self) -> Iterator[Event]:
-        return (event for event, _ in self._events.values())
 
     def put(self, event: Event) -> None:
         size = len(encode(event))
@@ -75,13 +70,12 @@ class _Memory:
         while self._bytes > self._most:
             self._drop(next(iter(self._events)))
 
-    def forget(self, since: float) -> None:
-        """Drop what ended before."""
-        self._drop_all(key for key, (e, _) in self._events.items() if e.end < since)
-
-    def _drop_all(self, keys: Iterable[Key]) -> None:
-        for key in list(keys):
-            self._drop(key)
+    def since(self, moment: float) -> list[Event]:
+        """Those that had not ended by then; the others are forgotten."""
+        for key, (event, _) in list(self._events.items()):
+            if event.end < moment:
+                self._drop(key)
+        return [event for event, _ in self._events.values()]
 
     def _drop(self, key: Key) -> None:
         _, size = self._events.pop(key, (None, 0))

@@ -1,15 +1,12 @@
 """What happened, as values: each event says when it began and ended, who saw it, and
 what is known of it. They travel over NATS, so every field is bounded."""
 
-from collections.abc import Hashable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from msgspec import Meta, Struct, json
 
-from realtime.fleet.messages import NOT_READABLE, Count, InstanceName
-
-Moment = Annotated[float, Meta(ge=0, le=4e9)]
-"""Unix seconds, until the year 2096: what is no number of seconds is refused."""
+from realtime.fleet.messages import Sighting
+from realtime.fleet.wire_types import NOT_READABLE, Count, InstanceName, Moment
 
 MOST_WORDS: Final = 200
 Words = Annotated[str, Meta(max_length=MOST_WORDS)]
@@ -32,10 +29,12 @@ class Happened(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     at: Moment
     until: Moment | None = None
 
+    about_fields: ClassVar[tuple[str, ...]] = ()
+
     @property
-    def about(self) -> Hashable:
+    def about(self) -> tuple[object, ...]:
         """Events of a kind that are about the same, at about the same time, are one."""
-        return None
+        return tuple(getattr(self, name) for name in self.about_fields)
 
     @property
     def end(self) -> float:
@@ -69,15 +68,22 @@ class AboutInstance(Happened, frozen=True, kw_only=True):
     pid: Count
     worker: Count | None = None
 
-    @property
-    def about(self) -> Hashable:
-        return self.host
+    @classmethod
+    def of(cls, sighting: Sighting, **fields: Any) -> Self:
+        """About the instance that was seen; `fields` are the others."""
+        return cls(
+            instance=sighting.instance,
+            host=sighting.host[:MOST_WORDS],
+            pid=sighting.pid,
+            worker=sighting.worker,
+            **fields,
+        )
+
+    about_fields: ClassVar[tuple[str, ...]] = ("host",)
 
 
 class Came(AboutInstance, frozen=True, kw_only=True, tag="came"):
     """An instance that was not there before."""
-
-    version: Words = ""
 
 
 class Left(AboutInstance, frozen=True, kw_only=True, tag="left"):
@@ -89,9 +95,7 @@ class Left(AboutInstance, frozen=True, kw_only=True, tag="left"):
     streams: Count = 0
     opened: Count = 0
 
-    @property
-    def about(self) -> Hashable:
-        return (self.host, self.by)
+    about_fields = ("host", "by")
 
 
 class Replaced(AboutInstance, frozen=True, kw_only=True, tag="replaced"):
@@ -102,18 +106,14 @@ class Died(AboutInstance, frozen=True, kw_only=True, tag="died"):
     """An instance was not heard of any more, without a last word; `until` it, or its
     successor, was back."""
 
-    @property
-    def about(self) -> Hashable:
-        return self.instance
+    about_fields = ("instance",)
 
 
 class Gone(AboutInstance, frozen=True, kw_only=True, tag="gone"):
     """An instance was not heard of any more after NATS had been away, `until` it was:
     whether it stopped properly meanwhile cannot be known."""
 
-    @property
-    def about(self) -> Hashable:
-        return self.instance
+    about_fields = ("instance",)
 
 
 class WorkerDied(Happened, frozen=True, kw_only=True, tag="worker_died"):
@@ -125,9 +125,7 @@ class WorkerDied(Happened, frozen=True, kw_only=True, tag="worker_died"):
     pid: Count
     reason: Words = ""
 
-    @property
-    def about(self) -> Hashable:
-        return (self.host, self.worker, self.pid)
+    about_fields = ("host", "worker", "pid")
 
 
 class Dismissed(Happened, frozen=True, kw_only=True, tag="dismissed"):
@@ -137,9 +135,7 @@ class Dismissed(Happened, frozen=True, kw_only=True, tag="dismissed"):
     name: Words
     by: Words = ""
 
-    @property
-    def about(self) -> Hashable:
-        return self.instance
+    about_fields = ("instance",)
 
 
 class TestUpdate(Happened, frozen=True, kw_only=True, tag="test_update"):
@@ -151,9 +147,7 @@ class TestUpdate(Happened, frozen=True, kw_only=True, tag="test_update"):
     by: Words = ""
     outcome: Annotated[str, Meta(max_length=500)] = ""
 
-    @property
-    def about(self) -> Hashable:
-        return (self.environment, self.by, round(self.at, 3))
+    about_fields = ("environment", "by", "at")
 
 
 Change = Literal["created", "replaced", "updated", "differs"]
@@ -167,9 +161,7 @@ class StreamChanged(Happened, frozen=True, kw_only=True, tag="stream_changed"):
     change: Change
     settings: Annotated[tuple[Words, ...], Meta(max_length=20)] = ()
 
-    @property
-    def about(self) -> Hashable:
-        return (self.change, self.settings)
+    about_fields = ("change", "settings")
 
 
 class Rejections(Happened, frozen=True, kw_only=True, tag="rejections"):
@@ -178,9 +170,7 @@ class Rejections(Happened, frozen=True, kw_only=True, tag="rejections"):
     reason: Literal["full", "failed", "nats", "draining"]
     rejected: Count
 
-    @property
-    def about(self) -> Hashable:
-        return self.reason
+    about_fields = ("reason",)
 
 
 Event = (

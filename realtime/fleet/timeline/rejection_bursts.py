@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from msgspec.structs import replace
 
-from realtime.fleet.timeline.event_memory import Happenings
+from realtime.fleet.timeline.event_memory import EventMemory
 from realtime.fleet.timeline.events import Rejections
 
 BURST: Final = 10
@@ -17,39 +17,34 @@ Reason = Literal["full", "failed"]
 leaving."""
 
 
-class Bursts:
-    """Notes them in `happenings`, as seen by `me`; `totals` counts the rejections by
+class RejectionBursts:
+    """Notes them in `events`, as seen by `me`; `totals` counts the rejections by
     reason."""
 
     def __init__(
-        self,
-        happenings: Happenings,
-        me: str,
-        totals: Callable[[], Mapping[Reason, int]],
+        self, events: EventMemory, me: str, totals: Callable[[], Mapping[Reason, int]]
     ) -> None:
-        self._happenings = happenings
+        self._events = events
         self._me = me
         self._totals = totals
-        self._before = dict(totals())
-        self._sampled_at = happenings.clock()
+        self._before = totals()
+        self._sampled_at = events.clock()
         self._going_on: dict[Reason, Rejections] = {}
 
     def sample(self) -> None:
         """Every 10 s."""
-        now, totals = self._happenings.clock(), self._totals()
+        totals = self._totals()
         for reason, total in totals.items():
-            rejected = total - self._before.get(reason, 0)
+            rejected = total - self._before[reason]
             burst = self._going_on.get(reason)
             if burst is None and rejected >= BURST:
                 burst = Rejections(
                     seen_by=self._me, at=self._sampled_at, reason=reason, rejected=0
                 )
-            if burst is None:
-                continue
-            if rejected:
+            if burst is not None and rejected:
                 burst = replace(burst, rejected=burst.rejected + rejected)
-                self._going_on[reason] = self._happenings.note(burst)
-            else:
-                self._happenings.note(replace(burst, until=self._sampled_at))
+                self._going_on[reason] = self._events.note(burst)
+            elif burst is not None:
+                self._events.note(replace(burst, until=self._sampled_at))
                 del self._going_on[reason]
-        self._before, self._sampled_at = dict(totals), now
+        self._before, self._sampled_at = totals, self._events.clock()

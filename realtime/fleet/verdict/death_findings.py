@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from realtime.fleet.messages import InstanceReport
-from realtime.fleet.timeline.event_messages import Account, Death
+from realtime.fleet.timeline.messages import Death, EventsAnswer
+from realtime.fleet.units import NAMED, counted
 from realtime.fleet.verdict.finding import Finding
-from realtime.fleet.verdict.instance_findings import NAMED, counted
 
 RUNBOOK: Final = "an-instance-died"
 
 MOST_DEAD: Final = 200
-"""Of all accounts together: whoever may publish on NATS may make some up, and every one
+"""Of all answers together: whoever may publish on NATS may make some up, and every one
 is shown."""
 
 _CONSEQUENCE = (
@@ -21,15 +21,15 @@ _CONSEQUENCE = (
 
 
 def dead_of(
-    accounts: Iterable[Account], instances: Iterable[InstanceReport]
+    answers: Iterable[EventsAnswer], instances: Iterable[InstanceReport]
 ) -> tuple[Death, ...]:
     """Whom the instances take to be dead, without those that answer, and those that
     somebody has dismissed; the one that died last first."""
     found: dict[str, Death] = {}
     excused = {report.instance for report in instances}
-    for account in accounts:
-        excused.update(account.dismissed)
-        for death in account.deaths:
+    for answer in answers:
+        excused.update(answer.dismissed)
+        for death in answer.deaths:
             known = found.get(death.sighting.instance)
             if known is None or death.at > known.at:
                 found[death.sighting.instance] = death
@@ -38,10 +38,10 @@ def dead_of(
     return tuple(newest_first[:MOST_DEAD])
 
 
-def expected_of(accounts: Iterable[Account], own: int) -> int:
+def expected_of(answers: Iterable[EventsAnswer], own: int) -> int:
     """How many instances there should be, by the settings of those that answered, and
     by this process's `own`; 0: nobody says."""
-    return max([own, *(account.expected for account in accounts)])
+    return max([own, *(answer.expected for answer in answers)])
 
 
 def hosts_of(instances: Iterable[InstanceReport]) -> int:

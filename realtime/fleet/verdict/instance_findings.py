@@ -6,10 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from realtime.fleet.messages import InstanceReport, Sighting
+from realtime.fleet.units import counted, named
 from realtime.fleet.verdict.finding import Finding
-
-NAMED: Final = 3
-"""How many instances are named before they are only counted."""
 
 UNTIL_NATS: Final = (
     "Applications keep the flags that they have; changes reach them when NATS is back. "
@@ -170,14 +168,6 @@ def unheard(instances: Sequence[InstanceReport]) -> Finding:
 
 def is_full(instance: InstanceReport) -> bool:
     return 0 < instance.subscribers_limit <= instance.subscribers
-
-
-def named(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} instances"
-
-
-def counted(number: int, one: str, several: str) -> str:
-    return f"{number:,} {one if number == 1 else several}"
 
 
 def moment_of(one: InstanceReport, then: float | None, now: float) -> float | None:

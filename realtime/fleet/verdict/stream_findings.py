@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from realtime.fleet.messages import InstanceReport
+from realtime.fleet.units import named
 from realtime.fleet.verdict.finding import Finding
-from realtime.fleet.verdict.instance_findings import named
-from realtime.fleet.verdict.stream_health import Replica, StreamHealth
 from realtime.jetstream.stream_config import VARIABLES, Setting
+from realtime.jetstream.stream_health import Replica, StreamHealth
 
 BEHIND: Final = 1000
 """Updates that wait to be read: more than are on their way at any time."""

@@ -7,11 +7,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from realtime.fleet.messages import InstanceReport, Sighting
+from realtime.fleet.units import counted
 from realtime.fleet.verdict import instance_findings
 from realtime.fleet.verdict.finding import Finding
 from realtime.fleet.verdict.instance_findings import is_full
 from realtime.fleet.verdict.stream_findings import of_stream
-from realtime.fleet.verdict.stream_health import StreamHealth
+from realtime.jetstream.stream_health import StreamHealth
 
 Level = Literal["well", "degraded", "down"]
 
@@ -95,11 +96,9 @@ def judge(
 
 def _well(instances: Sequence[InstanceReport]) -> Finding:
     leaving = sum(instance.draining for instance in instances)
-    serving = instance_findings.counted(
-        len(instances) - leaving, "instance serves", "instances serve"
-    )
+    serving = counted(len(instances) - leaving, "instance serves", "instances serve")
     total = sum(instance.subscribers for instance in instances)
-    subscribers = instance_findings.counted(total, "subscriber", "subscribers")
+    subscribers = counted(total, "subscriber", "subscribers")
     return Finding(f"{serving} {subscribers}.")
 
 

@@ -9,8 +9,8 @@ from django.core.management.base import CommandError
 from realtime.conf import RealtimeSettings
 from realtime.environments import is_environment_key
 from realtime.fleet.environment.report import survey_environment
-from realtime.fleet.environment.text import environment_text
-from realtime.fleet.overview import as_json
+from realtime.fleet.environment.terminal_text import environment_text
+from realtime.fleet.fleet_report import as_json
 from realtime.management.base import ClientCommand
 
 

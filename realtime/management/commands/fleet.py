@@ -8,9 +8,10 @@ from contextlib import suppress
 from typing import Any, Final
 
 from realtime.conf import RealtimeSettings
-from realtime.fleet.overview import FleetReport, as_json, gather
-from realtime.fleet.text import NEWEST, fleet_text
-from realtime.fleet.timeline.stories import SHOWN
+from realtime.fleet.fleet_report import FleetReport, as_json
+from realtime.fleet.overview import gather
+from realtime.fleet.terminal_text import NEWEST, fleet_text
+from realtime.fleet.timeline.event_text import SHOWN
 from realtime.management.base import ClientCommand
 
 WATCH_SECONDS: Final = 2.0

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from realtime.admin.rows import newest_version, rows, summary, versions
+from realtime.fleet.fleet_report import FleetReport
 from realtime.fleet.messages import Sighting
-from realtime.fleet.overview import FleetReport
 from tests.support.simulated_fleet import made_up
 from tests.unit.fleet.test_overview_memory import report
 

@@ -3,8 +3,8 @@
 from msgspec.structs import replace
 
 from realtime.admin.tiles import UNKNOWN, Tile, tiles
+from realtime.fleet.fleet_report import FleetReport, Totals
 from realtime.fleet.messages import Quantiles
-from realtime.fleet.overview import FleetReport, Totals
 from tests.support.simulated_fleet import made_up
 from tests.unit.fleet.test_overview_memory import AT, report
 

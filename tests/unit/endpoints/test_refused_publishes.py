@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from realtime.endpoints.refused_publishes import looks_like_publisher, note_answer
-from realtime.fleet.publishes.counts import Publishes
+from realtime.fleet.publishes.recorder import PublishRecorder
 from realtime.http.client_address import TrustedProxies
 from realtime.http.view import Response
 from realtime.service import RealtimeService
@@ -45,7 +45,7 @@ def test_note_answer__refused__address_as_people_write_it(
     client: Any, address: str
 ) -> None:
     # Given
-    service = SimpleNamespace(publishes=Publishes(), proxies=TrustedProxies([]))
+    service = SimpleNamespace(publishes=PublishRecorder(), proxies=TrustedProxies([]))
     scope = {"method": "POST", "headers": [TOKEN], "client": client}
 
     # When

@@ -6,17 +6,11 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
 
-from realtime.fleet.messages import (
-    MAX_BYTES,
-    Answer,
-    InstanceReport,
-    Sighting,
-    decode,
-    encode,
-    shortened,
-)
+from realtime.fleet.key_shortening import shortened
+from realtime.fleet.messages import Answer, InstanceReport, Sighting
 from realtime.fleet.quantiles import SAMPLES, RecentQuantiles
 from realtime.fleet.units import duration, latency, size
+from realtime.fleet.wire_types import MAX_BYTES, decode, encode
 from tests.support.simulated_fleet import made_up
 
 

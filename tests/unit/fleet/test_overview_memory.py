@@ -6,18 +6,19 @@ import time
 import pytest
 from msgspec.structs import replace
 
+from realtime.fleet.fleet_report import FleetReport, Totals
 from realtime.fleet.history.fleet_history import merge
-from realtime.fleet.messages import InstanceReport, decode, encode
-from realtime.fleet.overview import FleetReport, Totals
+from realtime.fleet.messages import InstanceReport
 from realtime.fleet.overview_memory import (
     GAP_SECONDS,
     LOOK_SECONDS,
-    MOST_TOLD,
-    Memory,
+    MOST_FINDINGS,
+    OverviewMemory,
     key_of,
 )
 from realtime.fleet.verdict.finding import Finding
 from realtime.fleet.verdict.verdict import Verdict
+from realtime.fleet.wire_types import decode, encode
 from tests.support.simulated_fleet import made_up
 
 FULL = Finding("host-1 (1001): as many subscribers as can be held.", runbook="full")
@@ -58,7 +59,7 @@ def report(
 def test_note__finding_that_came_between_two_looks__is_as_old_as_the_second() -> None:
     # Given
     clock = Clock()
-    memory = Memory(clock)
+    memory = OverviewMemory(clock)
     memory.note(report())
 
     # When
@@ -76,7 +77,7 @@ def test_note__finding_that_came_between_two_looks__is_as_old_as_the_second() ->
 def test_note__finding_there_at_the_first_look__no_age() -> None:
     # Given
     clock = Clock()
-    memory = Memory(clock)
+    memory = OverviewMemory(clock)
     memory.note(report(FULL))
 
     # When
@@ -90,7 +91,7 @@ def test_note__finding_there_at_the_first_look__no_age() -> None:
 def test_note__nobody_looked_for_long__no_age() -> None:
     # Given
     clock = Clock()
-    memory = Memory(clock)
+    memory = OverviewMemory(clock)
     memory.note(report())
 
     # When
@@ -102,7 +103,7 @@ def test_note__nobody_looked_for_long__no_age() -> None:
 
 def test_note__finding_that_knows_its_age__keeps_it() -> None:
     # When
-    noted = Memory().note(report(replace(FULL, since=5.0)))
+    noted = OverviewMemory().note(report(replace(FULL, since=5.0)))
 
     # Then
     assert noted.verdict.since == 5.0
@@ -111,7 +112,7 @@ def test_note__finding_that_knows_its_age__keeps_it() -> None:
 def test_note__finding_gone_and_back__is_new() -> None:
     # Given
     clock = Clock()
-    memory = Memory(clock)
+    memory = OverviewMemory(clock)
     for at, findings in ((AT, ()), (AT + 1, (FULL,)), (AT + 2, ())):
         memory.note(report(*findings, at=at))
 
@@ -122,7 +123,7 @@ def test_note__finding_gone_and_back__is_new() -> None:
 def test_note__another_instance_knows_the_age__taken_from_it() -> None:
     # Given: one that has looked for long, and this one, which has just started
     clock = Clock()
-    other = Memory(clock)
+    other = OverviewMemory(clock)
     other.note(report())
     clock.now += LOOK_SECONDS
     other.note(report(FULL, at=AT + 30))
@@ -130,7 +131,7 @@ def test_note__another_instance_knows_the_age__taken_from_it() -> None:
     # When: a minute later, by a clock that is an hour ahead
     clock.now += LOOK_SECONDS
     teller = made_up(1, finding_ages=other.ages(AT + 90))
-    mine = Memory().note(
+    mine = OverviewMemory().note(
         replace(report(FULL, at=AT + 3690), instances=(teller, made_up(2)))
     )
 
@@ -141,7 +142,7 @@ def test_note__another_instance_knows_the_age__taken_from_it() -> None:
 def test_ages__nobody_looked_for_long__none() -> None:
     # Given
     clock = Clock()
-    memory = Memory(clock)
+    memory = OverviewMemory(clock)
     memory.note(report())
     memory.note(report(FULL))
     assert memory.ages(AT) == {key_of(FULL): 0}
@@ -155,22 +156,22 @@ def test_ages__nobody_looked_for_long__none() -> None:
 
 def test_ages__more_findings_than_are_told__bounded() -> None:
     # Given
-    memory = Memory()
+    memory = OverviewMemory()
     memory.note(report())
-    many = [Finding(f"host ({number}): full.") for number in range(MOST_TOLD + 1)]
+    many = [Finding(f"host ({number}): full.") for number in range(MOST_FINDINGS + 1)]
 
     # When
     memory.note(report(*many))
 
     # Then
-    assert len(memory.ages(AT)) == MOST_TOLD
+    assert len(memory.ages(AT)) == MOST_FINDINGS
     told = made_up(1, finding_ages=memory.ages(AT))
     assert decode(encode(told), InstanceReport) == told
 
 
 def test_note__nats_away__last_report_before() -> None:
     # Given
-    memory = Memory()
+    memory = OverviewMemory()
     before = memory.note(report())
 
     # When
@@ -184,7 +185,9 @@ def test_note__nats_away__last_report_before() -> None:
 
 
 def test_note__nats_away_from_the_beginning__nothing_known() -> None:
-    assert Memory().note(report(nats_error="Cannot connect.")).last_known is None
+    assert (
+        OverviewMemory().note(report(nats_error="Cannot connect.")).last_known is None
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,15 @@ from realtime.fleet.messages import (
     Answer,
     LatestUpdate,
     Sighting,
-    decode,
-    encode,
 )
 from realtime.fleet.presence import (
     MAX_INSTANCES,
     OVERDUE_SECONDS,
     REMEMBER_SECONDS,
-    Roll,
+    Presence,
     not_present,
 )
+from realtime.fleet.wire_types import decode, encode
 from tests.support.simulated_fleet import made_up
 
 
@@ -36,113 +35,117 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def roll(clock: Clock) -> Roll:
-    return Roll(clock)
+def presence(clock: Clock) -> Presence:
+    return Presence(clock)
 
 
 def seen(instance: str = "one", *, left: bool = False) -> Sighting:
     return Sighting(instance=instance, host="host", pid=1, left=left)
 
 
-def test_note__first_and_second_time__says_which(roll: Roll) -> None:
-    assert roll.note(seen()) is True
-    assert roll.note(seen()) is False
+def test_note__first_and_second_time__says_which(presence: Presence) -> None:
+    assert presence.note(seen()) is True
+    assert presence.note(seen()) is False
 
 
-def test_note__was_away_for_too_long__is_new_again(roll: Roll, clock: Clock) -> None:
+def test_note__was_away_for_too_long__is_new_again(
+    presence: Presence, clock: Clock
+) -> None:
     # Given
-    roll.note(seen())
+    presence.note(seen())
 
     # When
     clock.now += OVERDUE_SECONDS
 
     # Then: it may have forgotten the others meanwhile
-    assert roll.note(seen()) is True
+    assert presence.note(seen()) is True
 
 
-def test_note__says_that_it_leaves__not_new(roll: Roll) -> None:
-    assert roll.note(seen(left=True)) is False
-    assert roll.note(seen(left=True)) is False
+def test_note__says_that_it_leaves__not_new(presence: Presence) -> None:
+    assert presence.note(seen(left=True)) is False
+    assert presence.note(seen(left=True)) is False
 
 
 def test_note__report_that_names_no_address__address_of_the_beacon_stays(
-    roll: Roll,
+    presence: Presence,
 ) -> None:
     # Given
-    roll.note(msgspec.structs.replace(seen(), address="192.0.2.1:8000"))
+    presence.note(msgspec.structs.replace(seen(), address="192.0.2.1:8000"))
 
     # When
-    roll.note(seen())
+    presence.note(seen())
 
     # Then: updates can still be relayed to it
-    assert [one.address for one in roll.seen()] == ["192.0.2.1:8000"]
+    assert [one.address for one in presence.seen()] == ["192.0.2.1:8000"]
 
 
-def test_seen__some_time_later__tells_how_long_ago(roll: Roll, clock: Clock) -> None:
+def test_seen__some_time_later__tells_how_long_ago(
+    presence: Presence, clock: Clock
+) -> None:
     # Given
-    roll.note(seen("one"))
+    presence.note(seen("one"))
     clock.now += 10
-    roll.note(seen("two"))
+    presence.note(seen("two"))
 
     # When
     clock.now += 1
 
     # Then
-    assert {s.instance: s.ago for s in roll.seen()} == {"one": 11, "two": 1}
+    assert {s.instance: s.ago for s in presence.seen()} == {"one": 11, "two": 1}
 
 
-def test_seen__after_a_minute__forgotten(roll: Roll, clock: Clock) -> None:
+def test_seen__after_a_minute__forgotten(presence: Presence, clock: Clock) -> None:
     # Given
-    roll.note(seen())
+    presence.note(seen())
 
     # When / Then
     clock.now += REMEMBER_SECONDS
-    assert len(roll.seen()) == 1
+    assert len(presence.seen()) == 1
     clock.now += 0.1
-    assert roll.seen() == []
-    assert roll.note(seen()) is True
+    assert presence.seen() == []
+    assert presence.note(seen()) is True
 
 
-def test_alive__silent_for_too_long__overdue(roll: Roll, clock: Clock) -> None:
+def test_alive__silent_for_too_long__overdue(presence: Presence, clock: Clock) -> None:
     # Given
-    roll.note(seen("silent"))
-    roll.note(seen("heard"))
-    assert (roll.alive(), roll.overdue()) == (2, [])
+    presence.note(seen("silent"))
+    presence.note(seen("heard"))
+    assert (presence.alive(), presence.overdue()) == (2, [])
 
     # When
     clock.now += OVERDUE_SECONDS
-    roll.note(seen("heard"))
+    presence.note(seen("heard"))
 
     # Then
-    assert roll.alive() == 1
-    assert [s.instance for s in roll.overdue()] == ["silent"]
+    assert presence.alive() == 1
+    assert [s.instance for s in presence.overdue()] == ["silent"]
 
 
-def test_alive__left_with_a_last_word__overdue_at_once(roll: Roll) -> None:
+def test_alive__left_with_a_last_word__overdue_at_once(presence: Presence) -> None:
     # Given
-    roll.note(seen())
+    presence.note(seen())
 
     # When
-    roll.note(seen(left=True))
+    presence.note(seen(left=True))
 
     # Then
-    assert roll.alive() == 0
-    assert [s.left for s in roll.overdue()] == [True]
+    assert presence.alive() == 0
+    assert [s.left for s in presence.overdue()] == [True]
 
 
 def test_note__more_than_the_memory_holds__the_one_longest_unheard_goes(
-    roll: Roll,
+    presence: Presence,
 ) -> None:
     # Given
     for number in range(MAX_INSTANCES):
-        roll.note(seen(str(number)))
-    roll.note(seen("0"))
+        presence.note(seen(str(number)))
+    presence.note(seen("0"))
 
     # When
-    roll.note(seen("one more"))
+    presence.note(seen("one more"))
 
     # Then
-    instances = {s.instance for s in roll.seen()}
+    instances = {s.instance for s in presence.seen()}
     assert len(instances) == MAX_INSTANCES
     assert {"0", "one more"} <= instances
     assert "1" not in instances

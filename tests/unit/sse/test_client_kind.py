@@ -3,7 +3,7 @@
 import pytest
 
 from realtime import metrics
-from realtime.fleet.clients import kind_of, summed
+from realtime.fleet.client_kinds import kind_of, summed
 from realtime.sse.client_kind import client_kind
 
 SENT: dict[str, str] = {

@@ -5,13 +5,9 @@ import json
 import pytest
 
 from realtime.fleet.environment.busiest import MOST_NAMED, busiest, without_keys
-from realtime.fleet.messages import (
-    Busy,
-    InstanceReport,
-    decode,
-    encode,
-    shortened,
-)
+from realtime.fleet.key_shortening import shortened
+from realtime.fleet.messages import Busy, InstanceReport
+from realtime.fleet.wire_types import decode, encode
 from tests.support.simulated_fleet import made_up
 
 A, B, C = (f"{letter * 18}{number:04}" for number, letter in enumerate("abc"))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from realtime.fleet.history.fleet_history import FleetHistory, merge
+from realtime.fleet.history.hour_sums import MOST_ENVIRONMENTS, combine
 from realtime.fleet.history.minutes import (
     KEPT,
     MAX_ENVIRONMENTS,
@@ -18,8 +19,7 @@ from realtime.fleet.history.minutes import (
     Past,
     environment_id,
 )
-from realtime.fleet.history.sums import MOST_ENVIRONMENTS, combine
-from realtime.fleet.messages import decode, encode
+from realtime.fleet.wire_types import decode, encode
 from tests.support.histories import full_history
 
 NOW = 43_200 * 60 + 30.0

@@ -2,11 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
 from structlog.testing import capture_logs
 
 from realtime import metrics
-from realtime.fleet.history.counters import Counted, counted
+from realtime.fleet.history.metric_totals import counted
 from realtime.fleet.history.minutes import (
     BUSIEST,
     KEPT,
@@ -49,7 +50,9 @@ class World:
     """A recorder, and all it sees."""
 
     now: float = NOON
-    counted: Counted = Counted(publishes=(0,) * 5, latencies=(0,) * 3)  # noqa: RUF009
+    counted: Minute = field(
+        default_factory=partial(Minute, 0, publishes=[0] * 5, latencies=[0] * 3)
+    )
     hub: Crowd = field(default_factory=Crowd)
 
     def __post_init__(self) -> None:
@@ -59,7 +62,7 @@ class World:
 
     def count(self, opened: int) -> None:
         """So many streams were opened since the start."""
-        self.counted = Counted(opened=opened)
+        self.counted = Minute(0, opened=opened)
 
     def at(self, now: float) -> list[Minute]:
         """What is known when it is `now`."""
@@ -75,13 +78,14 @@ def test_minute__ends__what_was_counted_in_it_and_what_is_open_at_its_end() -> N
     # Given
     world = World()
     world.hub.crowd = {"short": 2, "a-rather-long-key": 3}
-    world.counted = Counted(
+    world.counted = Minute(
+        0,
         opened=7,
         closed=2,
         deliveries=30,
         rejections=1,
-        publishes=(4, 0, 3, 2, 1),
-        latencies=(20, 10, 0),
+        publishes=[4, 0, 3, 2, 1],
+        latencies=[20, 10, 0],
     )
 
     # When
@@ -293,10 +297,10 @@ async def test_run__reading_fails_once__the_next_minute_is_recorded() -> None:
     # Given: minutes of a twentieth of a second
     failures = [RuntimeError("once")]
 
-    def read() -> Counted:
+    def read() -> Minute:
         if failures and recorder is not None:
             raise failures.pop()
-        return Counted()
+        return Minute(0)
 
     recorder = None
     recorder = Recorder(Crowd(), SECRET, read=read, seconds=0.05)

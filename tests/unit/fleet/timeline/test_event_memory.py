@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from realtime.fleet.messages import decode, encode
 from realtime.fleet.timeline.event_memory import (
     MOST_OF_A_KIND,
     REMEMBER_SECONDS,
-    Happenings,
+    EventMemory,
 )
-from realtime.fleet.timeline.event_messages import MOST_EVENTS, Account
+from realtime.fleet.timeline.event_text import SHOWN, EventText, texts_of
 from realtime.fleet.timeline.events import (
     MOST_BYTES,
     Came,
@@ -26,10 +25,11 @@ from realtime.fleet.timeline.events import (
     TestUpdate,
     decode_event,
 )
-from realtime.fleet.timeline.merging import MOST_READ, merge
-from realtime.fleet.timeline.outage import AGAIN_SECONDS, FORGET_SECONDS, Outages
-from realtime.fleet.timeline.rejection_bursts import BURST, Bursts, Reason
-from realtime.fleet.timeline.stories import SHOWN, Story, tell
+from realtime.fleet.timeline.merged_events import MOST_READ, merge_events
+from realtime.fleet.timeline.messages import MOST_EVENTS, EventsAnswer
+from realtime.fleet.timeline.outages import AGAIN_SECONDS, FORGET_SECONDS, Outages
+from realtime.fleet.timeline.rejection_bursts import BURST, Reason, RejectionBursts
+from realtime.fleet.wire_types import decode, encode
 
 NOW = 1_700_000_000.0
 
@@ -48,19 +48,19 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def happenings(clock: Clock) -> Happenings:
-    return Happenings(clock=clock)
+def memory(clock: Clock) -> EventMemory:
+    return EventMemory(clock=clock)
 
 
 class World:
     """What an outage's recorder asks of its process."""
 
-    def __init__(self, happenings: Happenings) -> None:
+    def __init__(self, memory: EventMemory) -> None:
         self.waiting: set[str] = set()
         self.published: set[str] = set()
         self.rejected = 0
         self.outages = Outages(
-            happenings,
+            memory,
             "me",
             is_waiting=self.waiting.__contains__,
             published_since=lambda environment, _: environment in self.published,
@@ -69,27 +69,29 @@ class World:
 
 
 @pytest.fixture
-def world(happenings: Happenings) -> World:
-    return World(happenings)
+def world(memory: EventMemory) -> World:
+    return World(memory)
 
 
-def account(instance: str, *events: Event, **fields: Any) -> Account:
+def answer(instance: str, *events: Event, **fields: Any) -> EventsAnswer:
     """As it comes over NATS."""
     made = encode(
-        Account(
+        EventsAnswer(
             instance=instance,
             alive=1,
             events=tuple(Raw(encode(event)) for event in events),
             **fields,
         )
     )
-    read = decode(made, Account)
+    read = decode(made, EventsAnswer)
     assert read is not None
     return read
 
 
-def stories(*accounts: Account, now: float = NOW, awaited: int = 0) -> list[Story]:
-    return list(tell(merge(accounts, now), now, awaited=awaited))
+def stories(
+    *accounts: EventsAnswer, now: float = NOW, awaited: int = 0
+) -> list[EventText]:
+    return list(texts_of(merge_events(accounts, now), now, awaited=awaited))
 
 
 def died(seen_by: str, at: float, instance: str = "x", **fields: Any) -> Died:
@@ -97,7 +99,7 @@ def died(seen_by: str, at: float, instance: str = "x", **fields: Any) -> Died:
 
 
 def test_outage__attempt_after_attempt__one_event(
-    happenings: Happenings, world: World, clock: Clock
+    memory: EventMemory, world: World, clock: Clock
 ) -> None:
     # When
     for _ in range(131):
@@ -110,7 +112,7 @@ def test_outage__attempt_after_attempt__one_event(
     world.outages.back()
 
     # Then
-    [event] = happenings.newest_first()
+    [event] = memory.newest_first()
     assert isinstance(event, NatsAway)
     assert event.disconnected
     assert (event.at, event.until) == (NOW, clock.now)
@@ -120,11 +122,11 @@ def test_outage__attempt_after_attempt__one_event(
     world.outages.lost_connection()
 
     # Then
-    assert len(happenings.newest_first()) == 2
+    assert len(memory.newest_first()) == 2
 
 
 def test_outage__publishes__counted_until_all_is_stored_or_published_again(
-    happenings: Happenings, world: World, clock: Clock
+    memory: EventMemory, world: World, clock: Clock
 ) -> None:
     # Given
     world.outages.lost_connection()
@@ -141,11 +143,11 @@ def test_outage__publishes__counted_until_all_is_stored_or_published_again(
     world.rejected = 99
 
     # Then
-    [event] = happenings.newest_first()
+    [event] = memory.newest_first()
     assert isinstance(event, NatsAway)
     assert (event.refused, event.kept, event.environments) == (1, 3, 3)
     assert (event.waiting, event.lost, event.rejected) == (2, 1, 37)
-    [story] = stories(account("me", event), now=clock.now)
+    [story] = stories(answer("me", event), now=clock.now)
     assert story.title == "NATS was away for 3 min."
     assert story.sentences == (
         "3 publishes were taken and kept (202) and 1 publish was answered with 503, of "
@@ -161,8 +163,8 @@ def test_outage__publishes__counted_until_all_is_stored_or_published_again(
     world.outages.refresh()
 
     # Then
-    [event] = happenings.newest_first()
-    [story] = stories(account("me", event), now=clock.now)
+    [event] = memory.newest_first()
+    [story] = stories(answer("me", event), now=clock.now)
     assert story.sentences[1] == "All of it has been stored since: nothing was lost."
 
     # When: nothing more will become of it
@@ -172,7 +174,7 @@ def test_outage__publishes__counted_until_all_is_stored_or_published_again(
     world.outages.refresh()
 
     # Then
-    assert happenings.newest_first() == [event]
+    assert memory.newest_first() == [event]
 
 
 def test_outage__seen_by_two__one_event_with_sums_and_environments_once() -> None:
@@ -199,7 +201,7 @@ def test_outage__seen_by_two__one_event_with_sums_and_environments_once() -> Non
     unrelated = NatsAway(seen_by="one", at=NOW - 1000, until=NOW - 900)
 
     # When
-    newest, oldest = stories(account("one", one, unrelated), account("other", other))
+    newest, oldest = stories(answer("one", one, unrelated), answer("other", other))
 
     # Then
     assert (newest.at, newest.until) == (NOW - 100, NOW - 38)
@@ -220,8 +222,8 @@ def test_outage__one_died_or_is_not_back__not_said_that_nothing_was_lost() -> No
     gone = Gone(seen_by="one", at=NOW - 99, instance="x", host="pod", pid=7)
 
     # When
-    told = stories(account("one", away, gone))
-    waiting = stories(account("one", away), awaited=1)
+    told = stories(answer("one", away, gone))
+    waiting = stories(answer("one", away), awaited=1)
 
     # Then
     [with_gone] = [story for story in told if story.kind == "nats_away"]
@@ -240,8 +242,8 @@ def test_outage__goes_on_for_one__goes_on() -> None:
     departed = NatsAway(seen_by="departed", at=NOW - 60)
 
     # When
-    [during] = stories(account("one", back, departed), account("other", away))
-    [after] = stories(account("one", back, departed))
+    [during] = stories(answer("one", back, departed), answer("other", away))
+    [after] = stories(answer("one", back, departed))
 
     # Then
     assert during.going_on
@@ -251,12 +253,12 @@ def test_outage__goes_on_for_one__goes_on() -> None:
     assert after.until == NOW - 10
 
 
-def test_merge__death_seen_by_three__one_and_back_if_any_has_heard_it() -> None:
+def test_merge_events__death_seen_by_three__one_and_back_if_any_has_heard_it() -> None:
     # When
     [story] = stories(
-        account("one", died("one", NOW - 60)),
-        account("two", died("two", NOW - 58, until=NOW - 5)),
-        account("three", died("three", NOW - 59), died("one", NOW - 60)),
+        answer("one", died("one", NOW - 60)),
+        answer("two", died("two", NOW - 58, until=NOW - 5)),
+        answer("three", died("three", NOW - 59), died("one", NOW - 60)),
     )
 
     # Then
@@ -268,21 +270,21 @@ def test_merge__death_seen_by_three__one_and_back_if_any_has_heard_it() -> None:
     assert not story.going_on
 
 
-def test_merge__departed_instance_s_events__told_by_those_that_remember() -> None:
+def test_merge_events__departed_instance_s_events__told_by_who_remembers() -> None:
     # Given
     test = TestUpdate(
         seen_by="departed", at=NOW - 60, environment="abc…xyz", by="alice", outcome="ok"
     )
 
     # When
-    [story] = stories(account("one", test), account("two", test))
+    [story] = stories(answer("one", test), answer("two", test))
 
     # Then
     assert story.title == "Test update of abc…xyz by alice."
     assert story.sentences == ("ok",)
 
 
-def test_merge__workers_of_a_host_leave_together__one_event() -> None:
+def test_merge_events__workers_of_a_host_leave_together__one_event() -> None:
     # Given
     left = [
         Left(
@@ -300,7 +302,7 @@ def test_merge__workers_of_a_host_leave_together__one_event() -> None:
     ]
 
     # When
-    [story] = stories(account("one", *left))
+    [story] = stories(answer("one", *left))
 
     # Then
     assert story.title == "pod (2 workers) left."
@@ -309,18 +311,16 @@ def test_merge__workers_of_a_host_leave_together__one_event() -> None:
     )
 
 
-def test_merge__what_is_old_or_of_the_future__left_out() -> None:
+def test_merge_events__what_is_old_or_of_the_future__left_out() -> None:
     # Given
     old = died("one", NOW - REMEMBER_SECONDS - 1)
     future = died("one", NOW + 3600, "y")
 
     # Then
-    assert stories(account("one", old, future)) == []
+    assert stories(answer("one", old, future)) == []
 
 
-def test_merge__many_accounts_full_of_made_up_events__bounded_in_time_and_number() -> (
-    None
-):
+def test_merge_events__many_answers_full_of_made_up_events__bounded() -> None:
     # Given
     away = [
         NatsAway(
@@ -333,26 +333,26 @@ def test_merge__many_accounts_full_of_made_up_events__bounded_in_time_and_number
         )
         for n in range(60)
     ]
-    made_up = [account(f"liar-{n}", *away) for n in range(1000)]
+    made_up = [answer(f"liar-{n}", *away) for n in range(1000)]
     apart = [
-        account(f"l-{n}", *(died(f"l-{n}", NOW - m, f"i-{n}-{m}") for m in range(300)))
+        answer(f"l-{n}", *(died(f"l-{n}", NOW - m, f"i-{n}-{m}") for m in range(300)))
         for n in range(100)
     ]
 
     for accounts in (made_up, apart):
         # When
         began = time.process_time()
-        merged = merge(accounts, NOW)
-        told = tell(merged, NOW)
+        merged = merge_events(accounts, NOW)
+        told = texts_of(merged, NOW)
         took = time.process_time() - began
 
         # Then: no more than so many were looked at, and each a few times
-        assert 0 < sum(len(one.told) for one in merged) <= MOST_READ
+        assert 0 < sum(len(one.events) for one in merged) <= MOST_READ
         assert len(told) <= SHOWN
         assert took < 2
 
 
-def test_account__with_events_of_a_newer_version__the_others_are_read() -> None:
+def test_answer__with_events_of_a_newer_version__the_others_are_read() -> None:
     # Given
     event = died("one", NOW)
     payload = (
@@ -361,7 +361,7 @@ def test_account__with_events_of_a_newer_version__the_others_are_read() -> None:
     )
 
     # When
-    read = decode(payload, Account)
+    read = decode(payload, EventsAnswer)
 
     # Then
     assert read is not None
@@ -391,57 +391,56 @@ def test_decode_event__what_is_none__passed_over(payload: bytes) -> None:
     assert decode_event(payload) is None
 
 
-def test_account__too_many_events__not_read() -> None:
+def test_answer__too_many_events__not_read() -> None:
     # Given
     events = b",".join([encode(died("one", NOW))] * (MOST_EVENTS + 1))
 
     # Then
     assert (
-        decode(b'{"instance":"one","alive":1,"events":[%s]}' % events, Account) is None
+        decode(b'{"instance":"one","alive":1,"events":[%s]}' % events, EventsAnswer)
+        is None
     )
 
 
-def test_happenings__one_kind_again_and_again__displaces_no_other(
-    happenings: Happenings, clock: Clock
+def test_event_memory__one_kind_again_and_again__displaces_no_other(
+    memory: EventMemory, clock: Clock
 ) -> None:
     # Given
-    happenings.note(NatsAway(seen_by="me", at=clock.now, until=clock.now))
+    memory.note(NatsAway(seen_by="me", at=clock.now, until=clock.now))
 
     # When
     for _ in range(1000):
         clock.now += 1
-        happenings.note(
-            Came(seen_by="me", at=clock.now, instance="x", host="pod", pid=1)
-        )
+        memory.note(Came(seen_by="me", at=clock.now, instance="x", host="pod", pid=1))
 
     # Then
-    events = happenings.newest_first()
+    events = memory.newest_first()
     assert len(events) == MOST_OF_A_KIND + 1
     assert isinstance(events[0], Came)
     assert events[0].at == clock.now
     assert isinstance(events[-1], NatsAway)
 
 
-def test_happenings__hours_later__forgotten(
-    happenings: Happenings, clock: Clock
+def test_event_memory__hours_later__forgotten(
+    memory: EventMemory, clock: Clock
 ) -> None:
     # Given
-    happenings.note(died("me", clock.now))
-    happenings.learn(died("other", clock.now))
+    memory.note(died("me", clock.now))
+    memory.learn(died("other", clock.now))
 
     # When / Then
     clock.now += REMEMBER_SECONDS - 1
-    assert len(happenings.newest_first()) == 2
+    assert len(memory.newest_first()) == 2
     clock.now += 2
-    assert happenings.newest_first() == []
+    assert memory.newest_first() == []
 
 
 def test_bursts__many_rejections__one_event_until_they_end(
-    happenings: Happenings, clock: Clock
+    memory: EventMemory, clock: Clock
 ) -> None:
     # Given
     totals: dict[Reason, int] = {"full": 5, "failed": 0}
-    bursts = Bursts(happenings, "me", lambda: totals)
+    bursts = RejectionBursts(memory, "me", lambda: dict(totals))
 
     # When: a few, then many, then a few, then none
     for rejected in (BURST - 1, BURST, 400, 1, 0, 0):
@@ -450,11 +449,11 @@ def test_bursts__many_rejections__one_event_until_they_end(
         bursts.sample()
 
     # Then
-    [event] = happenings.newest_first()
+    [event] = memory.newest_first()
     assert isinstance(event, Rejections)
     assert (event.reason, event.rejected) == ("full", BURST + 401)
     assert (event.at, event.until) == (NOW + 10, NOW + 40)
-    [story] = stories(account("me", event), now=clock.now)
+    [story] = stories(answer("me", event), now=clock.now)
     assert story.title == "411 event streams were rejected."
     assert story.sentences == (
         "The reason: an instance had as many subscribers as it can hold.",
@@ -480,12 +479,12 @@ def test_bursts__many_rejections__one_event_until_they_end(
         ),
     ],
 )
-def test_tell__stream_changed__by_whom(event: dict[str, Any], title: str) -> None:
+def test_texts_of__stream_changed__by_whom(event: dict[str, Any], title: str) -> None:
     # Given
     seen = [StreamChanged(seen_by=one, at=NOW, **event) for one in ("one", "two")]
 
     # When
-    [story] = stories(*(account(one.seen_by, one) for one in seen))
+    [story] = stories(*(answer(one.seen_by, one) for one in seen))
 
     # Then
     assert story.title == title

@@ -1,7 +1,7 @@
 """What the verdict says of the dead, and of fewer than expected."""
 
 from realtime.fleet.messages import InstanceReport, Sighting
-from realtime.fleet.timeline.event_messages import Account, Death
+from realtime.fleet.timeline.messages import Death, EventsAnswer
 from realtime.fleet.verdict.death_findings import (
     MOST_DEAD,
     RUNBOOK,
@@ -30,9 +30,11 @@ def test_dead_of__several_accounts__each_once_without_dismissed_and_present() ->
     # Given
     present = made_up(1, instance="x-1")
     accounts = [
-        Account(instance="a", alive=1, deaths=(death(1), death(2), death(3, NOW - 9))),
-        Account(instance="b", alive=1, deaths=(death(2, NOW + 1),), dismissed=()),
-        Account(instance="c", alive=1, deaths=(death(4),), dismissed=("x-4",)),
+        EventsAnswer(
+            instance="a", alive=1, deaths=(death(1), death(2), death(3, NOW - 9))
+        ),
+        EventsAnswer(instance="b", alive=1, deaths=(death(2, NOW + 1),), dismissed=()),
+        EventsAnswer(instance="c", alive=1, deaths=(death(4),), dismissed=("x-4",)),
     ]
 
     # When
@@ -48,7 +50,9 @@ def test_dead_of__several_accounts__each_once_without_dismissed_and_present() ->
 def test_dead_of__very_many_made_up__bounded() -> None:
     # Given
     accounts = [
-        Account(instance=f"{n}", alive=1, deaths=(death(n), death(n + 1000, NOW - 1)))
+        EventsAnswer(
+            instance=f"{n}", alive=1, deaths=(death(n), death(n + 1000, NOW - 1))
+        )
         for n in range(1000)
     ]
 
@@ -104,8 +108,8 @@ def test_findings__fewer_hosts_than_expected__said_and_workers_count_once() -> N
 def test_expected_of__settings_of_instances_and_of_who_asks__the_most() -> None:
     # Given
     accounts = [
-        Account(instance="a", alive=1),
-        Account(instance="b", alive=1, expected=3),
+        EventsAnswer(instance="a", alive=1),
+        EventsAnswer(instance="b", alive=1, expected=3),
     ]
 
     # Then

@@ -7,9 +7,9 @@ import pytest
 
 from realtime.fleet.messages import OutboxReport, Sighting
 from realtime.fleet.verdict.stream_findings import BEHIND
-from realtime.fleet.verdict.stream_health import Consumer, Replica, StreamHealth
 from realtime.fleet.verdict.verdict import judge, state_of
 from realtime.jetstream.stream_config import Setting, StreamSettings
+from realtime.jetstream.stream_health import Consumer, Replica, StreamHealth
 from tests.support.simulated_fleet import made_up
 
 ONE, TWO = made_up(1), made_up(2)

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from realtime.fleet.messages import without_whole_keys
+from realtime.fleet.key_shortening import without_whole_keys
 from realtime.fleet.publishes.messages import (
     LONGEST_ADDRESS,
     LONGEST_REASON,
@@ -33,7 +33,7 @@ LOG_SECONDS: Final = 60.0
 """How often each cause of a refusal is logged."""
 
 
-class Publishes:
+class PublishRecorder:
     """Remembers when publishes were accepted, and what was refused, and logs that.
 
     `clock` counts seconds from anywhere, and never backwards.

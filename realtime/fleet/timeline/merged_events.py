@@ -1,7 +1,7 @@
-"""The accounts of all instances as one: what several saw is one event.
+"""What all instances tell as one: what several saw is one event.
 
-Whoever may publish on NATS may send accounts: so much is read of all of them together,
-and nothing here takes more than a sort.
+Whoever may publish on NATS may answer: so much is read of all answers together, and
+nothing here takes more than a sort.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from realtime.fleet.timeline.event_memory import REMEMBER_SECONDS, Key, key_of
-from realtime.fleet.timeline.event_messages import Account
 from realtime.fleet.timeline.events import Event, Happened, NatsAway, Rejections
+from realtime.fleet.timeline.messages import EventsAnswer
 
 MOST_READ: Final = 2000
-"""Events of all accounts together: some 20 ms of work."""
+"""Events of all answers together: some 20 ms of work."""
 
 LEAST_READ: Final = 5
-"""Of each account, as far as `MOST_READ` goes."""
+"""Of each answer, as far as `MOST_READ` goes."""
 
 NEAR_SECONDS: Final = 15.0
 """Between the end of one and the beginning of another that are one: the instances learn
@@ -33,52 +33,54 @@ FUTURE_SECONDS: Final = 120.0
 """By which the clocks of two machines may differ."""
 
 
-class Merged(Struct, frozen=True):
-    """What is one event, as told by several: `told` has one at least, each seen by
-    another instance, about another instance, or at another time."""
+class MergedEvent(Struct, frozen=True):
+    """What is one event, as told by several: there is one at least of `events`, which
+    are of one kind, each seen by another instance, about another instance, or at
+    another time."""
 
-    told: tuple[Any, ...]
-    """`Event`s of one kind."""
+    events: tuple[Any, ...]
 
     @property
     def first(self) -> Any:
-        return self.told[0]
+        return self.events[0]
 
     @property
     def at(self) -> float:
-        return min(float(one.at) for one in self.told)
+        return min(float(one.at) for one in self.events)
 
     @property
     def until(self) -> float | None:
         """None if it goes on for anybody, or is a moment. Somebody's being back is not
         heard by all, but is true if one has heard it."""
-        ends = [float(one.until) for one in self.told if one.until is not None]
-        if not ends or (isinstance(self.first, GOES_ON) and len(ends) < len(self.told)):
+        ends = [float(one.until) for one in self.events if one.until is not None]
+        if not ends or (
+            isinstance(self.first, GOES_ON) and len(ends) < len(self.events)
+        ):
             return None
         return max(ends)
 
     @property
     def end(self) -> float:
-        return max(float(one.end) for one in self.told)
+        return max(float(one.end) for one in self.events)
 
 
-def merge(accounts: Sequence[Account], now: float) -> list[Merged]:
+def merge_events(answers: Sequence[EventsAnswer], now: float) -> list[MergedEvent]:
     """What happened in the last hours, the newest first."""
-    share = max(LEAST_READ, MOST_READ // max(1, len(accounts)))
+    share = max(LEAST_READ, MOST_READ // max(1, len(answers)))
     known: dict[Key, Event] = {}
     own: set[Key] = set()
     read = 0
-    for account in accounts:
+    for answer in answers:
         if read >= MOST_READ:
             break
-        events = account.read(min(share, MOST_READ - read))
+        events = answer.read(min(share, MOST_READ - read))
         read += len(events)
         for event in events:
             key = key_of(event)
             if not now - REMEMBER_SECONDS <= event.end <= now + FUTURE_SECONDS:
                 continue
             # Who saw it knows best what became of it; of copies, the later one does.
-            by_itself = account.instance == event.seen_by
+            by_itself = answer.instance == event.seen_by
             if not by_itself and event.until is None and isinstance(event, GOES_ON):
                 # It was told while it went on, by one that may be gone since.
                 event = replace(event, until=event.at)
@@ -93,7 +95,7 @@ def _is_later(event: Event, than: Event | None) -> bool:
     return than is None or (event.until or 0.0) >= (than.until or 0.0)
 
 
-def _merged(events: Iterable[Event]) -> Iterable[Merged]:
+def _merged(events: Iterable[Event]) -> Iterable[MergedEvent]:
     def named(one: Happened) -> str:
         return f"{type(one).__name__} {one.about!r}"
 
@@ -103,8 +105,8 @@ def _merged(events: Iterable[Event]) -> Iterable[Merged]:
         end = 0.0
         for event in alike:
             if together and event.at > end + NEAR_SECONDS:
-                yield Merged(tuple(together))
+                yield MergedEvent(tuple(together))
                 together = []
             together.append(event)
             end = max(end, event.end)
-        yield Merged(tuple(together))
+        yield MergedEvent(tuple(together))

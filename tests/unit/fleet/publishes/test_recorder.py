@@ -7,14 +7,15 @@ import pytest
 from msgspec import json as msgspec_json
 from structlog.testing import capture_logs
 
-from realtime.fleet.messages import InstanceReport, decode, encode
-from realtime.fleet.publishes.counts import REMEMBERED_SECONDS, Publishes
+from realtime.fleet.messages import InstanceReport
 from realtime.fleet.publishes.messages import CAUSES, SLOTS, SOURCES, PublishesReport
 from realtime.fleet.publishes.recent_times import (
     RECENT_SECONDS,
     SLOT_SECONDS,
     RecentTimes,
 )
+from realtime.fleet.publishes.recorder import REMEMBERED_SECONDS, PublishRecorder
+from realtime.fleet.wire_types import decode, encode
 from tests.support.simulated_fleet import made_up
 
 NOW = 1_800_000_000.0
@@ -79,14 +80,14 @@ def test_recent_times__noted__costs_a_publish_nothing() -> None:
 
 
 def test_publishes__nothing_happened__empty(clock: Clock) -> None:
-    assert Publishes(clock).report(NOW) == PublishesReport()
+    assert PublishRecorder(clock).report(NOW) == PublishesReport()
 
 
 def test_publishes__accepted_and_refused__counted_with_the_newest_reason(
     clock: Clock,
 ) -> None:
     # Given
-    publishes = Publishes(clock)
+    publishes = PublishRecorder(clock)
     for _ in range(5):
         publishes.accepted.note()
 
@@ -122,7 +123,7 @@ def test_publishes__accepted_and_refused__counted_with_the_newest_reason(
 
 def test_publishes__date_set_back__order_kept(clock: Clock) -> None:
     # Given
-    publishes = Publishes(clock)
+    publishes = PublishRecorder(clock)
     publishes.refused(401, "Invalid token.", "192.0.2.1", publisher=True)
     clock.now += 60
     publishes.accepted.note()
@@ -140,7 +141,7 @@ def test_publishes__date_before_the_machine_started__no_negative_times(
     clock: Clock,
 ) -> None:
     # Given
-    publishes = Publishes(clock)
+    publishes = PublishRecorder(clock)
     publishes.accepted.note()
     publishes.refused(503, "NATS is away.", "192.0.2.1", publisher=True)
     clock.now += 60
@@ -154,7 +155,7 @@ def test_publishes__date_before_the_machine_started__no_negative_times(
 
 def test_publishes__from_many_addresses__newest_three_and_others(clock: Clock) -> None:
     # Given
-    publishes = Publishes(clock)
+    publishes = PublishRecorder(clock)
 
     # When
     for number in range(1000):
@@ -176,7 +177,7 @@ def test_publishes__every_status_from_everybody__small_and_within_bounds(
     clock: Clock,
 ) -> None:
     # Given
-    publishes = Publishes(clock)
+    publishes = PublishRecorder(clock)
 
     # When
     for _ in range(400):
@@ -194,7 +195,7 @@ def test_publishes__every_status_from_everybody__small_and_within_bounds(
 
 def test_publishes__refused_long_ago__forgotten(clock: Clock) -> None:
     # Given
-    publishes = Publishes(clock)
+    publishes = PublishRecorder(clock)
     publishes.refused(503, "NATS is away.", "192.0.2.1", publisher=True)
 
     # When
@@ -209,7 +210,7 @@ def test_publishes__refused_again_and_again__logged_once_for_each_cause(
 ) -> None:
     # Given
     monkeypatch.setattr("realtime.rate_limit.time.monotonic", clock)
-    publishes = Publishes(clock)
+    publishes = PublishRecorder(clock)
 
     # When
     with capture_logs() as lines:

@@ -2,8 +2,6 @@
 
 import heapq
 from collections.abc import Iterable, Iterator
-from itertools import zip_longest
-from operator import add
 from typing import Final
 
 from realtime.fleet.history.minutes import (
@@ -19,7 +17,7 @@ MOST_ENVIRONMENTS: Final = 4000
 must not fill the memory."""
 
 
-class Sums:
+class HourSums:
     """The sums over processes of the minutes with the numbers in `window`."""
 
     def __init__(self, window: range) -> None:
@@ -43,7 +41,7 @@ class Sums:
                 total = self.minutes[place]
                 if total is None:
                     total = self.minutes[place] = Minute(minute.number)
-                _add(total, minute)
+                total.add(minute)
         self._parts += not hour.whole
         for environment in hour.environments:
             self._add_environment(environment, places, hour.whole)
@@ -89,7 +87,7 @@ def combine(hours: Iterable[Hour]) -> Hour:
     of the newest minutes, and of the environments with most subscribers."""
     hours = list(hours)
     last = max((m.number for hour in hours for m in hour.minutes), default=0)
-    sums = Sums(range(last - KEPT, last + 1))
+    sums = HourSums(range(last - KEPT, last + 1))
     for hour in hours:
         sums.add(hour)
     known = [place for place, minute in enumerate(sums.minutes) if minute is not None]
@@ -105,20 +103,3 @@ def combine(hours: Iterable[Hour]) -> Hour:
         ),
         whole=sums.whole and len(environments) <= MAX_ENVIRONMENTS,
     )
-
-
-def _add(total: Minute, minute: Minute) -> None:
-    total.subscribers += minute.subscribers
-    total.opened += minute.opened
-    total.closed += minute.closed
-    total.deliveries += minute.deliveries
-    total.rejections += minute.rejections
-    total.publishes = _sums(total.publishes, minute.publishes)
-    total.latencies = _sums(total.latencies, minute.latencies)
-
-
-def _sums(one: list[int], other: list[int]) -> list[int]:
-    if len(one) == len(other):
-        return list(map(add, one, other))
-    # Another version may tell of more kinds or fewer.
-    return [a + b for a, b in zip_longest(one, other, fillvalue=0)]

@@ -1,22 +1,16 @@
 """Who came, left and died, by beacons and clocks set by hand."""
 
+import time
 from typing import Any
 
 import pytest
 from msgspec import Raw
 
-from realtime.fleet.messages import Sighting, encode
+from realtime.fleet.messages import Sighting
 from realtime.fleet.presence import BEACON_SECONDS
-from realtime.fleet.timeline.attendance import MAX_INSTANCES
-from realtime.fleet.timeline.chronicle import Chronicle
-from realtime.fleet.timeline.deaths import (
-    DEATH_SECONDS,
-    SETTLE_SECONDS,
-    UNSURE_SECONDS,
-    Deaths,
-)
-from realtime.fleet.timeline.event_memory import Happenings
-from realtime.fleet.timeline.event_messages import MOST_DEATHS, Account
+from realtime.fleet.timeline.departures import BACK_SECONDS
+from realtime.fleet.timeline.event_memory import EventMemory
+from realtime.fleet.timeline.event_text import texts_of
 from realtime.fleet.timeline.events import (
     Came,
     Died,
@@ -27,9 +21,17 @@ from realtime.fleet.timeline.events import (
     Replaced,
     WorkerDied,
 )
-from realtime.fleet.timeline.leavers import BACK_SECONDS
-from realtime.fleet.timeline.merging import merge
-from realtime.fleet.timeline.stories import tell
+from realtime.fleet.timeline.failure_detector import (
+    DEATH_SECONDS,
+    SETTLE_SECONDS,
+    UNSURE_SECONDS,
+    FailureDetector,
+)
+from realtime.fleet.timeline.instance_registry import MAX_INSTANCES
+from realtime.fleet.timeline.merged_events import merge_events
+from realtime.fleet.timeline.messages import MOST_DEATHS, EventsAnswer
+from realtime.fleet.timeline.timeline import Timeline
+from realtime.fleet.wire_types import encode
 
 START = 1_700_000_000.0
 
@@ -42,14 +44,14 @@ class World:
         self.unix = START
         self.monotonic = 0.0
         self.opened = 0
-        self.happenings = Happenings(clock=lambda: self.unix)
-        self.deaths = Deaths(
-            self.happenings,
+        self.memory = EventMemory(clock=lambda: self.unix)
+        self.detector = FailureDetector(
+            self.memory,
             me=lambda: self.me,
             opened=lambda: self.opened,
             clock=lambda: self.monotonic,
         )
-        self.deaths.joined()
+        self.detector.joined()
 
     def pass_time(self, seconds: float, *alive: Sighting) -> None:
         """Beacon after beacon, of those that are `alive` and of this process."""
@@ -59,22 +61,22 @@ class World:
             self.monotonic += step
             self.unix += step
             for one in alive:
-                self.deaths.heard(one)
-            self.deaths.look()
+                self.detector.heard(one)
+            self.detector.look()
 
     def stand_still(self, seconds: float) -> None:
         """As SIGSTOP and SIGCONT do."""
         self.monotonic += seconds
         self.unix += seconds
-        self.deaths.look()
+        self.detector.look()
 
     def noted(self, kind: type[Event]) -> list[Any]:
-        events = self.happenings.newest_first()
+        events = self.memory.newest_first()
         return [event for event in events if isinstance(event, kind)]
 
     @property
     def dead(self) -> list[str]:
-        return [death.sighting.instance for death in self.deaths.dead]
+        return [death.sighting.instance for death in self.detector.dead.deaths]
 
 
 @pytest.fixture
@@ -129,7 +131,7 @@ def test_heard__again_after_death__back(world: World) -> None:
     assert world.dead == ["one"]
 
     # When
-    world.deaths.heard(seen("one"))
+    world.detector.heard(seen("one"))
 
     # Then
     assert world.dead == []
@@ -143,9 +145,9 @@ def test_heard__new_instance_on_the_dead_one_s_host__back(world: World) -> None:
     world.pass_time(60)
 
     # When
-    world.deaths.heard(seen("other", host="elsewhere"))
+    world.detector.heard(seen("other", host="elsewhere"))
     assert world.dead == ["one"]
-    world.deaths.heard(seen("two"))
+    world.detector.heard(seen("two"))
 
     # Then
     assert world.dead == []
@@ -252,9 +254,9 @@ def test_heard__last_word__left_with_who_came_instead(world: World) -> None:
 
     # When
     world.opened += 15
-    world.deaths.heard(seen("one", left=True, **draining))
+    world.detector.heard(seen("one", left=True, **draining))
     world.pass_time(BACK_SECONDS + BEACON_SECONDS)
-    world.deaths.heard(seen("one", left=True, **draining))
+    world.detector.heard(seen("one", left=True, **draining))
     world.pass_time(60)
 
     # Then
@@ -267,7 +269,7 @@ def test_heard__last_word__left_with_who_came_instead(world: World) -> None:
 
 def test_heard__last_word_of_one_that_was_never_heard__left(world: World) -> None:
     # When
-    world.deaths.heard(seen("never-ready", left=True))
+    world.detector.heard(seen("never-ready", left=True))
 
     # Then
     assert [left.instance for left in world.noted(Left)] == ["never-ready"]
@@ -279,7 +281,7 @@ def test_heard__worker_whose_successor_is_there_leaves__replaced(world: World) -
     world.pass_time(4, seen("old", worker=0), seen("new", worker=0))
 
     # When
-    world.deaths.heard(seen("old", worker=0, draining=True, left=True))
+    world.detector.heard(seen("old", worker=0, draining=True, left=True))
 
     # Then
     assert world.noted(Left) == []
@@ -292,7 +294,7 @@ def test_heard__who_this_worker_replaces_leaves__replaced() -> None:
     world.pass_time(10, seen("old", worker=0, started_at=START - 100))
 
     # When
-    world.deaths.heard(
+    world.detector.heard(
         seen("old", worker=0, started_at=START - 100, draining=True, left=True)
     )
 
@@ -338,13 +340,13 @@ def test_joined__again_after_an_outage__who_does_not_come_back_is_gone_not_dead(
     # When
     world.monotonic += 180
     world.unix += 180
-    world.deaths.joined()
-    world.deaths.look()
-    assert world.deaths.awaited == 2
+    world.detector.joined()
+    world.detector.look()
+    assert world.detector.awaited == 2
     world.pass_time(DEATH_SECONDS + 4, seen("one"))
 
     # Then
-    assert world.deaths.awaited == 1
+    assert world.detector.awaited == 1
     assert world.noted(Gone) == []
 
     # When
@@ -353,13 +355,13 @@ def test_joined__again_after_an_outage__who_does_not_come_back_is_gone_not_dead(
     # Then
     assert world.dead == []
     assert [gone.instance for gone in world.noted(Gone)] == ["stopped-meanwhile"]
-    assert world.deaths.awaited == 0
+    assert world.detector.awaited == 0
 
 
 def test_heard__long_after_an_outage__back(world: World) -> None:
     # Given
     world.pass_time(10, seen("late"))
-    world.deaths.joined()
+    world.detector.joined()
     world.pass_time(2 * UNSURE_SECONDS)
     [gone] = world.noted(Gone)
     assert gone.until is None
@@ -370,8 +372,8 @@ def test_heard__long_after_an_outage__back(world: World) -> None:
     # Then
     [gone] = world.noted(Gone)
     assert gone.until == world.unix
-    account = Account(instance="me", alive=2, events=(Raw(encode(gone)),))
-    [story] = tell(merge([account], world.unix), world.unix)
+    account = EventsAnswer(instance="me", alive=2, events=(Raw(encode(gone)),))
+    [story] = texts_of(merge_events([account], world.unix), world.unix)
     assert "came back late" in story.title
 
 
@@ -397,27 +399,25 @@ def test_dismiss__dead_instance__not_expected_and_learnt_by_late_comers(
     assert set(world.dead) == {"one", "two"}
 
     # When
-    told = Dismissed(seen_by="admin", at=START, instance="one", name="One", by="alice")
-    world.deaths.dismiss(told)
+    world.detector.dead.dismiss("one")
 
     # Then
     assert world.dead == ["two"]
-    assert [event.seen_by for event in world.noted(Dismissed)] == ["me"]
 
     # When: one comes later, which one that has not heard of the dismissal tells, too
     late = World(seen("late", host="late", started_at=START + 100))
-    late.deaths.learn(account_of(world))
-    late.deaths.learn(account_of(world, dismissed=()))
+    late.detector.learn(account_of(world))
+    late.detector.learn(account_of(world, dismissed=()))
 
     # Then
     assert late.dead == ["two"]
-    assert late.deaths.dismissed == ("one",)
+    assert late.detector.dead.dismissed == ("one",)
 
     # When: it is heard of again
-    world.deaths.heard(seen("one"))
+    world.detector.heard(seen("one"))
 
     # Then
-    assert world.deaths.dismissed == ()
+    assert world.detector.dead.dismissed == ()
 
 
 def test_learn__deaths_of_those_that_are_there__not_taken_over(world: World) -> None:
@@ -426,11 +426,11 @@ def test_learn__deaths_of_those_that_are_there__not_taken_over(world: World) -> 
     world.pass_time(60)
     late = World(seen("late", host="late", started_at=world.unix))
     late.unix = world.unix
-    late.deaths.heard(seen("one"))
-    late.deaths.heard(seen("new", host="elsewhere", started_at=world.unix - 1))
+    late.detector.heard(seen("one"))
+    late.detector.heard(seen("new", host="elsewhere", started_at=world.unix - 1))
 
     # When
-    late.deaths.learn(account_of(world))
+    late.detector.learn(account_of(world))
 
     # Then
     assert late.dead == []
@@ -442,17 +442,17 @@ def test_heard__made_up_instances__bounded(world: World) -> None:
 
     # When
     for number in range(3 * MAX_INSTANCES):
-        world.deaths.heard(seen(f"made-up-{number}", host=f"host-{number}"))
+        world.detector.heard(seen(f"made-up-{number}", host=f"host-{number}"))
     world.pass_time(30, seen("real", host="real"))
     for number in range(3 * MAX_INSTANCES):
-        world.deaths.heard(
+        world.detector.heard(
             Sighting(instance=f"left-{number}", host="h" * 500, pid=1, left=True)
         )
 
     # Then
     assert "real" not in world.dead
     assert len(world.dead) == MOST_DEATHS
-    assert len(world.happenings.newest_first()) < 200
+    assert len(world.memory.newest_first()) < 200
 
 
 def test_heard__beacon_that_changes_its_host__nothing_is_left_behind(
@@ -460,24 +460,24 @@ def test_heard__beacon_that_changes_its_host__nothing_is_left_behind(
 ) -> None:
     # When
     for number in range(5):
-        world.deaths.heard(seen("liar", host=f"host-{number}", worker=number))
+        world.detector.heard(seen("liar", host=f"host-{number}", worker=number))
     world.pass_time(60)
 
     # Then
-    assert world.deaths._attendance._hosts == {}
-    assert world.deaths._attendance._places == {}
+    assert world.detector._registry._hosts == {}
+    assert world.detector._registry._places == {}
 
 
-def test_account__of_the_largest_memory__fits_64_kilobytes() -> None:
+def test_answer__of_the_largest_memory__fits_64_kilobytes() -> None:
     # Given
     me = seen("me", host="here")
-    chronicle = Chronicle(me=lambda: me, alive=lambda: 1, expected=3, opened=lambda: 0)
+    timeline = Timeline(me=lambda: me, alive=lambda: 1, expected=3, opened=lambda: 0)
     for number in range(500):
         for kind in (Came, Died, Gone):
-            chronicle.happenings.note(
+            timeline.events.note(
                 kind(
                     seen_by="me",
-                    at=chronicle.happenings.clock(),
+                    at=timeline.events.clock(),
                     instance=f"{number:>03}".rjust(200, "x"),
                     host="\u1234" * 200,
                     pid=2**53,
@@ -485,7 +485,7 @@ def test_account__of_the_largest_memory__fits_64_kilobytes() -> None:
             )
 
     # When
-    account = chronicle.account()
+    account = timeline.answer()
 
     # Then
     size = sum(len(bytes(raw)) for raw in account.events)
@@ -494,10 +494,29 @@ def test_account__of_the_largest_memory__fits_64_kilobytes() -> None:
     assert newest[0].end >= account.read(len(account.events))[-1].end
 
 
-def account_of(world: World, dismissed: tuple[str, ...] | None = None) -> Account:
-    return Account(
+def test_on_user_action__dismissal__remembered_as_seen_here() -> None:
+    # Given
+    me = seen("me", host="here")
+    timeline = Timeline(me=lambda: me, alive=lambda: 1, expected=0, opened=lambda: 0)
+    dismissed = Dismissed(
+        seen_by="admin", at=time.time(), instance="one", name="One", by="alice"
+    )
+
+    # When
+    known = timeline.on_user_action(encode(dismissed))
+    unknown = timeline.on_user_action(b'{"kind":"of a newer version"}')
+
+    # Then
+    assert (known, unknown) == (True, False)
+    assert timeline.answer().dismissed == ("one",)
+    [event] = timeline.events.newest_first()
+    assert (event.seen_by, event.about) == ("me", ("one",))
+
+
+def account_of(world: World, dismissed: tuple[str, ...] | None = None) -> EventsAnswer:
+    return EventsAnswer(
         instance=world.me.instance,
         alive=1,
-        deaths=world.deaths.dead,
-        dismissed=world.deaths.dismissed if dismissed is None else dismissed,
+        deaths=world.detector.dead.deaths,
+        dismissed=world.detector.dead.dismissed if dismissed is None else dismissed,
     )

@@ -5,9 +5,11 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
-from realtime.fleet.timeline.event_memory import Happenings
+from msgspec.structs import replace
+
+from realtime.fleet.timeline.event_memory import EventMemory
 from realtime.fleet.timeline.events import MAX_MARKS, NatsAway
 
 AGAIN_SECONDS: Final = 10.0
@@ -22,20 +24,15 @@ MAX_ENVIRONMENTS: Final = 10_000
 
 @dataclass(slots=True)
 class _Outage:
-    at: float
+    event: NatsAway
     rejected_before: int
-    until: float | None = None
-    rejected: int = 0
-    disconnected: bool = False
-    refused: int = 0
-    kept: int = 0
     environments: set[str] = field(default_factory=set)
     lost: dict[str, float] = field(default_factory=dict)
     """When the update of each environment was dropped."""
 
 
 class Outages:
-    """Notes them in `happenings`, as seen by `me`.
+    """Notes them in `events`, as seen by `me`.
 
     `is_waiting` says whether an update of an environment waits to be stored,
     `published_since` whether one was read that was stored since a moment (Unix
@@ -45,14 +42,14 @@ class Outages:
 
     def __init__(
         self,
-        happenings: Happenings,
+        events: EventMemory,
         me: str,
         *,
         is_waiting: Callable[[str], bool],
         published_since: Callable[[str, float], bool],
         rejected: Callable[[], int],
     ) -> None:
-        self._happenings = happenings
+        self._events = events
         self._me = me
         self._is_waiting = is_waiting
         self._published_since = published_since
@@ -62,18 +59,18 @@ class Outages:
     def lost_connection(self) -> None:
         """A session with NATS has ended, or could not be had."""
         outage = self._begin()
-        if not outage.disconnected:
-            outage.disconnected = True
-            self._note(outage)
+        if not outage.event.disconnected:
+            self._note(outage, disconnected=True)
 
-    def not_stored(self, environment: str, *, kept: bool) -> None:
+    def not_stored(self, environment: str, kept: bool) -> None:
         """A publish was answered with 202 although nothing was stored (`kept`), or with
         503."""
         outage = self._begin()
-        if kept:
-            outage.kept += 1
-        else:
-            outage.refused += 1
+        outage.event = replace(
+            outage.event,
+            kept=outage.event.kept + kept,
+            refused=outage.event.refused + (not kept),
+        )
         if len(outage.environments) < MAX_ENVIRONMENTS:
             outage.environments.add(environment)
 
@@ -81,15 +78,13 @@ class Outages:
         """What waited for NATS was dropped without being stored."""
         outage = self._current
         if outage is not None and environment in outage.environments:
-            outage.lost[environment] = self._happenings.clock()
+            outage.lost[environment] = self._events.clock()
 
     def back(self) -> None:
         """Updates can be stored again."""
         outage = self._current
-        if outage is not None and outage.until is None:
-            outage.until = self._happenings.clock()
-            outage.rejected = self._rejected() - outage.rejected_before
-            self._note(outage)
+        if outage is not None and outage.event.until is None:
+            self._note(outage, until=self._events.clock())
 
     def refresh(self) -> None:
         """Note what has become of it by now."""
@@ -97,45 +92,43 @@ class Outages:
         if outage is None:
             return
         self._note(outage)
-        if outage.until is None or any(map(self._is_waiting, outage.environments)):
+        until = outage.event.until
+        if until is None or any(map(self._is_waiting, outage.environments)):
             return
-        if self._happenings.clock() - outage.until > FORGET_SECONDS:
+        if self._events.clock() - until > FORGET_SECONDS:
             self._current = None
 
     def _begin(self) -> _Outage:
-        now, outage = self._happenings.clock(), self._current
+        now, outage = self._events.clock(), self._current
         if outage is not None:
-            if outage.until is None:
-                return outage
-            if now - outage.until < AGAIN_SECONDS:
-                outage.until = None
+            until = outage.event.until
+            if until is None or now - until < AGAIN_SECONDS:
+                outage.event = replace(outage.event, until=None)
                 return outage
             self._note(outage)
-        outage = self._current = _Outage(now, self._rejected())
+        event = NatsAway(seen_by=self._me, at=now, disconnected=False)
+        outage = self._current = _Outage(event, self._rejected())
         self._note(outage)
         return outage
 
-    def _note(self, outage: _Outage) -> None:
+    def _note(self, outage: _Outage, **changes: Any) -> None:
         waiting = [one for one in outage.environments if self._is_waiting(one)]
         for environment, dropped_at in list(outage.lost.items()):
             if self._published_since(environment, dropped_at):
                 del outage.lost[environment]
-        if outage.until is None:
-            outage.rejected = self._rejected() - outage.rejected_before
-        self._happenings.note(
-            NatsAway(
-                seen_by=self._me,
-                at=outage.at,
-                until=outage.until,
-                disconnected=outage.disconnected,
-                refused=outage.refused,
-                kept=outage.kept,
+        rejected = outage.event.rejected
+        if outage.event.until is None:
+            rejected = max(0, self._rejected() - outage.rejected_before)
+        outage.event = self._events.note(
+            replace(
+                outage.event,
+                rejected=rejected,
                 environments=len(outage.environments),
                 waiting=len(waiting),
                 lost=len(outage.lost),
-                rejected=max(0, outage.rejected),
                 marks=_marks(outage.environments),
                 waiting_marks=_marks(waiting),
+                **changes,
             )
         )
 

@@ -4,11 +4,11 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from realtime.fleet.clients import ClientCount
+from realtime.fleet.client_kinds import ClientCount
+from realtime.fleet.fleet_report import FleetReport
 from realtime.fleet.messages import InstanceReport, Quantiles
-from realtime.fleet.overview import FleetReport
 from realtime.fleet.publishes.fleet_publishes import FleetPublishes
-from realtime.fleet.timeline.stories import Story
+from realtime.fleet.timeline.event_text import EventText
 from realtime.fleet.units import duration, latency, size
 from realtime.fleet.verdict.publish_findings import from_addresses
 from realtime.fleet.verdict.verdict import state_of
@@ -141,7 +141,7 @@ def _row(one: InstanceReport) -> Sequence[str]:
     )
 
 
-def _told(story: Story) -> str:
+def _told(story: EventText) -> str:
     begin = _clock(story.at)
     if story.going_on:
         when = f"{begin} to now"

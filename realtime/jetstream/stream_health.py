@@ -70,12 +70,9 @@ async def look_at_stream(
     """Ask JetStream, for `seconds` at most. Raises `NatsUnavailable`, also if there is
     no such stream."""
     until = asyncio.get_running_loop().time() + seconds
-    try:
-        info = await call_api(client, f"STREAM.INFO.{STREAM}", seconds=seconds)
-    except nats.js.errors.NotFoundError:
-        raise NatsUnavailable(f"There is no stream {STREAM}.") from None
-    except nats.js.errors.APIError as error:
-        raise NatsUnavailable(f"JetStream refuses: {error.description}") from error
+    info = await stream_info(client, seconds)
+    if info is None:
+        raise NatsUnavailable(f"There is no stream {STREAM}.")
     consumers: tuple[Consumer, ...] | None = None
     with suppress(NatsUnavailable, nats.js.errors.APIError, TimeoutError):
         async with asyncio.timeout_at(until):
@@ -90,6 +87,17 @@ async def look_at_stream(
         replicas=tuple(_replicas(info.get("cluster") or {})),
         consumers=consumers,
     )
+
+
+async def stream_info(client: Client, seconds: float) -> dict[str, Any] | None:
+    """What JetStream tells of the stream, as its API writes it; None: there is none.
+    Raises `NatsUnavailable`."""
+    try:
+        return await call_api(client, f"STREAM.INFO.{STREAM}", seconds=seconds)
+    except nats.js.errors.NotFoundError:
+        return None
+    except nats.js.errors.APIError as error:
+        raise NatsUnavailable(f"JetStream refuses: {error.description}") from error
 
 
 async def _consumers(client: Client, seconds: float) -> tuple[Consumer, ...]:

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 from realtime.fleet.environment.messages import EnvironmentAnswer
 from realtime.fleet.environment.report import EnvironmentReport, ToldUpdate
-from realtime.fleet.text import clients_text, printable, table
-from realtime.fleet.units import duration
-from realtime.fleet.verdict.instance_findings import counted
+from realtime.fleet.terminal_text import clients_text, printable, table
+from realtime.fleet.units import counted, duration
 
 _HEADINGS = (
     *("INSTANCE", "SUBSCRIBERS", "LAGGING", "OLDEST", "NEWEST"),

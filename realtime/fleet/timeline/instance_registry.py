@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from realtime.fleet.messages import Sighting
-from realtime.fleet.timeline.event_messages import Death
+from realtime.fleet.timeline.messages import Death
 
 MAX_INSTANCES: Final = 1000
 """Whoever may publish on NATS may make instances up: they must not fill the memory, nor
@@ -15,7 +15,7 @@ _Place = tuple[str, int | None]
 
 
 @dataclass(slots=True, eq=False)
-class Attending:
+class KnownInstance:
     """An instance, with the `place` that it had when it `came_at` (Unix seconds). It
     was heard of last `heard_at` (seconds from anywhere), or `seen_at` (Unix seconds).
 
@@ -45,26 +45,28 @@ class _Host:
     count: int = 0
 
 
-class Attendance:
+class InstanceRegistry:
     """Every look-up takes the same time, however many there are."""
 
     def __init__(self) -> None:
-        self._instances: dict[str, Attending] = {}
-        self._places: dict[_Place, Attending] = {}
+        self._instances: dict[str, KnownInstance] = {}
+        self._places: dict[_Place, KnownInstance] = {}
         self._hosts: dict[str, _Host] = {}
 
-    def get(self, instance: str) -> Attending | None:
+    def get(self, instance: str) -> KnownInstance | None:
         return self._instances.get(instance)
 
-    def everybody(self) -> Iterable[Attending]:
+    def everybody(self) -> Iterable[KnownInstance]:
         return self._instances.values()
 
-    def add(self, sighting: Sighting, *, came_at: float) -> Attending | None:
+    def add(self, sighting: Sighting, *, came_at: float) -> KnownInstance | None:
         """Someone new; None if there is no room."""
         if len(self._instances) >= MAX_INSTANCES:
             return None
         place = _place_of(sighting)
-        new = self._instances[sighting.instance] = Attending(sighting, place, came_at)
+        new = self._instances[sighting.instance] = KnownInstance(
+            sighting, place, came_at
+        )
         held = self._places.get(place)
         alike = held is not None and have_one_supervisor(held.sighting, sighting)
         if held is not None and held.came_at > came_at:
@@ -79,7 +81,7 @@ class Attendance:
         host.count += 1
         return new
 
-    def remove(self, known: Attending) -> None:
+    def remove(self, known: KnownInstance) -> None:
         del self._instances[known.sighting.instance]
         if self._places.get(known.place) is known:
             del self._places[known.place]
@@ -88,7 +90,7 @@ class Attendance:
         if not self._hosts[name].count:
             del self._hosts[name]
 
-    def silent(self, since: float) -> list[Attending]:
+    def silent(self, since: float) -> list[KnownInstance]:
         """Those that were not heard of since."""
         return [one for one in self._instances.values() if one.heard_at <= since]
 

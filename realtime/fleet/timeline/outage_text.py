@@ -8,9 +8,8 @@ from typing import Final
 from msgspec import Struct
 
 from realtime.fleet.timeline.events import MAX_MARKS, NatsAway
-from realtime.fleet.timeline.merging import Merged
-from realtime.fleet.units import duration
-from realtime.fleet.verdict.instance_findings import counted
+from realtime.fleet.timeline.merged_events import MergedEvent
+from realtime.fleet.units import counted, duration
 
 AROUND_SECONDS: Final = 30.0
 """After an outage: an instance that dies so soon may have had something to store."""
@@ -20,7 +19,7 @@ AWAITED_SECONDS: Final = 60.0
 """After an outage, an instance that has not come back is still awaited."""
 
 
-class Gone(Struct, frozen=True):
+class Unheard(Struct, frozen=True):
     """Who may have had something to store, and cannot be asked: the times, sorted, when
     instances died or vanished, and how many are awaited since the last outage."""
 
@@ -28,10 +27,10 @@ class Gone(Struct, frozen=True):
     awaited: int = 0
 
 
-def outage_title(one: Merged, now: float) -> str:
+def outage_title(one: MergedEvent, now: float) -> str:
     """Which outage it was, and how long it took."""
-    told: Sequence[NatsAway] = one.told
-    disconnected = any(each.disconnected for each in told)
+    events: Sequence[NatsAway] = one.events
+    disconnected = any(each.disconnected for each in events)
     if one.until is None:
         what = "is away" if disconnected else "takes no updates"
         return f"NATS {what}, for {duration(now - one.at)} now."
@@ -39,15 +38,14 @@ def outage_title(one: Merged, now: float) -> str:
     return f"NATS {what} for {duration(one.until - one.at)}."
 
 
-def outage_story(one: Merged, gone: Gone, now: float) -> Iterable[str]:
+def outage_sentences(one: MergedEvent, unheard: Unheard, now: float) -> Iterable[str]:
     """Sentences on what was published, what became of it, and on event streams."""
-    told: Sequence[NatsAway] = one.told
-    refused = sum(each.refused for each in told)
-    kept = sum(each.kept for each in told)
-    rejected = sum(each.rejected for each in told)
-    over = one.until is not None
+    events: Sequence[NatsAway] = one.events
+    refused = sum(each.refused for each in events)
+    kept = sum(each.kept for each in events)
+    rejected = sum(each.rejected for each in events)
     if refused or kept:
-        count, exact = _environments(told)
+        count, exact = _environments(events)
         of = counted(count, "environment", "environments")
         answers = [
             f"{counted(number, 'publish was', 'publishes were')} {answer}"
@@ -58,12 +56,12 @@ def outage_story(one: Merged, gone: Gone, now: float) -> Iterable[str]:
             if number
         ]
         yield f"{' and '.join(answers)}, of {'' if exact else 'at least '}{of}."
-        yield _fate(one, gone, now)
+        yield _fate(one, unheard, now)
     else:
         yield (
-            "Nothing was published meanwhile: nothing was lost."
-            if over
-            else ("Nothing was published so far.")
+            "Nothing was published so far."
+            if one.until is None
+            else "Nothing was published meanwhile: nothing was lost."
         )
     if rejected:
         yield (
@@ -74,12 +72,12 @@ def outage_story(one: Merged, gone: Gone, now: float) -> Iterable[str]:
         yield "No event stream was rejected, and no open one was ended."
 
 
-def _fate(one: Merged, gone: Gone, now: float) -> str:
-    told: Sequence[NatsAway] = one.told
-    lost = sum(each.lost for each in told)
+def _fate(one: MergedEvent, unheard: Unheard, now: float) -> str:
+    events: Sequence[NatsAway] = one.events
+    lost = sum(each.lost for each in events)
     waiting = max(
-        max(each.waiting for each in told),
-        len({mark for each in told for mark in each.waiting_marks}),
+        max(each.waiting for each in events),
+        len({mark for each in events for mark in each.waiting_marks}),
     )
     if lost:
         of = counted(lost, "environment", "environments")
@@ -91,11 +89,14 @@ def _fate(one: Merged, gone: Gone, now: float) -> str:
     if waiting:
         still = counted(waiting, "environment still waits", "environments still wait")
         return f"{still} to be stored."
-    if gone.awaited and now - one.end < AWAITED_SECONDS:
-        missing = counted(gone.awaited, "instance has", "instances have")
+    if unheard.awaited and now - one.end < AWAITED_SECONDS:
+        missing = counted(unheard.awaited, "instance has", "instances have")
         return f"All that is known of has been stored; {missing} not come back yet."
-    first = bisect_left(gone.deaths, one.at - AROUND_SECONDS)
-    if first < len(gone.deaths) and gone.deaths[first] <= one.end + AROUND_SECONDS:
+    first = bisect_left(unheard.deaths, one.at - AROUND_SECONDS)
+    if (
+        first < len(unheard.deaths)
+        and unheard.deaths[first] <= one.end + AROUND_SECONDS
+    ):
         return (
             "All that the instances that are here know of has been stored since; what "
             "one that died meanwhile had kept in memory is lost."
@@ -103,10 +104,10 @@ def _fate(one: Merged, gone: Gone, now: float) -> str:
     return "All of it has been stored since: nothing was lost."
 
 
-def _environments(told: Sequence[NatsAway]) -> tuple[int, bool]:
+def _environments(events: Sequence[NatsAway]) -> tuple[int, bool]:
     """How many environments, those that several instances saw counted once; and
     whether that is known to be all."""
-    seen = {mark for each in told for mark in each.marks}
-    most = max(each.environments for each in told)
-    exact = len(told) == 1 or all(each.environments <= MAX_MARKS for each in told)
+    seen = {mark for each in events for mark in each.marks}
+    most = max(each.environments for each in events)
+    exact = len(events) == 1 or all(each.environments <= MAX_MARKS for each in events)
     return max(len(seen), most), exact

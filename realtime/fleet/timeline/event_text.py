@@ -6,15 +6,18 @@ from typing import Any, Final
 from msgspec import Struct
 
 from realtime.fleet.timeline import events
-from realtime.fleet.timeline.merging import Merged
-from realtime.fleet.timeline.outage_story import Gone, outage_story, outage_title
-from realtime.fleet.units import duration
-from realtime.fleet.verdict.instance_findings import counted
+from realtime.fleet.timeline.merged_events import MergedEvent
+from realtime.fleet.timeline.outage_text import (
+    Unheard,
+    outage_sentences,
+    outage_title,
+)
+from realtime.fleet.units import counted, duration
 
 SHOWN: Final = 50
 
 
-class Story(Struct, frozen=True, kw_only=True):
+class EventText(Struct, frozen=True, kw_only=True):
     """An event as people read it: `title` and `sentences` are whole sentences, and
     `kind` is also the name of a CSS class. `environment` is the one that the title
     names, by its shortened key, or empty. Times are Unix seconds; `until` is None if
@@ -29,9 +32,9 @@ class Story(Struct, frozen=True, kw_only=True):
     environment: str = ""
 
 
-def tell(
-    merged: Sequence[Merged], now: float, *, awaited: int = 0
-) -> tuple[Story, ...]:
+def texts_of(
+    merged: Sequence[MergedEvent], now: float, *, awaited: int = 0
+) -> tuple[EventText, ...]:
     """What to say of the first of them, at most `SHOWN`. So many instances are
     `awaited` since NATS was away last."""
     deaths = sorted(
@@ -40,19 +43,19 @@ def tell(
         if isinstance(one.first, events.Died)
         or (isinstance(one.first, events.Gone) and one.until is None)
     )
-    gone = Gone(deaths, awaited)
-    return tuple(_story(one, gone, now) for one in merged[:SHOWN])
+    unheard = Unheard(deaths, awaited)
+    return tuple(_text(one, unheard, now) for one in merged[:SHOWN])
 
 
-def _story(one: Merged, gone: Gone, now: float) -> Story:
+def _text(one: MergedEvent, unheard: Unheard, now: float) -> EventText:
     first, until = one.first, one.until
     goes_on = isinstance(first, (events.NatsAway, events.Rejections, events.Died))
     if isinstance(first, events.NatsAway):
         title = outage_title(one, now)
-        sentences: Iterable[str] = outage_story(one, gone, now)
+        sentences: Iterable[str] = outage_sentences(one, unheard, now)
     else:
         title, *sentences = _WORDS[type(first)](one)
-    return Story(
+    return EventText(
         kind=str(first.__struct_config__.tag),
         at=one.at,
         until=until,
@@ -63,9 +66,9 @@ def _story(one: Merged, gone: Gone, now: float) -> Story:
     )
 
 
-def _names(one: Merged) -> str:
+def _names(one: MergedEvent) -> str:
     """The instances that it is about, on one host."""
-    by_name = {each.instance: each for each in one.told}
+    by_name = {each.instance: each for each in one.events}
     host = one.first.host
     if len(by_name) == 1:
         return f"{host} ({_number(one.first)})"
@@ -78,18 +81,16 @@ def _number(one: Any) -> str:
     return f"{one.pid}" if one.worker is None else f"{one.pid}, worker {one.worker}"
 
 
-def _came(one: Merged) -> Iterable[str]:
-    versions = {each.version for each in one.told if each.version}
-    with_version = f", version {' and '.join(sorted(versions))}" if versions else ""
-    yield f"{_names(one)} came{with_version}."
+def _came(one: MergedEvent) -> Iterable[str]:
+    yield f"{_names(one)} came."
 
 
-def _left(one: Merged) -> Iterable[str]:
+def _left(one: MergedEvent) -> Iterable[str]:
     by = one.first.by
     yield f"{_names(one)} was drained by {by}." if by else f"{_names(one)} left."
-    streams = sum({each.instance: each.streams for each in one.told}.values())
+    streams = sum({each.instance: each.streams for each in one.events}.values())
     # Of those that saw several instances leave at once, each saw the same streams come.
-    opened = sum({each.seen_by: each.opened for each in one.told}.values())
+    opened = sum({each.seen_by: each.opened for each in one.events}.values())
     if streams:
         were = "was" if streams == 1 else "were"
         yield (
@@ -101,11 +102,11 @@ def _left(one: Merged) -> Iterable[str]:
         yield "It stopped properly, with no stream open."
 
 
-def _replaced(one: Merged) -> Iterable[str]:
+def _replaced(one: MergedEvent) -> Iterable[str]:
     yield f"{_names(one)} was replaced by its supervisor."
 
 
-def _died(one: Merged) -> Iterable[str]:
+def _died(one: MergedEvent) -> Iterable[str]:
     until = one.until
     yield f"{_names(one)} died."
     if until is None:
@@ -114,7 +115,7 @@ def _died(one: Merged) -> Iterable[str]:
         yield f"It was back, or its successor was, after {duration(until - one.at)}."
 
 
-def _gone(one: Merged) -> Iterable[str]:
+def _gone(one: MergedEvent) -> Iterable[str]:
     until = one.until
     if until is not None:
         yield f"{_names(one)} came back late after NATS was away."
@@ -124,27 +125,27 @@ def _gone(one: Merged) -> Iterable[str]:
     yield "Whether it stopped properly meanwhile cannot be known."
 
 
-def _worker_died(one: Merged) -> Iterable[str]:
-    reason = next((each.reason for each in one.told if each.reason), "")
+def _worker_died(one: MergedEvent) -> Iterable[str]:
+    reason = next((each.reason for each in one.events if each.reason), "")
     because = f": {reason}" if reason else ""
     first = one.first
     yield f"Worker {first.worker} of {first.host} ({first.pid}) died{because}."
     yield "Its supervisor replaces it."
 
 
-def _dismissed(one: Merged) -> Iterable[str]:
+def _dismissed(one: MergedEvent) -> Iterable[str]:
     by = f" by {one.first.by}" if one.first.by else ""
     yield f"{one.first.name} was dismissed{by}: it is not expected back."
 
 
-def _test_update(one: Merged) -> Iterable[str]:
+def _test_update(one: MergedEvent) -> Iterable[str]:
     by = f" by {one.first.by}" if one.first.by else ""
     yield f"Test update of {one.first.environment}{by}."
     if one.first.outcome:
         yield one.first.outcome
 
 
-def _stream_changed(one: Merged) -> Iterable[str]:
+def _stream_changed(one: MergedEvent) -> Iterable[str]:
     settings = ", ".join(one.first.settings)
     match one.first.change:
         case "created":
@@ -160,8 +161,8 @@ def _stream_changed(one: Merged) -> Iterable[str]:
             yield "The stream's configuration is as it should be again."
 
 
-def _rejections(one: Merged) -> Iterable[str]:
-    rejected = sum(each.rejected for each in one.told)
+def _rejections(one: MergedEvent) -> Iterable[str]:
+    rejected = sum(each.rejected for each in one.events)
     why = {
         "full": "an instance had as many subscribers as it can hold",
         "failed": "the background work of an instance had died",
@@ -170,7 +171,7 @@ def _rejections(one: Merged) -> Iterable[str]:
     yield f"The reason: {why}."
 
 
-_WORDS: Final[dict[type, Callable[[Merged], Iterable[str]]]] = {
+_WORDS: Final[dict[type, Callable[[MergedEvent], Iterable[str]]]] = {
     events.Came: _came,
     events.Left: _left,
     events.Replaced: _replaced,
