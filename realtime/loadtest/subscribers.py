@@ -26,7 +26,7 @@ from realtime.loadtest.messages import (
 from realtime.loadtest.ramp import Ramp
 from realtime.loadtest.received_updates import Tally, Update
 from realtime.loadtest.target import Address, Target
-from realtime.server.limits import raise_file_limit
+from realtime.process import raise_file_limit
 
 REPORT_SECONDS: Final = 0.25
 RAMP_STEP_SECONDS: Final = 0.005

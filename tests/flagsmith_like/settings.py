@@ -12,6 +12,8 @@ INSTALLED_APPS = [
     "realtime",
 ]
 ROOT_URLCONF = "tests.flagsmith_like.urls"
+ASGI_APPLICATION = "tests.flagsmith_like.asgi.application"
+LISTEN_ADDR = os.environ.get("LISTEN_ADDR", ":8088")
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 NATS_URL = os.environ.get("NATS_URL", "")

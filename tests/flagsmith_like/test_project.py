@@ -3,18 +3,22 @@ updates on to its own WebSockets."""
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 import requests
+from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
 
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.flagsmith_like.websocket import WebSocket
 from tests.support.fresh import fresh_variables
 from tests.support.service import ROOT, TOKEN, Service, running_service
 from tests.support.streams import Stream, event
+from tests.support.waiting import eventually
 
 SETTINGS = "tests.flagsmith_like.settings"
 
@@ -116,19 +120,64 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_commands__of_a_project__serve_says_why_not_and_the_others_work(
-    project: Service, environment: str
+@pytest.mark.parametrize("arguments", [(), ("--workers=2",)])
+async def test_serve__of_a_project__serves_what_it_hosts_and_ends_with_0(
+    shared_nats: EmbeddedNats, environment: str, arguments: tuple[str, ...]
 ) -> None:
+    # Given
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "django", "serve", *arguments),
+        cwd=ROOT,
+        env=fresh_variables(
+            DJANGO_SETTINGS_MODULE=SETTINGS,
+            PYTHONPATH=os.fspath(ROOT),
+            LISTEN_ADDR=f"127.0.0.1:{port}",
+            NATS_URL=shared_nats.url,
+            SSE_AUTHENTICATION_TOKEN=TOKEN,
+        ),
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        await asyncio.to_thread(eventually, lambda: lives(url), what="the server")
+        # When
+        async with Stream(f"{url}/sse/environments/{environment}/stream"):
+            process.terminate()
+            # Then
+            assert await asyncio.wait_for(process.wait(), 20) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+def lives(url: str) -> bool:
+    try:
+        answer = requests.get(f"{url}/health/liveness/", timeout=5)
+    except requests.ConnectionError:
+        return False
+    return answer.text == "the project lives"
+
+
+def test_serve__project_without_an_application__says_what_it_needs(
+    settings: Settings,
+) -> None:
+    # Given
+    del settings.ASGI_APPLICATION
+    # When / Then
+    with pytest.raises(CommandError, match="ASGI_APPLICATION"):
+        call_command("serve")
+
+
+def test_commands__of_a_project__work(project: Service, environment: str) -> None:
     # Given
     there = {"SSE_AUTHENTICATION_TOKEN": TOKEN}
 
     # When
-    serve = manage("serve", **there)
     tokenless = manage("publish_update", environment)
     published = manage("publish_update", environment, "--url", project.url, **there)
 
     # Then
-    assert serve.stderr.startswith("CommandError: serve is for the project")
     assert "SSE_AUTHENTICATION_TOKEN is not set" in tokenless.stderr
     assert published.stdout.startswith("Published")
 

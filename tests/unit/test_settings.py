@@ -13,7 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
 from realtime.checks import renamed_settings
-from realtime.conf import RENAMED, RealtimeSettings, token_fault
+from realtime.conf import RENAMED, RealtimeSettings
+from realtime.tokens import token_fault
 from tests.support.service import ROOT
 
 TOKEN = "s3cret-of-all"
@@ -185,6 +186,7 @@ def test_settings__several_senseless_values__all_named() -> None:
     # Then
     line = only_line(failed)
     assert all(f"{variable} takes " in line for variable in variables)
+    assert "takes a number of seconds, more than 0, not '0'" in line
 
 
 @pytest.mark.parametrize("command", COMMANDS)

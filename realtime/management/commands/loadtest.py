@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError
 
-from realtime.conf import configured_token, token_fault, tokens_in
 from realtime.loadtest.plot import check_plot, plot
 from realtime.loadtest.report import progress_line, summary, text
 from realtime.loadtest.results import Results
@@ -20,7 +19,8 @@ from realtime.loadtest.scenario import LoadTestFailed, Scenario, processes_for
 from realtime.loadtest.target import Target
 from realtime.management.base import ClientCommand
 from realtime.management.base_url import add_url_argument, checked_endpoint
-from realtime.server.limits import raise_file_limit
+from realtime.process import raise_file_limit
+from realtime.tokens import configured_token, token_fault, tokens_in
 
 LINE_SECONDS: Final = 0.2
 """Between two progress lines on a terminal, each of which takes the last one's

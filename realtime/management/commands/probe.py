@@ -8,13 +8,14 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from realtime.conf import RealtimeSettings, configured_token, token_fault, tokens_in
+from realtime.conf import RealtimeSettings
 from realtime.environments import probe_environment
 from realtime.management.base import ClientCommand
 from realtime.management.base_url import add_url_argument, checked_url
 from realtime.probing.probe import TIMEOUT_SECONDS, Plan, probe
 from realtime.probing.readers import asked_over_nats
 from realtime.probing.result import Result, as_json, printable
+from realtime.tokens import configured_token, token_fault, tokens_in
 
 
 async def _probe(plan: Plan, settings: RealtimeSettings) -> Result:

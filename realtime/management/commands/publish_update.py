@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError
 
-from realtime.conf import configured_token, token_fault, tokens_in
 from realtime.exceptions import InvalidUpdate
 from realtime.management.base import ClientCommand
 from realtime.management.base_url import add_url_argument, checked_endpoint
 from realtime.probing.faults import advice_on, answer_text
 from realtime.probing.result import printable
+from realtime.tokens import configured_token, token_fault, tokens_in
 from realtime.updates import parse_update
 
 TIMEOUT_SECONDS: Final = 2

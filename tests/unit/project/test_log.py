@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flagsmith_sse.background_log import QUEUED, BackgroundHandler, StderrWriter
-from flagsmith_sse.repeated_log import RepeatedFilter
+from flagsmith_sse.logging import RepeatedFilter
 from realtime import metrics
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from realtime.server.last_transport import LAST_CHUNK, LastTransport
+from realtime.server.responses import LAST_CHUNK, LastTransport
 
 
 async def test_last_chunk__written__waits_for_the_end_of_the_connection() -> None:

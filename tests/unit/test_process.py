@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime.server.limits import processors
+from realtime.process import processors
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from pytest_django.fixtures import Settings
 
-from flagsmith_sse.forwarded import ForwardedMiddleware
+from flagsmith_sse.middleware import ForwardedMiddleware
 
 
 def answered(peer: str) -> tuple[HttpRequest, HttpResponse]:

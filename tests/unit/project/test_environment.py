@@ -2,8 +2,15 @@
 
 import pytest
 
-from flagsmith_sse.settings import variables
-from flagsmith_sse.unknown_variables import unknown_variables
+from flagsmith_sse.environment import Environment
+from flagsmith_sse.settings import environment
+
+
+def unknown(name: str) -> dict[str, str | None]:
+    """What is said of the variable `name`."""
+    alone = Environment({name: "x"})
+    alone.known = environment.known
+    return alone.unknown()
 
 
 @pytest.mark.parametrize(
@@ -19,7 +26,7 @@ from flagsmith_sse.unknown_variables import unknown_variables
 def test_unknown_variables__misspelt__nearest_is_named(
     name: str, nearest: str | None
 ) -> None:
-    assert unknown_variables(variables, {name: "x"}) == {name: nearest}
+    assert unknown(name) == {name: nearest}
 
 
 @pytest.mark.parametrize(
@@ -39,4 +46,4 @@ def test_unknown_variables__misspelt__nearest_is_named(
     ],
 )
 def test_unknown_variables__ours_or_anothers__passed_over(name: str) -> None:
-    assert unknown_variables(variables, {name: "x"}) == {}
+    assert unknown(name) == {}

@@ -1,14 +1,16 @@
-"""What a proxy in front says of a request, for what Django serves."""
+"""What Django's own middleware lacks: whose forwarded headers count, and the admin's
+files without a web server in front."""
 
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from realtime.http.client_address import TrustedProxies
 
-HEADERS: Final = (
+FORWARDED: Final = (
     "HTTP_FORWARDED",
     "HTTP_X_FORWARDED_FOR",
     "HTTP_X_FORWARDED_HOST",
@@ -26,8 +28,9 @@ class ForwardedMiddleware(MiddlewareMixin):
     """
 
     def process_request(self, request: HttpRequest) -> None:
-        if not is_trusted(request.META.get("REMOTE_ADDR", "")):
-            for header in HEADERS:
+        trusted = TrustedProxies(settings.FORWARDED_ALLOW_IPS)
+        if not trusted.trusts(request.META.get("REMOTE_ADDR", "")):
+            for header in FORWARDED:
                 request.META.pop(header, None)
 
     def process_response(
@@ -39,6 +42,13 @@ class ForwardedMiddleware(MiddlewareMixin):
         return response
 
 
-def is_trusted(address: str) -> bool:
-    """Whether `address`, an IP address or empty, is one of `FORWARDED_ALLOW_IPS`."""
-    return TrustedProxies(settings.FORWARDED_ALLOW_IPS).trusts(address)
+class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # untyped
+    """WhiteNoise, with a file as one body: Django warns of a file that is read by a
+    synchronous iterator under ASGI."""
+
+    @staticmethod
+    def serve(static_file: Any, request: HttpRequest) -> HttpResponse:
+        served = WhiteNoiseMiddleware.serve(static_file, request)
+        content = b"".join(served.streaming_content)
+        served.close()
+        return HttpResponse(content, status=served.status_code, headers=served.headers)
