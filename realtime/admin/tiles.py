@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from realtime.admin.rows import versions
+from realtime.admin.instance_rows import versions
 from realtime.fleet.history.fleet_history import FleetHistory
 from realtime.fleet.overview import FleetReport
 from realtime.fleet.units import latency
@@ -95,9 +95,8 @@ def _counted(count: int | None) -> str:
 
 
 def _instances(shown: FleetReport) -> Tile:
-    found = versions(shown.instances)
-    newest = [f"{version} × {count}" for version, count, new in found if new]
-    older = [f"{version} × {count}" for version, count, new in found if not new]
+    found = [f"{version} × {count}" for version, count in versions(shown.instances)]
+    newest, older = found[:1], found[1:]
     hosts = hosts_of(shown.instances)
     if shown.expected:
         newest.insert(0, f"{hosts:,} of {shown.expected:,} hosts expected")

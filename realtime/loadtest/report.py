@@ -52,7 +52,7 @@ def summary(results: Results) -> dict[str, Any]:
             "max": _milliseconds(latencies, 1),
         },
         "client_cpu_us_per_delivery": (
-            round(results.cpu / received * 1e6, 2) if received else None
+            round(progress.cpu / received * 1e6, 2) if received else None
         ),
     }
 

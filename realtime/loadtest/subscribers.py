@@ -10,22 +10,15 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 from typing import Final
 
 from realtime.loadtest.connections import READ_BYTES, Connection, Connector
-from realtime.loadtest.messages import (
-    Announce,
-    Begin,
-    Finish,
-    Finished,
-    Progress,
-)
+from realtime.loadtest.delivery_tally import DeliveryTally, TalliedUpdate
+from realtime.loadtest.messages import Announce, Begin, Finish, Progress
+from realtime.loadtest.options import LoadTestOptions
 from realtime.loadtest.ramp import Ramp
-from realtime.loadtest.received_updates import Tally, Update
-from realtime.loadtest.target import Address, Target
 from realtime.server.limits import raise_file_limit
 
 REPORT_SECONDS: Final = 0.25
@@ -46,17 +39,9 @@ OPEN: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 CONNECTING: Final = OPEN | select.EPOLLOUT
 
 
-def subscribe(
-    targets: Sequence[Target],
-    address: Address,
-    subscribers: int,
-    share: range,
-    ramp: float,
-    pipe: Pipe,
-) -> None:
-    """The main function of a process: subscribe the numbers in `share` of all
-    `subscribers` to `targets` in turn, `ramp` a second, and report through `pipe` until
-    told to finish.
+def subscribe(options: LoadTestOptions, address: str, share: range, pipe: Pipe) -> None:
+    """The main function of a process: open the streams with the numbers in `share` at
+    the IP address `address`, and report through `pipe` until told to finish.
 
     It ends with its parent, whichever way that ends.
     """
@@ -65,9 +50,10 @@ def subscribe(
     raise_file_limit()
     # Nothing here is a cycle.
     gc.disable()
-    connector = Connector(targets, address, subscribers)
+    connector = Connector(options.streams, address, options.subscribers)
+    ramp = Ramp(share, options.ramp / options.processes, time.monotonic())
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        Subscribers(connector, len(targets), share, ramp, pipe).run()
+        Subscribers(connector, len(options.streams), ramp, pipe).run()
 
 
 class Subscribers:
@@ -75,15 +61,10 @@ class Subscribers:
     before the end."""
 
     def __init__(
-        self,
-        connector: Connector,
-        environments: int,
-        share: range,
-        ramp: float,
-        pipe: Pipe,
+        self, connector: Connector, environments: int, ramp: Ramp, pipe: Pipe
     ) -> None:
         self._connector = connector
-        self._ramp = Ramp(share, ramp, time.monotonic())
+        self._ramp = ramp
         self._pipe = pipe
         self._epoll = select.epoll()
         # By a name that `_take` does not know a connection's bytes by.
@@ -91,12 +72,12 @@ class Subscribers:
         self._connections: dict[int, Connection] = {}
         self._waiting: dict[int, Connection] = {}  # the longest first
         self._lost: list[Connection] = []
-        slots = len(share) + max(self._epoll.fileno(), pipe.fileno()) + 64
+        slots = len(ramp.left) + max(self._epoll.fileno(), pipe.fileno()) + 64
         # Of each environment: 1 for each stream that is open.
         self._streams = [bytearray(slots) for _ in range(environments)]
-        self._tally = Tally(slots)
+        self._tally = DeliveryTally(slots)
         self._frame: bytes | None = None
-        self._update = Update(0, slots)
+        self._update = TalliedUpdate(0, slots)
         self._connected = self._dropped = 0
         self._reasons: Counter[str] = Counter()
         self._finishing = False
@@ -117,13 +98,12 @@ class Subscribers:
                 continue
             next_report = now + REPORT_SECONDS
             self._give_up_waiting(now)
-            for settled in self._tally.settle(time.time()):
-                self._pipe.send(settled)
-            if self._finishing and self._tally.is_settled:
-                cpu = time.process_time() - self._cpu
-                self._pipe.send(Finished(self._progress(), cpu))
+            for result in self._tally.settle(time.time()):
+                self._pipe.send(result)
+            finished = self._finishing and self._tally.is_settled
+            self._pipe.send(self._progress(finished))
+            if finished:
                 return
-            self._pipe.send(self._progress())
 
     def _take(self, events: list[tuple[int, int]]) -> None:
         """Handle what epoll says. This loop is what the load test costs."""
@@ -247,7 +227,7 @@ class Subscribers:
                 return  # as is everybody after it
             self._lose(descriptor, f"no answer within {ANSWER_SECONDS} s")
 
-    def _progress(self) -> Progress:
+    def _progress(self, finished: bool) -> Progress:
         return Progress(
             waiting=len(self._waiting) + len(self._ramp.left),
             connected=self._connected,
@@ -256,4 +236,6 @@ class Subscribers:
             received=self._tally.received,
             duplicates=self._tally.duplicates,
             reasons=self._reasons,
+            cpu=time.process_time() - self._cpu,
+            finished=int(finished),
         )

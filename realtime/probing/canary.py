@@ -11,7 +11,7 @@ import structlog
 from realtime import metrics
 from realtime.conf import jittered
 from realtime.environments import probe_environment
-from realtime.probing.probe import Plan, probe
+from realtime.probing.probe import Plan, run_probe
 from realtime.process import worker_number
 from realtime.sse.admission import Refusal
 
@@ -83,7 +83,7 @@ class Canary:
             return
         try:
             async with asyncio.timeout(LIMIT_SECONDS) as self._limit:
-                result = await probe(self._plan(where))
+                result = await run_probe(self._plan(where))
         except TimeoutError:
             if not self._stopped:
                 self._fail(f"It took more than {LIMIT_SECONDS:g} s.")

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import json
 
-from realtime.loadtest.target import Target
+from realtime.http.url import HttpUrl
 
 BUFFERED: Final = (
     "Something holds the response back: turn buffering and compression off for /sse/ "
@@ -22,13 +22,13 @@ Words = tuple[str, str]
 """What failed, and what to do."""
 
 
-def of_connecting(error: BaseException, target: Target, seconds: float) -> Words:
-    """Why there is no connection to `target`; a `TimeoutError` is after `seconds`."""
-    where = target.authority
+def of_connecting(error: BaseException, url: HttpUrl, seconds: float) -> Words:
+    """Why there is no connection to `url`; a `TimeoutError` is after `seconds`."""
+    where = url.authority
     match error:
         case socket.gaierror():
             return (
-                f"DNS does not know {target.host} ({error.strerror}).",
+                f"DNS does not know {url.host} ({error.strerror}).",
                 "Is the name right, and known on this machine?",
             )
         case ConnectionRefusedError():

@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from realtime.conf import RealtimeSettings
-from realtime.probing.probe import Plan
-from realtime.probing.probe import probe as run_probe
-from realtime.probing.readers import asked_over_nats
+from realtime.probing.probe import Plan, run_probe
+from realtime.probing.read_survey import read_survey_over_nats
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.integration.test_commands import (
     ctrl_c,
@@ -110,9 +109,9 @@ async def test_probe__instance_that_hangs__is_what_fails(
         await asyncio.to_thread(daphne.await_ready)
         plan = Plan(url=daphne.url, token=TOKEN, environment="probe-test")
         settings = RealtimeSettings(nats_servers=(nats.url,))
-        async with asked_over_nats(settings) as readers:
+        async with read_survey_over_nats(settings) as survey:
             async with asyncio.timeout(10):
-                while "2 of 2" not in str(await run_probe(plan, readers)):
+                while "2 of 2" not in str(await run_probe(plan, survey)):
                     pass  # they have not heard of each other
 
             # When: a moment ago it was alive, as the other knows
@@ -121,7 +120,7 @@ async def test_probe__instance_that_hangs__is_what_fails(
                 await eventually_async(
                     lambda: is_stopped(hanging.process.pid), what="the signal"
                 )
-                result = await run_probe(plan, readers)
+                result = await run_probe(plan, survey)
             finally:
                 hanging.process.send_signal(signal.SIGCONT)
 

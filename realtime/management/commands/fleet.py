@@ -11,7 +11,7 @@ from realtime.conf import RealtimeSettings
 from realtime.fleet.overview import FleetReport, as_json, gather
 from realtime.fleet.text import NEWEST, fleet_text
 from realtime.fleet.timeline.stories import SHOWN
-from realtime.management.base import ClientCommand
+from realtime.management.client_command import ClientCommand
 
 WATCH_SECONDS: Final = 2.0
 _CLEAR: Final = "\x1b[H\x1b[2J"

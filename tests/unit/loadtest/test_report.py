@@ -2,17 +2,18 @@
 
 from array import array
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from realtime.loadtest.decoder import StreamDecoder
-from realtime.loadtest.messages import Progress, Settled
+from realtime.http.url import HttpUrl
+from realtime.loadtest.delivery_tally import KEPT_UPDATES, DeliveryTally
+from realtime.loadtest.messages import Progress, UpdateResult
+from realtime.loadtest.options import LoadTestFailed, LoadTestOptions, processes_for
 from realtime.loadtest.ramp import MOST_AT_ONCE, Ramp
-from realtime.loadtest.received_updates import KEPT_UPDATES, Tally
 from realtime.loadtest.report import percentile, progress_line, summary, text
-from realtime.loadtest.results import Results, together
-from realtime.loadtest.scenario import LoadTestFailed, Scenario, processes_for
-from realtime.loadtest.target import Address, Target
+from realtime.loadtest.results import Results
+from realtime.loadtest.stream_decoder import StreamDecoder
 from realtime.updates import KEEPALIVE, Update, retry_frame
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
@@ -21,7 +22,7 @@ FOUR_CONNECTED = bytearray([1, 1, 1, 1])
 
 
 def results(
-    *settled: Settled, received: int = 0, rejected: int = 0, dropped: int = 0
+    *settled: UpdateResult, received: int = 0, rejected: int = 0, dropped: int = 0
 ) -> Results:
     found = Results(subscribers=4, processes=2, published=len(settled))
     for one in settled:
@@ -32,9 +33,11 @@ def results(
     return found
 
 
-def settled(*latencies: float, value: float = 1000, missing: int = 0) -> Settled:
+def settled(*latencies: float, value: float = 1000, missing: int = 0) -> UpdateResult:
     count = len(latencies)
-    return Settled(value, count + missing, count, 0, missing, array("d", latencies))
+    return UpdateResult(
+        value, count + missing, count, 0, missing, array("d", latencies)
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,8 @@ def test_summary__all_delivered__is_exact() -> None:
         settled(0.005, 0.006, value=1001),
     )
     found.published = 2
-    found.cpu, found.seconds = 0.0006, 20
+    found.progress = replace(found.progress, cpu=0.0006)
+    found.seconds = 20
 
     # When
     told = summary(found)
@@ -130,7 +134,7 @@ def test_summary__update_refused__is_not_ok() -> None:
 def test_progress_line__one_update__counts_what_has_come() -> None:
     # Given
     parts = [Progress(received=1, reasons=Counter(a=1)), Progress(received=2)]
-    found = results(settled(0.1), received=together(parts).received)
+    found = results(settled(0.1), received=sum(parts, Progress()).received)
 
     # When
     line = progress_line(found, 12.3)
@@ -142,7 +146,7 @@ def test_progress_line__one_update__counts_what_has_come() -> None:
 
 def test_tally__everybody_got_it__is_settled_at_once_and_only_once() -> None:
     # Given
-    tally = Tally(4)
+    tally = DeliveryTally(4)
     tally.announce(10.0, 15.0, FOUR_CONNECTED)
     update = tally.update(10.0)
     for number in range(4):
@@ -153,14 +157,14 @@ def test_tally__everybody_got_it__is_settled_at_once_and_only_once() -> None:
     [first], again = tally.settle(11), tally.settle(11)
 
     # Then
-    assert first == Settled(10.0, 4, 4, 0, 0, array("d", [0.5] * 4))
+    assert first == UpdateResult(10.0, 4, 4, 0, 0, array("d", [0.5] * 4))
     assert again == []
     assert tally.received == 4
 
 
 def test_tally__due__tells_superseded_from_missing() -> None:
     # Given: of four, one got both updates, one the later one only, two neither
-    tally = Tally(4)
+    tally = DeliveryTally(4)
     earlier, later = tally.update(10.0), tally.update(11.0)
     earlier.got[0] = later.got[0] = later.got[1] = 1
     earlier.times, later.times = [10.1], [11.1, 11.2]
@@ -177,7 +181,7 @@ def test_tally__due__tells_superseded_from_missing() -> None:
 
 def test_tally__got_it_and_left__was_expected_to() -> None:
     # Given
-    tally = Tally(4)
+    tally = DeliveryTally(4)
     update = tally.update(10.0)
     update.got[3], update.times = 1, [10.1]
 
@@ -191,7 +195,7 @@ def test_tally__got_it_and_left__was_expected_to() -> None:
 
 def test_tally__somebody_elses_update__counts_for_nothing() -> None:
     # Given
-    tally = Tally(4)
+    tally = DeliveryTally(4)
 
     # When
     tally.update(9.0).times.append(10)
@@ -205,7 +209,7 @@ def test_tally__somebody_elses_update__counts_for_nothing() -> None:
 
 def test_tally__many_updates__keeps_the_counts_and_forgets_the_rest() -> None:
     # Given
-    tally = Tally(1)
+    tally = DeliveryTally(1)
 
     # When
     for value in range(3 * KEPT_UPDATES):
@@ -332,12 +336,12 @@ def test_processes_for__too_few__says_how_many() -> None:
 
 def test_shares__that_do_not_divide__differ_by_one() -> None:
     # Given
-    target = Target.of("http://localhost/")
+    url = HttpUrl.parse("http://localhost/")
 
     # When
-    shares = Scenario(
-        streams=(target,),
-        queue_changes=(target,),
+    shares = LoadTestOptions(
+        streams=(url,),
+        queue_changes=(url,),
         token="secret",
         subscribers=10,
         processes=3,
@@ -349,35 +353,3 @@ def test_shares__that_do_not_divide__differ_by_one() -> None:
 
     # Then
     assert shares == [range(3), range(3, 6), range(6, 10)]
-
-
-@pytest.mark.parametrize(
-    ("url", "tls", "authority"),
-    [
-        ("http://localhost:8088/x", False, "localhost:8088"),
-        ("https://example.com/x", True, "example.com"),
-        ("http://[::1]:81/x", False, "[::1]:81"),
-    ],
-)
-def test_target__of_url__knows_what_the_header_host_says(
-    url: str, tls: bool, authority: str
-) -> None:
-    # When
-    target = Target.of(url)
-
-    # Then
-    assert (target.tls, target.authority, target.path) == (tls, authority, "/x")
-
-
-@pytest.mark.parametrize("url", ["ftp://host/", "http://", "localhost:8088"])
-def test_target__no_http_url__says_so(url: str) -> None:
-    with pytest.raises(ValueError, match="http"):
-        Target.of(url)
-
-
-@pytest.mark.parametrize(
-    ("ip", "expected"),
-    [("127.0.0.9", True), ("10.0.0.1", False), ("::1", False), ("fe80::1%eth0", False)],
-)
-def test_address__is_ipv4_loopback__only_for_that(ip: str, expected: bool) -> None:
-    assert Address(2, ip, 80).is_ipv4_loopback is expected

@@ -2,13 +2,13 @@
 
 from array import array
 
-from realtime.loadtest.messages import Settled
+from realtime.loadtest.messages import UpdateResult
 
 KEPT_UPDATES = 128
 """How many updates back a repetition is recognised."""
 
 
-class Update:
+class TalliedUpdate:
     """An update that was published, or has arrived, or both.
 
     `got` has a 1 for each subscriber that got it; `times` says when, in Unix seconds.
@@ -33,20 +33,20 @@ class Update:
         return self.expected is not None and (self.expected & ~_bits(self.got)) == 0
 
 
-class Tally:
-    """The updates of late. Subscribers are numbers from 0 up to `slots`."""
+class DeliveryTally:
+    """The latest updates. Subscribers are numbers from 0 up to `slots`."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
-        self._updates: dict[float, Update] = {}
+        self._updates: dict[float, TalliedUpdate] = {}
         self._received = 0  # of those that are settled
         self._duplicates = 0  # of those that are forgotten
 
-    def update(self, value: float) -> Update:
+    def update(self, value: float) -> TalliedUpdate:
         """The update `value`, made if need be."""
         found = self._updates.get(value)
         if found is None:
-            found = self._updates[value] = Update(value, self._slots)
+            found = self._updates[value] = TalliedUpdate(value, self._slots)
             if len(self._updates) > KEPT_UPDATES:
                 self._forget_one()
         return found
@@ -58,7 +58,7 @@ class Tally:
         # Whoever has gone since it got it was connected when it was published.
         update.expected = _bits(connected) | _bits(update.got)
 
-    def settle(self, now: float) -> list[Settled]:
+    def settle(self, now: float) -> list[UpdateResult]:
         """What has become of the updates that everybody has got, or that were due
         before `now`; each is returned once."""
         return [
@@ -93,7 +93,7 @@ class Tally:
             if update.expected is not None
         )
 
-    def _settle(self, update: Update) -> Settled:
+    def _settle(self, update: TalliedUpdate) -> UpdateResult:
         expected = update.expected or 0
         update.settled = True
         without = expected & ~_bits(update.got)
@@ -104,7 +104,7 @@ class Tally:
         # What comes from now on is late, and goes to the old list.
         times, update.times = update.times, []
         self._received += len(times)
-        return Settled(
+        return UpdateResult(
             value=update.value,
             expected=expected.bit_count(),
             received=len(times),

@@ -1,10 +1,10 @@
-"""Whether the instances have read a probe's update: asked over NATS, where it can be
+"""Whether the instances have read a probe's update: a survey over NATS, where it can be
 reached from here."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Final
 
@@ -13,7 +13,7 @@ from realtime.exceptions import NatsUnavailable
 from realtime.fleet.environment.messages import ENVIRONMENT, EnvironmentAnswer
 from realtime.fleet.survey import ask_everybody, nats_client
 from realtime.jetstream.client import FastClient
-from realtime.probing.probe import Readers
+from realtime.probing.probe import ReadSurvey
 from realtime.probing.result import Hop, took
 from realtime.service import RealtimeService
 
@@ -25,10 +25,10 @@ PAUSE_SECONDS: Final = 0.02
 
 
 @asynccontextmanager
-async def asked_over_nats(
+async def read_survey_over_nats(
     settings: RealtimeSettings, service: RealtimeService | None = None
-) -> AsyncIterator[Readers]:
-    """What asks the instances, over a connection that is made before anything is timed;
+) -> AsyncIterator[ReadSurvey]:
+    """A survey of the instances, over a connection made before anything is timed;
     `service` is this process's own, if it runs one."""
     async with AsyncExitStack() as stack:
         try:
@@ -36,14 +36,14 @@ async def asked_over_nats(
         except NatsUnavailable:
             yield _cannot_ask
         else:
-            yield partial(_ask, client, service)
+            yield partial(_survey, client, service)
 
 
 async def _cannot_ask(environment: str, updated_at: str, sent_at: float) -> Hop:
     return Hop(name="read", text="NATS cannot be asked from here", ok=None)
 
 
-async def _ask(
+async def _survey(
     client: FastClient,
     service: RealtimeService | None,
     environment: str,
@@ -58,24 +58,19 @@ async def _ask(
             )
         except NatsUnavailable:
             return await _cannot_ask(environment, updated_at, sent_at)
-        hop = _summed_up(answers, updated_at, sent_at)
+        hop = _hop_of(answers, updated_at, sent_at)
         if hop.ok is not False or time.monotonic() >= deadline:
             return hop
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-def _summed_up(
-    answers: list[EnvironmentAnswer], updated_at: str, sent_at: float
-) -> Hop:
+def _hop_of(answers: list[EnvironmentAnswer], updated_at: str, sent_at: float) -> Hop:
     now = time.monotonic()
     if not answers:
         return Hop(name="read", text="no instance answers over NATS", ok=None)
     instances = {one.instance: one for one in answers}
-    read = [
-        seconds
-        for one in instances.values()
-        if (seconds := _read(one, updated_at)) is not None
-    ]
+    found = (_seconds_since_read(one, updated_at) for one in instances.values())
+    read = [seconds for seconds in found if seconds is not None]
     alive = max(len(instances), *(one.alive for one in instances.values()))
     text = f"read by {len(read)} of {alive} instance{'' if alive == 1 else 's'}"
     if len(read) < alive:
@@ -85,23 +80,12 @@ def _summed_up(
     return Hop(name="read", text=took(text, seconds), seconds=seconds)
 
 
-def _read(answer: EnvironmentAnswer, updated_at: str) -> float | None:
+def _seconds_since_read(answer: EnvironmentAnswer, updated_at: str) -> float | None:
     """How many seconds ago the instance had read the update, or a later one of another
     probe; None: it has not."""
-    return next(
-        (
-            seen.read
-            for seen in reversed(answer.updates)
-            if seen.updated_at == updated_at
-            or _unix(seen.updated_at) > _unix(updated_at)
-        ),
-        None,
-    )
-
-
-def _unix(updated_at: str) -> float:
-    """An update's time; what is no number is earlier than any."""
-    try:
-        return float(updated_at)
-    except ValueError:
-        return float("-inf")
+    for seen in reversed(answer.updates):
+        # Others may have published what is no number for the probe's environment.
+        with suppress(ValueError):
+            if float(seen.updated_at) >= float(updated_at):
+                return seen.read
+    return None

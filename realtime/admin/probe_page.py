@@ -5,17 +5,16 @@ from http import HTTPStatus
 from typing import Final
 
 from asgiref.sync import async_to_sync
-from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from realtime.admin.answering import realtime_settings, render, service_of
-from realtime.admin.log import log_action, log_outcome
-from realtime.admin.places import places
+from realtime.admin.action_log import log_action, log_outcome
+from realtime.admin.probe_addresses import probe_addresses
+from realtime.admin.view_helpers import realtime_settings, render, service_of
 from realtime.conf import RealtimeSettings
 from realtime.environments import probe_environment
-from realtime.probing.probe import Plan, probe
-from realtime.probing.readers import asked_over_nats
+from realtime.probing.probe import Plan, run_probe
+from realtime.probing.read_survey import read_survey_over_nats
 from realtime.probing.result import Result
 from realtime.service import RealtimeService
 
@@ -26,16 +25,16 @@ CANNOT_PUBLISH: Final = "There is no SSE_AUTHENTICATION_TOKEN here to publish wi
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def probe_page(request: HttpRequest, site: AdminSite) -> HttpResponse:
+def probe(request: HttpRequest) -> HttpResponse:
     """Offers the addresses that a probe may go to, and tells what came of it."""
     settings = realtime_settings()
-    offered = places(request)
+    offered, withheld = probe_addresses(request)
     url = request.POST.get("url", "").strip().rstrip("/")
     posted = request.method == "POST"
     error = result = None
     if not settings.authentication_tokens:
         error = CANNOT_PUBLISH
-    elif posted and url not in offered.urls:
+    elif posted and url not in offered:
         error = "The secret is sent only to the addresses below."
     elif posted:
         entry = log_action(request, url, "Probe")
@@ -43,10 +42,10 @@ def probe_page(request: HttpRequest, site: AdminSite) -> HttpResponse:
         log_outcome(entry, str(result.fault or result.text))
     return render(
         request,
-        site,
         "probe",
         title="Probe",
-        places=offered,
+        offered=offered,
+        withheld=withheld,
         url=url,
         result=result,
         error=error,
@@ -63,5 +62,5 @@ async def _probe(
         environment=probe_environment("admin", socket.gethostname()),
         seconds=HOP_SECONDS,
     )
-    async with asked_over_nats(settings, service) as readers:
-        return await probe(plan, readers)
+    async with read_survey_over_nats(settings, service) as read_survey:
+        return await run_probe(plan, read_survey)

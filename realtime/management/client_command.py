@@ -3,12 +3,15 @@
 import os
 import select
 import sys
+import urllib.error
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
 from realtime import __version__
 from realtime.exceptions import RealtimeError
+from realtime.probing.faults import advice_on, answer_text
+from realtime.probing.result import printable
 
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
@@ -46,6 +49,17 @@ class ClientCommand(BaseCommand):
         except RealtimeError as error:
             raise CommandError(str(error)) from error
         return output
+
+
+def answer_of(error: urllib.error.HTTPError) -> str:
+    """What the service answered, for a terminal."""
+    return printable(answer_text(error.read()))
+
+
+def refusal(url: str, error: urllib.error.HTTPError) -> CommandError:
+    """How a command fails that was refused at `url`."""
+    advice = advice_on(error.code)
+    return CommandError(f"{url} answered {error.code}: {answer_of(error)} {advice}")
 
 
 def _reader_has_left() -> bool:

@@ -27,8 +27,8 @@ STATE_WORDS: Final = {"unready": "not ready", "unknown": "not known"}
 
 @dataclass(frozen=True)
 class Row:
-    """An instance: `report` is None where it does not answer, `share` the length of its
-    bar in hundredths of the longest, `error` how its last error is shown."""
+    """An instance: `report` is None where it does not answer, `error` says how its last
+    error is shown."""
 
     instance: str
     host: str
@@ -36,7 +36,6 @@ class Row:
     state: str
     detail: str
     report: InstanceReport | None = None
-    share: float = 0
     outdated: bool = False
     error: Literal["recent", "old", ""] = ""
     may_drain: bool = False
@@ -51,7 +50,6 @@ def rows(report: FleetReport, *, may_drain: bool) -> list[Row]:
     """Those that answer, and those that do not but were seen lately. While NATS is away
     nothing is known of any but this process: then those of the last look."""
     shown = known_instances(report)
-    most = max((one.subscribers for one in shown), default=0)
     newest = newest_version(shown)
     answering = {one.instance for one in report.instances}
     found = []
@@ -65,7 +63,6 @@ def rows(report: FleetReport, *, may_drain: bool) -> list[Row]:
                 state,
                 (one.not_ready or "") if fresh else "",
                 report=one,
-                share=100 * one.subscribers / most if most else 0,
                 outdated=one.version != newest,
                 error=_error(one),
                 may_drain=may_drain
@@ -118,15 +115,10 @@ def summary(instances: Sequence[InstanceReport]) -> str:
     return f"{versions}; streams are not balanced: {spread}."
 
 
-def versions(instances: Iterable[InstanceReport]) -> list[tuple[str, int, bool]]:
-    """Each version, how many run it, and whether it is the newest, which comes
-    first."""
+def versions(instances: Iterable[InstanceReport]) -> list[tuple[str, int]]:
+    """Each version and how many run it, the newest first."""
     counted = Counter(one.version for one in instances)
-    ordered = sorted(counted, key=_order, reverse=True)
-    return [
-        (version, counted[version], position == 0)
-        for position, version in enumerate(ordered)
-    ]
+    return sorted(counted.items(), key=lambda item: _order(item[0]), reverse=True)
 
 
 def newest_version(instances: Iterable[InstanceReport]) -> str:

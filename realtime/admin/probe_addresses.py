@@ -5,52 +5,38 @@ form nor in the header `Host`, which Django takes as it is where any is allowed.
 """
 
 import ipaddress
-from typing import Any, Final, NamedTuple
+from contextlib import suppress
+from typing import Any, Final
 
 from django.conf import settings as django_settings
 from django.http import HttpRequest
 from django.http.request import split_domain_port
 
-from realtime.admin.answering import service_of
-from realtime.loadtest.target import Target
+from realtime.admin.view_helpers import service_of
+from realtime.http.url import HttpUrl
 
 USUAL_PORTS: Final = ("", "80", "443")
 
 
-class Places(NamedTuple):
-    """`urls` are on offer, the likeliest first; `withheld` is the address of the page
-    itself, where it could be anybody's."""
-
-    urls: list[str]
-    withheld: str | None
-
-
-def places(request: HttpRequest) -> Places:
-    """Where a probe that is asked for by `request` may go to."""
-    named = [
+def probe_addresses(request: HttpRequest) -> tuple[list[str], str | None]:
+    """The base URLs on offer to `request`, the likeliest first; and the address of the
+    page itself, where it is withheld because it could be anybody's."""
+    offered = []
+    for url in (
         *getattr(django_settings, "SSE_PUBLIC_URLS", ()),
         getattr(django_settings, "SSE_SERVER_BASE_URL", None) or "",
-    ]
-    urls = [url.rstrip("/") for url in named if _is_url(url)]
-    own = f"{request.scheme}://{request.get_host()}"
-    if service_of(request) is None or own in urls:
-        # Another process serves the streams, and not at the page's address.
-        return Places(_once(urls), None)
-    if _is_ours(request):
-        return Places(_once([own, *urls]), None)
-    return Places(_once(urls), own)
-
-
-def _is_url(url: str) -> bool:
-    try:
-        Target.of(url)
-    except ValueError:
-        return False
-    return True
-
-
-def _once(urls: list[str]) -> list[str]:
-    return list(dict.fromkeys(urls))
+    ):
+        with suppress(ValueError):
+            HttpUrl.parse(url)
+            offered.append(url.rstrip("/"))
+    own, withheld = f"{request.scheme}://{request.get_host()}", None
+    # Otherwise another process serves the streams, and not at the page's address.
+    if service_of(request) is not None and own not in offered:
+        if _is_ours(request):
+            offered.insert(0, own)
+        else:
+            withheld = own
+    return list(dict.fromkeys(offered)), withheld
 
 
 def _is_ours(request: HttpRequest) -> bool:

@@ -1,0 +1,103 @@
+"""What the fleet's pages have in common: who asks, whom they ask, how they answer."""
+
+from http import HTTPStatus
+from typing import Final
+
+from asgiref.sync import async_to_sync
+from django.conf import settings as django_settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from realtime.conf import RealtimeSettings
+from realtime.exceptions import NatsUnavailable
+from realtime.fleet.environment.keys import find_keys, is_shortened
+from realtime.fleet.messages import encode
+from realtime.fleet.overview import FleetReport, gather
+from realtime.fleet.survey import tell_everybody
+from realtime.fleet.timeline.events import MOST_WORDS, Dismissed, TestUpdate
+from realtime.http.asgi import SERVICE
+from realtime.service import RealtimeService
+
+VIEW: Final = "realtime.view_fleet"
+OPERATE: Final = "realtime.operate_fleet"
+
+
+def may_operate(request: HttpRequest) -> bool:
+    """Whether the user may act on the fleet, and see whole environment keys."""
+    return request.user.has_perm(OPERATE)
+
+
+def user_name(request: HttpRequest) -> str:
+    return request.user.get_username()[:MOST_WORDS]
+
+
+def service_of(request: HttpRequest) -> RealtimeService | None:
+    """This process's own service, if it runs one."""
+    service: RealtimeService | None = getattr(request, "scope", {}).get(SERVICE)
+    return service
+
+
+def realtime_settings() -> RealtimeSettings:
+    return RealtimeSettings.from_django(hosting=False)
+
+
+def streams_base(request: HttpRequest) -> str:
+    """Where a browser finds the streams: here, if this process serves them."""
+    if service_of(request) is not None:
+        return ""
+    base: str = getattr(django_settings, "SSE_SERVER_BASE_URL", "")
+    return base.rstrip("/")
+
+
+def fleet_report(request: HttpRequest) -> FleetReport:
+    """The fleet now."""
+    return async_to_sync(gather)(realtime_settings(), service_of(request))
+
+
+def environment_key(request: HttpRequest, field: str) -> tuple[str, str]:
+    """The environment key that the request's `field` names, and what is wrong with it.
+    A shortened one, as it is in links, becomes the whole one, if there is just one."""
+    given = request.GET.get(field, "").strip()
+    if not is_shortened(given):
+        return given, ""
+    try:
+        found = async_to_sync(find_keys)(
+            realtime_settings(), given, service_of(request)
+        )
+    except NatsUnavailable as error:
+        return "", f"{given} cannot be looked up: {error}"
+    if len(found) == 1:
+        return found[0], ""
+    if found:
+        return "", f"{given} may be one of several environments: give the whole key."
+    return "", f"No instance knows {given} any more: give the whole key."
+
+
+def remember(request: HttpRequest, event: Dismissed | TestUpdate) -> bool:
+    """Have all instances remember what the user did, or, while NATS is away, this one;
+    whether any does."""
+    service = service_of(request)
+    try:
+        return async_to_sync(tell_everybody)(realtime_settings(), event, service)
+    except NatsUnavailable:
+        if service is not None:
+            service.agent.chronicle.on_told(encode(event))
+        return service is not None
+
+
+def render(
+    request: HttpRequest,
+    template: str,
+    *,
+    status: HTTPStatus = HTTPStatus.OK,
+    **context: object,
+) -> TemplateResponse:
+    """A page; what all of them show is added by `FleetAdmin`."""
+    name = f"admin/realtime/fleet/{template}.html"
+    return TemplateResponse(request, name, context, status=status)
+
+
+def redirect(request: HttpRequest, page: str, query: str = "") -> HttpResponse:
+    url = reverse(f"admin:realtime_fleet_{page}", current_app=request.current_app)
+    return HttpResponseRedirect(f"{url}?{query}" if query else url)
