@@ -11,11 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.urls import URLPattern, path
+from django.views.decorators.http import require_http_methods, require_safe
 
 from realtime.admin import (
     action_log,
-    dismiss_page,
-    drain_page,
+    instance_pages,
     probe_page,
     test_update_page,
     views,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Fleet]
 else:
     _ModelAdmin = admin.ModelAdmin
+
+_View = Callable[..., HttpResponse]
 
 
 @admin.register(Fleet)
@@ -43,14 +45,10 @@ class FleetAdmin(_ModelAdmin):
             self._page("playground/", views.playground, "playground"),
             self._page("runbook/", views.runbook, "runbook"),
             self._page("log/", action_log.log_page, "log"),
-            self._page(
-                "test-update/", test_update_page.test_update, "test_update", OPERATE
-            ),
-            self._page("probe/", probe_page.probe, "probe", OPERATE),
-            self._page("drain/<slug:instance>/", drain_page.drain, "drain", OPERATE),
-            self._page(
-                "dismiss/<slug:instance>/", dismiss_page.dismiss, "dismiss", OPERATE
-            ),
+            self._action("test-update/", test_update_page.test_update, "test_update"),
+            self._action("probe/", probe_page.probe, "probe"),
+            self._action("drain/<slug:instance>/", instance_pages.drain, "drain"),
+            self._action("dismiss/<slug:instance>/", instance_pages.dismiss, "dismiss"),
         ]
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
@@ -62,16 +60,21 @@ class FleetAdmin(_ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def _page(
-        self,
-        route: str,
-        view: Callable[..., HttpResponse],
-        name: str,
-        *more_permissions: str,
+    def _page(self, route: str, view: _View, name: str) -> URLPattern:
+        """A page that shows something."""
+        return self._guarded(route, require_safe(view), name, VIEW)
+
+    def _action(self, route: str, view: _View, name: str) -> URLPattern:
+        """A page that does something when its form is posted."""
+        allowed = require_http_methods(["GET", "HEAD", "POST"])
+        return self._guarded(route, allowed(view), name, VIEW, OPERATE)
+
+    def _guarded(
+        self, route: str, view: _View, name: str, *permissions: str
     ) -> URLPattern:
         @wraps(view)
         def guarded(request: HttpRequest, **arguments: str) -> HttpResponse:
-            if not request.user.has_perms((VIEW, *more_permissions)):
+            if not request.user.has_perms(permissions):
                 raise PermissionDenied
             request.current_app = self.admin_site.name
             response = view(request, **arguments)

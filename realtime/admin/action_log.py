@@ -7,7 +7,6 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 
 from realtime.admin.view_helpers import may_operate, render
 from realtime.environments import is_environment_key
@@ -18,7 +17,6 @@ SHOWN: Final = 100
 """The newest entries; the rest is in the database."""
 
 
-@require_safe
 def log_page(request: HttpRequest) -> HttpResponse:
     """What was done to the fleet, the newest first."""
     found = (

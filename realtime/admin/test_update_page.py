@@ -5,20 +5,17 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
 
-from asgiref.sync import async_to_sync
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.defaultfilters import pluralize
-from django.views.decorators.http import require_http_methods
 
 from realtime.admin.action_log import log_action, log_outcome
 from realtime.admin.view_helpers import (
+    ask,
     environment_key,
-    realtime_settings,
     redirect,
     remember,
     render,
-    service_of,
     user_name,
 )
 from realtime.environments import is_environment_key
@@ -31,7 +28,6 @@ from realtime.fleet.units import latency
 NOBODY: Final = "Nobody is subscribed to this environment: is the key right?"
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 def test_update(request: HttpRequest) -> HttpResponse:
     """Asks for an environment, asks for confirmation, sends. The playground's script,
     which asks by itself, gets the outcome as JSON."""
@@ -79,9 +75,7 @@ def _send(request: HttpRequest, environment: str) -> tuple[int, str, float | Non
     entry = log_action(request, environment, "Test update")
     updated_at = None
     try:
-        trip = async_to_sync(send_test_update)(
-            realtime_settings(), environment, service_of(request)
-        )
+        trip = ask(request, send_test_update, environment)
         (level, outcome), updated_at = _outcome_of(trip), trip.updated_at
     except NatsUnavailable as error:
         level, outcome = messages.ERROR, f"Not sent. {error}"

@@ -1,7 +1,8 @@
 """What the fleet's pages have in common: who asks, whom they ask, how they answer."""
 
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
@@ -22,6 +23,8 @@ from realtime.service import RealtimeService
 VIEW: Final = "realtime.view_fleet"
 OPERATE: Final = "realtime.operate_fleet"
 
+T = TypeVar("T")
+
 
 def may_operate(request: HttpRequest) -> bool:
     """Whether the user may act on the fleet, and see whole environment keys."""
@@ -38,10 +41,6 @@ def service_of(request: HttpRequest) -> RealtimeService | None:
     return service
 
 
-def realtime_settings() -> RealtimeSettings:
-    return RealtimeSettings.from_django(hosting=False)
-
-
 def streams_base(request: HttpRequest) -> str:
     """Where a browser finds the streams: here, if this process serves them."""
     if service_of(request) is not None:
@@ -50,9 +49,22 @@ def streams_base(request: HttpRequest) -> str:
     return base.rstrip("/")
 
 
+def ask(
+    request: HttpRequest,
+    question: Callable[..., Coroutine[Any, Any, T]],
+    *arguments: object,
+    **more: object,
+) -> T:
+    """Put a question of `realtime.fleet` to the instances: over NATS as the settings
+    have it, and over this process's own service if it runs one."""
+    settings = RealtimeSettings.from_django(hosting=False)
+    service = service_of(request)
+    return async_to_sync(question)(settings, *arguments, service=service, **more)
+
+
 def fleet_report(request: HttpRequest) -> FleetReport:
     """The fleet now."""
-    return async_to_sync(gather)(realtime_settings(), service_of(request))
+    return ask(request, gather)
 
 
 def environment_key(request: HttpRequest, field: str) -> tuple[str, str]:
@@ -62,9 +74,7 @@ def environment_key(request: HttpRequest, field: str) -> tuple[str, str]:
     if not is_shortened(given):
         return given, ""
     try:
-        found = async_to_sync(find_keys)(
-            realtime_settings(), given, service_of(request)
-        )
+        found = ask(request, find_keys, given)
     except NatsUnavailable as error:
         return "", f"{given} cannot be looked up: {error}"
     if len(found) == 1:
@@ -77,10 +87,10 @@ def environment_key(request: HttpRequest, field: str) -> tuple[str, str]:
 def remember(request: HttpRequest, event: Dismissed | TestUpdate) -> bool:
     """Have all instances remember what the user did, or, while NATS is away, this one;
     whether any does."""
-    service = service_of(request)
     try:
-        return async_to_sync(tell_everybody)(realtime_settings(), event, service)
+        return ask(request, tell_everybody, event)
     except NatsUnavailable:
+        service = service_of(request)
         if service is not None:
             service.agent.chronicle.on_told(encode(event))
         return service is not None

@@ -2,18 +2,15 @@
 
 from http import HTTPStatus
 
-from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 
 from realtime.admin.overview import overview
 from realtime.admin.view_helpers import (
+    ask,
     environment_key,
     fleet_report,
     may_operate,
-    realtime_settings,
     render,
-    service_of,
     streams_base,
 )
 from realtime.environments import is_environment_key
@@ -22,13 +19,11 @@ from realtime.fleet.messages import shortened
 from realtime.fleet.overview import as_json
 
 
-@require_safe
 def health(request: HttpRequest) -> HttpResponse:
     """The overview."""
     return _overview(request, "health")
 
 
-@require_safe
 def live(request: HttpRequest) -> HttpResponse:
     """The part of the overview that changes, for its script."""
     return _overview(request, "report")
@@ -40,13 +35,11 @@ def _overview(request: HttpRequest, template: str) -> HttpResponse:
     return render(request, template, title="Real-time health", report=report, page=page)
 
 
-@require_safe
 def report_json(request: HttpRequest) -> HttpResponse:
     """The overview for machines."""
     return HttpResponse(as_json(fleet_report(request)), "application/json")
 
 
-@require_safe
 def environment(request: HttpRequest) -> HttpResponse:
     """One environment on all instances, which are asked. Who may not see whole keys
     finds none in the page, not even the one that was asked for."""
@@ -59,9 +52,7 @@ def environment(request: HttpRequest) -> HttpResponse:
         status = HTTPStatus.BAD_REQUEST
         fault = f"{shown[:100]} cannot be an environment key."
     elif key:
-        report = async_to_sync(survey_environment)(
-            realtime_settings(), key, service_of(request)
-        )
+        report = ask(request, survey_environment, key)
     return render(
         request,
         "environment",
@@ -74,7 +65,6 @@ def environment(request: HttpRequest) -> HttpResponse:
     )
 
 
-@require_safe
 def playground(request: HttpRequest) -> HttpResponse:
     """Subscribe and publish from the browser. Who may not see a whole key has to know
     it."""
@@ -91,7 +81,6 @@ def playground(request: HttpRequest) -> HttpResponse:
     )
 
 
-@require_safe
 def runbook(request: HttpRequest) -> HttpResponse:
     """What to do about what the overview finds."""
     return render(request, "runbook", title="Runbook")

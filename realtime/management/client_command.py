@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from realtime import __version__
 from realtime.exceptions import RealtimeError
+from realtime.fleet.text import printable
 from realtime.probing.faults import advice_on, answer_text
-from realtime.probing.result import printable
 
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141

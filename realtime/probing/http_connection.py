@@ -84,25 +84,23 @@ class HttpConnection:
         self._reader = reader
         self._writer = writer
 
-    def send(
-        self, method: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> None:
-        """Send the request."""
+    async def request(
+        self, method: str, headers: Mapping[str, str], body: bytes = b""
+    ) -> HttpResponse:
+        """Send the request and wait for the response's head. Raises `EOFError` if the
+        connection ends before it, and `OSError`."""
         fields = {
             "Host": self._url.authority,
             "Cache-Control": "no-cache",
             **headers,
         }
-        if body is not None:
+        if body:
             fields["Content-Length"] = str(len(body))
         lines = [f"{method} {self._url.path} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in fields.items()]
-        self._writer.write("\r\n".join([*lines, "", ""]).encode() + (body or b""))
-
-    async def response(self) -> HttpResponse:
-        """Wait for the response's head. Raises `EOFError` if the connection ends before
-        it, and `OSError`."""
-        return HttpResponse(await _read_until(self._reader, b"\r\n\r\n"), self._reader)
+        self._writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+        head = await _read_until(self._reader, b"\r\n\r\n")
+        return HttpResponse(head, self._reader)
 
     def close(self) -> None:
         """End the connection, without waiting for what TLS has to say."""

@@ -131,11 +131,11 @@ class _Probe:
     async def _open(self, connection: HttpConnection) -> _UpdateStream:
         """Until the first bytes of the stream, which are sent at once."""
         began = time.monotonic()
-        connection.send("GET", {"Accept": "text/event-stream", **self._agent})
+        headers = {"Accept": "text/event-stream", **self._agent}
         came = "Nothing of the stream's response"
         try:
             async with asyncio.timeout(self._plan.seconds):
-                response = await connection.response()
+                response = await connection.request("GET", headers)
                 kind = response.header("content-type").partition(";")[0].strip()
                 if response.status != HTTPStatus.OK or kind != "text/event-stream":
                     raise await self._refused("stream", "The stream", response, began)
@@ -163,10 +163,9 @@ class _Probe:
         with closing(await self._connect("publish", self._publish_url)) as connection:
             self._sent_at = began = time.monotonic()
             body = b'{"updated_at":%s}' % updated_at.encode()
-            connection.send("POST", headers, body)
             try:
                 async with asyncio.timeout(self._plan.seconds):
-                    answer = await connection.response()
+                    answer = await connection.request("POST", headers, body)
                     if answer.status != HTTPStatus.ACCEPTED:
                         raise await self._refused(
                             "publish", "The update", answer, began

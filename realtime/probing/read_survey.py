@@ -13,8 +13,8 @@ from realtime.exceptions import NatsUnavailable
 from realtime.fleet.environment.messages import ENVIRONMENT, EnvironmentAnswer
 from realtime.fleet.survey import ask_everybody, nats_client
 from realtime.jetstream.client import FastClient
-from realtime.probing.probe import ReadSurvey
-from realtime.probing.result import Hop, took
+from realtime.probing.probe import Plan, ReadSurvey, run_probe
+from realtime.probing.result import Hop, Result, took
 from realtime.service import RealtimeService
 
 READ_SECONDS: Final = 2.0
@@ -22,6 +22,15 @@ READ_SECONDS: Final = 2.0
 
 PAUSE_SECONDS: Final = 0.02
 """Before those that have not are asked again."""
+
+
+async def probe_and_ask_instances(
+    settings: RealtimeSettings, plan: Plan, service: RealtimeService | None = None
+) -> Result:
+    """A probe by `plan` that also asks the instances, where that is possible; `service`
+    is this process's own, if it runs one."""
+    async with read_survey_over_nats(settings, service) as read_survey:
+        return await run_probe(plan, read_survey)
 
 
 @asynccontextmanager

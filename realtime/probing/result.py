@@ -2,6 +2,7 @@
 
 from msgspec import Struct, json
 
+from realtime.fleet.text import printable
 from realtime.fleet.units import latency
 
 
@@ -43,7 +44,8 @@ class Result(Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The hops in one line."""
+        """The hops in one line. What a stranger's server answered must not give orders
+        to a terminal."""
         return " · ".join(printable(hop.text) for hop in self.hops)
 
 
@@ -55,8 +57,3 @@ def took(what: str, seconds: float) -> str:
 def as_json(result: Result) -> bytes:
     """One line, with `ok` before the rest."""
     return json.encode({"ok": result.ok, **json.decode(json.encode(result))})
-
-
-def printable(text: str) -> str:
-    """What a stranger's server answered must not give orders to a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)

@@ -9,6 +9,7 @@ from typing import Any
 
 from realtime.conf import RealtimeSettings
 from realtime.environments import probe_environment
+from realtime.fleet.text import printable
 from realtime.management.client_command import ClientCommand
 from realtime.management.client_options import (
     add_url_argument,
@@ -16,14 +17,9 @@ from realtime.management.client_options import (
     seconds,
     token_to_publish_with,
 )
-from realtime.probing.probe import TIMEOUT_SECONDS, Plan, run_probe
-from realtime.probing.read_survey import read_survey_over_nats
-from realtime.probing.result import Result, as_json, printable
-
-
-async def _probe(plan: Plan, settings: RealtimeSettings) -> Result:
-    async with read_survey_over_nats(settings) as read_survey:
-        return await run_probe(plan, read_survey)
+from realtime.probing.probe import TIMEOUT_SECONDS, Plan
+from realtime.probing.read_survey import probe_and_ask_instances
+from realtime.probing.result import as_json
 
 
 class Command(ClientCommand):
@@ -59,7 +55,7 @@ class Command(ClientCommand):
             seconds=options["timeout"],
         )
         settings = RealtimeSettings.from_django(hosting=False)
-        result = asyncio.run(_probe(plan, settings))
+        result = asyncio.run(probe_and_ask_instances(settings, plan))
         if options["json"]:
             self.stdout.write(as_json(result).decode())
         elif result.hops:

@@ -1,30 +1,30 @@
-"""The page that drains an instance."""
+"""The pages that act on one instance: drain it, or, if it died, dismiss it, so that
+nobody expects it back."""
 
+import time
 from http import HTTPStatus
 
-from asgiref.sync import async_to_sync
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_http_methods
 
 from realtime.admin.action_log import log_action, log_outcome
 from realtime.admin.view_helpers import (
+    ask,
     fleet_report,
-    realtime_settings,
     redirect,
+    remember,
     render,
-    service_of,
     user_name,
 )
 from realtime.exceptions import NatsUnavailable
 from realtime.fleet.messages import InstanceReport
 from realtime.fleet.survey import drain_instance
+from realtime.fleet.timeline.events import MOST_WORDS, Dismissed
 from realtime.fleet.verdict.verdict import state_of
 
 NO_ANSWER = "It does not answer."
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 def drain(request: HttpRequest, instance: str) -> HttpResponse:
     """Asks for confirmation, then drains the instance."""
     fleet = fleet_report(request)
@@ -52,12 +52,8 @@ def _drain(request: HttpRequest, report: InstanceReport) -> tuple[bool, str]:
     entry = log_action(request, report.name, "Drain")
     outcome = NO_ANSWER
     try:
-        agreed = async_to_sync(drain_instance)(
-            realtime_settings(),
-            report.instance,
-            service_of(request),
-            user_name(request),
-        )
+        by = user_name(request)
+        agreed = ask(request, drain_instance, report.instance, by=by)
     except NatsUnavailable as error:
         agreed, outcome = False, str(error)
     if agreed and report.worker is None:
@@ -66,3 +62,36 @@ def _drain(request: HttpRequest, report: InstanceReport) -> tuple[bool, str]:
         outcome = "Its supervisor replaces it."
     log_outcome(entry, outcome)
     return agreed, outcome
+
+
+def dismiss(request: HttpRequest, instance: str) -> HttpResponse:
+    """Asks for confirmation, then tells all instances not to expect one back."""
+    report = fleet_report(request)
+    names = {death.sighting.instance: death.sighting.name for death in report.dead}
+    name = names.get(instance)
+    if name is None or request.method != "POST":
+        return render(
+            request,
+            "dismiss",
+            title="Dismiss an instance",
+            instance=instance,
+            name=name,
+            error=report.nats_error or "It is not among those that died.",
+            status=HTTPStatus.OK if name else HTTPStatus.NOT_FOUND,
+        )
+    entry = log_action(request, name, "Dismissal")
+    remembered = remember(
+        request,
+        Dismissed(
+            seen_by="admin",
+            at=time.time(),
+            instance=instance,
+            name=name[:MOST_WORDS],
+            by=user_name(request),
+        ),
+    )
+    outcome = "It is not expected back." if remembered else "No instance has heard it."
+    log_outcome(entry, outcome)
+    level = messages.SUCCESS if remembered else messages.ERROR
+    messages.add_message(request, level, f"Dismissal of {name}: {outcome}")
+    return redirect(request, "changelist")
