@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Final
 
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 
 Values = Sequence[float | None]
 """One for each minute, the oldest first; None: nobody knows."""
@@ -32,6 +32,10 @@ KINDS: Final = {
     "other": "other refusals",
 }
 """What bars may stand for, from the bottom to the top, and in words."""
+
+
+Bar = tuple[str, float, float, float, float]
+"""Its kind, left, top, width and height, in the drawing's own units."""
 
 
 def plain(value: float) -> str:
@@ -61,18 +65,15 @@ def sparkline(
         points = "L".join(map(point, run))
         line.append(f"M{points}")
         area.append(f"M{first},{LINE_HEIGHT}L{points}L{last},{LINE_HEIGHT}Z")
-    paths = (("area", area), ("line", line), ("point", dots))
-    return format_html(
-        '<svg class="chart sparkline" role="img" aria-label="{}" viewBox="0 0 {} {}" '
-        'preserveAspectRatio="none">{}</svg>',
-        f"{label}: {_in_words(values, words)}",
-        max(1, len(values) - 1) * STEP,
-        LINE_HEIGHT,
-        format_html_join(
-            "",
-            '<path class="chart-{}" vector-effect="non-scaling-stroke" d="{}"/>',
-            ((name, "".join(parts)) for name, parts in paths if parts),
-        ),
+    paths = {"area": area, "line": line, "point": dots}
+    return render_to_string(
+        "admin/realtime/fleet/sparkline.html",
+        {
+            "label": f"{label}: {_in_words(values, words)}",
+            "width": max(1, len(values) - 1) * STEP,
+            "height": LINE_HEIGHT,
+            "paths": [(name, "".join(parts)) for name, parts in paths.items() if parts],
+        },
     )
 
 
@@ -85,74 +86,45 @@ def bars(
     kinds = [kind for kind in KINDS if kind in series]
     columns = list(zip(*(series[kind] for kind in kinds), strict=True))
     # A minute is known of all kinds or of none.
-    sums = [None if None in column else sum(map(_number, column)) for column in columns]
+    sums = [None if None in column else _sum(column) for column in columns]
     top = max((s for s in sums if s is not None), default=0)
-    totals = {kind: sum(map(_number, series[kind])) for kind in kinds}
+    totals = {kind: _sum(series[kind]) for kind in kinds}
     began = until - len(sums) * seconds
-    ends = [began + (place + 1) * seconds for place in range(len(sums))]
-    stacks = [
-        _stack(place, kinds, column, top or 1, ends[place] - seconds)
-        for place, column in enumerate(columns)
-        if sums[place]
+    baseline = [
+        ("baseline", run[0] * STEP, BARS_HEIGHT - BASELINE, len(run) * STEP, BASELINE)
+        for run in _known(sums)
     ]
-    return format_html(
-        '<figure class="chart-bars"><svg class="chart bars" role="img" aria-label="{}" '
-        'viewBox="0 0 {} {}" preserveAspectRatio="none">{}{}</svg>'
-        '<p class="chart-axis"><span>{}</span> <span>{}</span> <span>{}</span></p>'
-        '<ul class="chart-legend">{}</ul></figure>',
-        f"{label}: {_totals_in_words(totals)}{_unknown(sums)}",
-        max(1, len(sums)) * STEP,
-        BARS_HEIGHT,
-        _baseline(sums),
-        mark_safe("".join(stacks)),  # noqa: S308  each is safe
-        _clock(began),
-        _most(sums),
-        f"{_clock(until)} UTC",
-        format_html_join(
-            "",
-            '<li><svg class="chart-key" viewBox="0 0 1 1" aria-hidden="true">'
-            '<rect class="chart-{}" width="1" height="1"/></svg> {} <b>{}</b></li>',
-            ((k, KINDS[k], plain(totals[k])) for k in kinds if totals[k]),
-        ),
+    minutes = [
+        (
+            f"{_clock(began + place * seconds)}: {_counts_in_words(counts)}",
+            _stack(place * STEP, counts, top),
+        )
+        for place, column in enumerate(columns)
+        if (counts := {k: n for k, n in zip(kinds, column, strict=True) if n})
+    ]
+    return render_to_string(
+        "admin/realtime/fleet/bars.html",
+        {
+            "label": f"{label}: {_counts_in_words(totals)}{_unknown(sums)}",
+            "width": max(1, len(sums)) * STEP,
+            "height": BARS_HEIGHT,
+            "baseline": baseline,
+            "minutes": minutes,
+            "axis": (_clock(began), _most(top, sums), f"{_clock(until)} UTC"),
+            "legend": [(k, KINDS[k], plain(n)) for k, n in totals.items() if n],
+        },
     )
 
 
-def _stack(
-    place: int, kinds: Sequence[str], column: Values, top: float, began: float
-) -> SafeString:
-    """The bar of one minute, with its numbers for who points at it."""
-    usable = BARS_HEIGHT - BASELINE
-    bottom = float(usable)
-    parts = []
-    for kind, value in zip(kinds, map(_number, column), strict=True):
-        if value:
-            height = usable * value / top
-            bottom -= height
-            parts.append((kind, place * STEP, f"{bottom:.4g}", f"{height:.4g}"))
-    told = (
-        f"{plain(_number(value))} × {KINDS[kind]}"
-        for kind, value in zip(kinds, column, strict=True)
-        if value
-    )
-    return format_html(
-        "<g><title>{}</title>{}</g>",
-        f"{_clock(began)}: {', '.join(told)}",
-        format_html_join(
-            "",
-            f'<rect class="chart-{{}}" x="{{}}" y="{{}}" width="{BAR_WIDTH}" '
-            'height="{}"/>',
-            parts,
-        ),
-    )
-
-
-def _baseline(sums: Values) -> SafeString:
-    return format_html_join(
-        "",
-        f'<rect class="chart-baseline" x="{{}}" y="{BARS_HEIGHT - BASELINE}" '
-        f'width="{{}}" height="{BASELINE}"/>',
-        ((run[0] * STEP, len(run) * STEP) for run in _known(sums)),
-    )
+def _stack(x: int, counts: Mapping[str, float], top: float) -> list[Bar]:
+    """The bars of one minute, from the bottom to the top."""
+    bottom = usable = float(BARS_HEIGHT - BASELINE)
+    bars: list[Bar] = []
+    for kind, count in counts.items():
+        height = usable * count / top
+        bottom -= height
+        bars.append((kind, x, bottom, BAR_WIDTH, height))
+    return bars
 
 
 def _known(values: Values) -> Iterator[list[int]]:
@@ -177,16 +149,15 @@ def _in_words(values: Values, words: Callable[[float], str]) -> str:
     return said + _unknown(values)
 
 
-def _totals_in_words(totals: Mapping[str, float]) -> str:
-    told = [f"{plain(totals[kind])} × {KINDS[kind]}" for kind in totals if totals[kind]]
-    return ", ".join(told) or "none"
+def _counts_in_words(counts: Mapping[str, float]) -> str:
+    counted = [f"{plain(n)} × {KINDS[kind]}" for kind, n in counts.items() if n]
+    return ", ".join(counted) or "none"
 
 
-def _most(sums: Values) -> str:
-    most = max((s for s in sums if s is not None), default=None)
-    if most is None:
+def _most(top: float, sums: Values) -> str:
+    if all(value is None for value in sums):
         return "not known"
-    return f"at most {plain(most)} a minute" if most else "none"
+    return f"at most {plain(top)} a minute" if top else "none"
 
 
 def _unknown(values: Values) -> str:
@@ -194,8 +165,8 @@ def _unknown(values: Values) -> str:
     return f"; not known in {count} of {len(values)} minutes" if count else ""
 
 
-def _number(value: float | None) -> float:
-    return value or 0
+def _sum(values: Values) -> float:
+    return sum(value or 0 for value in values)
 
 
 def _clock(unix: float) -> str:

@@ -49,19 +49,16 @@ class Row:
 def rows(report: FleetReport, *, may_drain: bool) -> list[Row]:
     """Those that answer, and those that do not but were seen lately. While NATS is away
     nothing is known of any but this process: then those of the last look."""
-    shown = known_instances(report)
-    newest = newest_version(shown)
+    known = known_instances(report)
+    newest = newest_version(known)
     answering = {one.instance for one in report.instances}
-    found = []
-    for one in shown:
-        fresh = one.instance in answering
-        state = state_of(one) if fresh else "unknown"
-        found.append(
+    named = {one.instance for one in known}
+    return [
+        *(
             Row(
                 one.instance,
                 *_named(one),
-                state,
-                (one.not_ready or "") if fresh else "",
+                *_state(one, fresh=one.instance in answering),
                 report=one,
                 outdated=one.version != newest,
                 error=_error(one),
@@ -69,14 +66,14 @@ def rows(report: FleetReport, *, may_drain: bool) -> list[Row]:
                 and not report.nats_error
                 and not (one.draining or one.leaving),
             )
-        )
-    known = {row.instance for row in found}
-    absent = [
-        Row(one.instance, *_named(one), *_absence(one, report.nats_error))
-        for one in report.missing
-        if one.instance not in known
+            for one in known
+        ),
+        *(
+            Row(one.instance, *_named(one), *_absence(one, report.nats_error))
+            for one in report.missing
+            if one.instance not in named
+        ),
     ]
-    return [*found, *absent]
 
 
 def known_instances(report: FleetReport) -> list[InstanceReport]:
@@ -96,23 +93,22 @@ def summary(instances: Sequence[InstanceReport]) -> str:
     staying = [one for one in instances if not one.draining]
     if not staying:
         return ""
-    newest = newest_version(staying)
-    updated = sum(one.version == newest for one in staying)
-    versions = (
-        f"All on version {newest}"
-        if updated == len(staying)
-        else f"{updated} of {len(staying)} on version {newest}"
+    [(newest, updated), *older] = versions(staying)
+    said = (
+        f"{updated} of {len(staying)} on version {newest}"
+        if older
+        else f"All on version {newest}"
     )
     if len(staying) == 1:
-        return f"{versions}."
+        return f"{said}."
     counts = [one.subscribers for one in staying]
     fewest, most = min(counts), max(counts)
-    spread = f"{fewest:,} to {most:,} each" if fewest < most else f"{most:,} each"
-    if sum(counts) < FEW * len(counts):
-        return f"{versions}; streams: {spread}."
-    if most <= BALANCED * fewest:
-        return f"{versions}; streams are balanced: {spread}."
-    return f"{versions}; streams are not balanced: {spread}."
+    balanced = "streams"
+    if sum(counts) >= FEW * len(counts):
+        are = "are" if most <= BALANCED * fewest else "are not"
+        balanced = f"streams {are} balanced"
+    spread = f"{fewest:,} to {most:,}" if fewest < most else f"{most:,}"
+    return f"{said}; {balanced}: {spread} each."
 
 
 def versions(instances: Iterable[InstanceReport]) -> list[tuple[str, int]]:
@@ -134,6 +130,11 @@ def _order(version: str) -> tuple[tuple[int, ...], str]:
 def _named(one: InstanceReport | Sighting) -> tuple[str, str]:
     """Its name in two parts: the host, and what tells it from others there."""
     return one.host, one.name.removeprefix(one.host).strip()
+
+
+def _state(one: InstanceReport, *, fresh: bool) -> tuple[str, str]:
+    """Its state and why; what it reported before says nothing of now."""
+    return (state_of(one), one.not_ready or "") if fresh else ("unknown", "")
 
 
 def _absence(one: Sighting, nats_error: str | None) -> tuple[str, str]:

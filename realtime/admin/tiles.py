@@ -38,7 +38,7 @@ def tiles(shown: FleetReport) -> list[Tile]:
             f"{shown.totals.subscribers:,}",
             _change(history),
             f"{lagging:,} lagging" if lagging else "",
-            series=history.subscribers,
+            history.subscribers,
         ),
         Tile(
             "deliveries",
@@ -57,7 +57,7 @@ def tiles(shown: FleetReport) -> list[Tile]:
             "rejections",
             "Rejected per minute",
             _counted(history.rejections_per_minute),
-            _most(history),
+            _worst_minute(history),
             series=history.rejections,
         ),
         _instances(shown),
@@ -73,7 +73,7 @@ def _change(history: FleetHistory) -> str:
     return f"{arrow} {abs(change):,} in {before[1] / 60:.0f} min"
 
 
-def _most(history: FleetHistory) -> str:
+def _worst_minute(history: FleetHistory) -> str:
     """The worst minute of the hour, if it was not the last."""
     counts = [count or 0 for count in history.rejections]
     most = max(counts)

@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from realtime.http.url import HttpUrl
 from realtime.loadtest.stream_decoder import StreamDecoder
@@ -39,6 +40,7 @@ def reachable_address(url: HttpUrl) -> str:
     raise error
 
 
+@dataclass(slots=True, eq=False)
 class Connection:
     """One subscriber's connection and its response so far.
 
@@ -46,16 +48,11 @@ class Connection:
     one whose stream it is.
     """
 
-    __slots__ = ("decoder", "environment", "is_open", "since", "socket")
-
-    def __init__(
-        self, connecting: socket.socket, since: float, environment: int
-    ) -> None:
-        self.socket = connecting
-        self.environment = environment
-        self.since = since
-        self.is_open = False
-        self.decoder = StreamDecoder()
+    socket: socket.socket
+    since: float
+    environment: int
+    is_open: bool = False
+    decoder: StreamDecoder = field(default_factory=StreamDecoder)
 
 
 class Connector:

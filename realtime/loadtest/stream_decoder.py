@@ -13,21 +13,19 @@ class StreamDecoder:
     `status` is 0 until the head has come; `ended` is set by the final chunk.
     """
 
-    __slots__ = ("_chunk_left", "_chunked", "_lines", "_raw", "ended", "status")
+    __slots__ = ("_chunked", "_lines", "_raw", "ended", "status")
 
     def __init__(self) -> None:
         self.status = 0
         self.ended = False
         self._chunked = False
-        self._chunk_left = 0  # its line end included
         self._raw = b""
         self._lines = UpdateLines()
 
     @property
     def is_between_events(self) -> bool:
         """Whether nothing of an event is kept for the next piece."""
-        kept = self._raw or self._chunk_left or self._lines.rest
-        return self.status != 0 and not kept
+        return self.status != 0 and not (self._raw or self._lines.rest)
 
     def feed(self, data: bytes) -> list[float]:
         """The `updated_at` of every update that `data` completes."""
@@ -55,15 +53,9 @@ class StreamDecoder:
         return True
 
     def _dechunk(self) -> bytes:
-        """What is in the chunks that have come so far."""
-        parts: list[bytes] = []
-        while self._raw:
-            if self._chunk_left:
-                part = self._raw[: self._chunk_left]
-                parts.append(part[: max(0, self._chunk_left - 2)])
-                self._raw = self._raw[len(part) :]
-                self._chunk_left -= len(part)
-                continue
+        """What is in the chunks that have come whole so far."""
+        body = b""
+        while not self.ended:
             line, end, rest = self._raw.partition(b"\r\n")
             if not end:
                 break
@@ -71,9 +63,9 @@ class StreamDecoder:
                 size = int(line.partition(b";")[0], 16)
             except ValueError:
                 size = 0  # no chunk: nothing that follows can be read
-            self._raw = rest
-            if size == 0:
-                self.ended = True
+            if len(rest) < size + 2 and size:
                 break
-            self._chunk_left = size + 2
-        return b"".join(parts)
+            body += rest[:size]
+            self._raw = rest[size + 2 :]
+            self.ended = size == 0
+        return body
