@@ -14,7 +14,8 @@ READ_BYTES = 256
 """Enough for the frame of an update in one read."""
 
 PER_SOURCE = 20_000
-"""Connections from one source address: the system has some 28,000 ports for each."""
+"""Connections from one source address, to a service at a loopback address: the system
+has some 28,000 ports for each."""
 
 IP_BIND_ADDRESS_NO_PORT = 24
 """Python's `socket` has no name for it: choose the port when connecting, so that it
@@ -71,7 +72,7 @@ class Connector:
         address."""
         self._url = streams[0]
         self._address = address
-        self._many = subscribers > PER_SOURCE and address.startswith("127.")
+        self._has_many_sources = subscribers > PER_SOURCE and address.startswith("127.")
         self._tls = ssl.create_default_context() if self._url.tls else None
         self._secured: dict[int, ssl.SSLSocket] = {}
         self.read: Callable[[int, int], bytes] = (
@@ -98,7 +99,7 @@ class Connector:
         )
         try:
             connecting.setblocking(False)
-            if self._many:
+            if self._has_many_sources:
                 connecting.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
                 connecting.bind((f"127.0.0.{2 + number // PER_SOURCE}", 0))
             with suppress(BlockingIOError):

@@ -101,7 +101,7 @@ class DeliveryTally:
         for other in self._updates.values():
             if other.value > update.value:
                 later |= _bits(other.got)
-        # What comes from now on is late, and goes to the old list.
+        # What comes from now on is late, and is not counted.
         times, update.times = update.times, []
         self._received += len(times)
         return UpdateResult(

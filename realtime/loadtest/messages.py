@@ -4,11 +4,14 @@ seconds; an update is named by its `updated_at`."""
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field, fields
+from enum import Enum
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """To the subscribers: the ramp is over, the updates begin."""
+class Order(Enum):
+    """To the subscribers."""
+
+    BEGIN = "the ramp is over, the updates begin"
+    FINISH = "open no more, report what is still due, and end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +22,6 @@ class Announce:
     value: float
     due: float
     environment: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """To the subscribers: open no more, report what is still due, and end."""
 
 
 @dataclass(frozen=True, slots=True)

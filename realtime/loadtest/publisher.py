@@ -98,23 +98,21 @@ class _Client:
     def post(self, environment: int, body: str) -> tuple[int, bytes]:
         """Status and body of the answer, for the environment of that number. Raises
         `OSError` and `HTTPException`."""
-        was_open = self._connection.sock is not None
+        is_new = self._connection.sock is None
         try:
-            return self._post(self._paths[environment], body)
-        except (ConnectionError, http.client.BadStatusLine):
-            # Servers end connections that were idle for some seconds.
-            if not was_open:
-                raise
-            return self._post(self._paths[environment], body)
-
-    def _post(self, path: str, body: str) -> tuple[int, bytes]:
-        try:
-            self._connection.request("POST", path, body.encode(), self._headers)
+            self._connection.request(
+                "POST", self._paths[environment], body.encode(), self._headers
+            )
             response = self._connection.getresponse()
             return response.status, response.read()
-        except BaseException:
+        except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            raise
+            # Servers end connections that were idle for some seconds.
+            if is_new or not isinstance(
+                error, (ConnectionError, http.client.BadStatusLine)
+            ):
+                raise
+            return self.post(environment, body)
 
 
 def _reason(error: Exception) -> str:

@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 from typing import Any, Final
 
 from realtime.loadtest.connections import reachable_address
-from realtime.loadtest.messages import Announce, Begin, Finish, Progress, UpdateResult
+from realtime.loadtest.messages import Announce, Order, Progress, UpdateResult
 from realtime.loadtest.options import LoadTestFailed, LoadTestOptions
 from realtime.loadtest.publisher import Publisher, check_token
 from realtime.loadtest.results import Results
@@ -62,7 +62,7 @@ class LoadTest:
                 return
 
     def _publish(self) -> None:
-        self._tell(Begin())
+        self._tell(Order.BEGIN)
         publisher = Publisher(self._options, self._results, self._announce)
         start = time.monotonic()
         publisher.start()
@@ -75,7 +75,7 @@ class LoadTest:
         self._results.seconds = time.monotonic() - start
 
     def _finish(self) -> None:
-        self._tell(Finish())
+        self._tell(Order.FINISH)
         deadline = time.monotonic() + self._options.grace + END_SECONDS
         while self._results.progress.finished < len(self._pipes):
             self._receive()

@@ -11,7 +11,12 @@ from typing import Final
 from realtime import __version__
 from realtime.http.update_lines import UpdateLines
 from realtime.http.url import HttpUrl, endpoint
-from realtime.probing.faults import BUFFERED, of_connecting, of_ending, of_status
+from realtime.probing.faults import (
+    BUFFERED,
+    connection_fault,
+    ending_fault,
+    status_fault,
+)
 from realtime.probing.http_connection import HttpConnection, HttpResponse, connect
 from realtime.probing.result import Fault, Hop, Result, took
 
@@ -58,6 +63,7 @@ async def run_probe(plan: Plan, read_survey: ReadSurvey | None = None) -> Result
     except _Failed as failed:
         fault = failed.fault
     return Result(
+        ok=fault is None,
         url=plan.url,
         environment=plan.environment,
         hops=tuple(probe.hops),
@@ -96,6 +102,7 @@ class _Probe:
         self._agent = {"User-Agent": f"flagsmith-sse-{plan.kind}/{__version__}"}
         self._before: list[float] = []
         self._sent_at = 0.0
+        """When the latest request was: in the end, that of the update."""
         self.hops: list[Hop] = []
         self.seconds: float | None = None
 
@@ -126,11 +133,11 @@ class _Probe:
             async with asyncio.timeout(seconds):
                 return await connect(url, self._plan.addresses)
         except OSError as error:  # a `TimeoutError` is one
-            raise _Failed(hop, *of_connecting(error, url, seconds)) from None
+            raise _Failed(hop, *connection_fault(error, url, seconds)) from None
 
     async def _open(self, connection: HttpConnection) -> _UpdateStream:
         """Until the first bytes of the stream, which are sent at once."""
-        began = time.monotonic()
+        self._sent_at = time.monotonic()
         headers = {"Accept": "text/event-stream", **self._agent}
         came = "Nothing of the stream's response"
         try:
@@ -138,7 +145,7 @@ class _Probe:
                 response = await connection.request("GET", headers)
                 kind = response.header("content-type").partition(";")[0].strip()
                 if response.status != HTTPStatus.OK or kind != "text/event-stream":
-                    raise await self._refused("stream", "The stream", response, began)
+                    raise await self._refused("stream", "The stream", response)
                 came = "The head of the stream's response, but none of its bytes,"
                 stream = _UpdateStream(response)
                 self._before = await stream.next()
@@ -149,8 +156,8 @@ class _Probe:
                 f"{BUFFERED} Or the service hangs: ask /livez.",
             ) from None
         except (EOFError, OSError) as error:
-            raise _Failed("stream", *of_ending(error, self._where)) from None
-        self._note("stream", "stream open", began)
+            raise _Failed("stream", *ending_fault(error, self._where)) from None
+        self._note("stream", "stream open", time.monotonic() - self._sent_at)
         return stream
 
     async def _publish(self, updated_at: str) -> None:
@@ -161,15 +168,13 @@ class _Probe:
             **self._agent,
         }
         with closing(await self._connect("publish", self._publish_url)) as connection:
-            self._sent_at = began = time.monotonic()
+            self._sent_at = time.monotonic()
             body = b'{"updated_at":%s}' % updated_at.encode()
             try:
                 async with asyncio.timeout(self._plan.seconds):
                     answer = await connection.request("POST", headers, body)
                     if answer.status != HTTPStatus.ACCEPTED:
-                        raise await self._refused(
-                            "publish", "The update", answer, began
-                        )
+                        raise await self._refused("publish", "The update", answer)
             except TimeoutError:
                 raise _Failed(
                     "publish",
@@ -177,15 +182,16 @@ class _Probe:
                     "The service does so within 2 s: the proxy does not pass it on.",
                 ) from None
             except (EOFError, OSError) as error:
-                raise _Failed("publish", *of_ending(error, self._where)) from None
+                raise _Failed("publish", *ending_fault(error, self._where)) from None
+        seconds = time.monotonic() - self._sent_at
         if answer.header(KEPT_HEADER):
-            self._note("publish", "202, not stored yet,", began, ok=False)
+            self._note("publish", "202, not stored yet,", seconds, ok=False)
             raise _Failed(
                 "publish",
                 "The update is kept until NATS can store it: nobody is told before.",
                 "Ask the instances why: manage.py fleet.",
             )
-        self._note("publish", "202", began)
+        self._note("publish", "202", seconds)
 
     async def _arrival(self, stream: _UpdateStream, updated_at: str) -> float:
         """When the update came: or a later one that took its place, where the same
@@ -209,10 +215,9 @@ class _Probe:
                 f"{BUFFERED} Or the instance does not read: see manage.py fleet.",
             ) from None
         except (EOFError, OSError) as error:
-            raise _Failed("received", *of_ending(error, self._where)) from None
+            raise _Failed("received", *ending_fault(error, self._where)) from None
         self.seconds = arrived_at - self._sent_at
-        text = took(f"received at {self._where}", self.seconds)
-        self.hops.append(Hop(name="received", text=text, seconds=self.seconds))
+        self._note("received", f"received at {self._where}", self.seconds)
 
     def _check_read(self) -> None:
         for hop in self.hops:
@@ -224,12 +229,10 @@ class _Probe:
                     "which do not answer, or are behind.",
                 )
 
-    async def _refused(
-        self, hop: str, subject: str, answer: HttpResponse, began: float
-    ) -> _Failed:
+    async def _refused(self, hop: str, subject: str, answer: HttpResponse) -> _Failed:
         what = f"stream: {answer.status}" if hop == "stream" else str(answer.status)
-        self._note(hop, what, began, ok=False)
-        words = of_status(
+        self._note(hop, what, time.monotonic() - self._sent_at, ok=False)
+        words = status_fault(
             subject,
             answer.status,
             await answer.body(),
@@ -238,7 +241,6 @@ class _Probe:
         )
         return _Failed(hop, *words)
 
-    def _note(self, hop: str, what: str, began: float, *, ok: bool = True) -> None:
-        seconds = time.monotonic() - began
+    def _note(self, hop: str, what: str, seconds: float, *, ok: bool = True) -> None:
         text = took(what, seconds)
         self.hops.append(Hop(name=hop, text=text, ok=ok, seconds=seconds))

@@ -1,6 +1,6 @@
 """What came of a probe, for people and machines. Values; nothing runs."""
 
-from msgspec import Struct, json
+from msgspec import Struct
 
 from realtime.fleet.text import printable
 from realtime.fleet.units import latency
@@ -28,19 +28,16 @@ class Fault(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """The hops as far as it came, and why it came no farther (None: it works). The
-    `seconds` are from the sending of the update to its arrival; None: it did not
+    """Whether it works (`ok`), the hops as far as it came, and why it came no farther.
+    The `seconds` are from the sending of the update to its arrival; None: it did not
     arrive."""
 
+    ok: bool
     url: str
     environment: str
     hops: tuple[Hop, ...] = ()
     fault: Fault | None = None
     seconds: float | None = None
-
-    @property
-    def ok(self) -> bool:
-        return self.fault is None
 
     @property
     def text(self) -> str:
@@ -52,8 +49,3 @@ class Result(Struct, frozen=True, kw_only=True):
 def took(what: str, seconds: float) -> str:
     """What was done, and in which time."""
     return f"{what} in {latency(seconds)}"
-
-
-def as_json(result: Result) -> bytes:
-    """One line, with `ok` before the rest."""
-    return json.encode({"ok": result.ok, **json.decode(json.encode(result))})

@@ -145,14 +145,13 @@ class Command(ClientCommand):
             found = (checked_endpoint(options["url"], key, name) for key in keys)
             return tuple(map(HttpUrl.parse, found))
 
-        subscribers: int = options["subscribers"]
         return LoadTestOptions(
             token=token_to_publish_with(),
             streams=urls("stream"),
             queue_changes=urls("queue-change"),
-            subscribers=subscribers,
+            subscribers=options["subscribers"],
             processes=processes_for(
-                subscribers, options["processes"], raise_file_limit()
+                options["subscribers"], options["processes"], raise_file_limit()
             ),
             ramp=options["ramp"],
             interval=options["interval"],

@@ -7,6 +7,8 @@ from argparse import ArgumentParser
 from functools import partial
 from typing import Any
 
+from msgspec import json
+
 from realtime.conf import RealtimeSettings
 from realtime.environments import probe_environment
 from realtime.fleet.text import printable
@@ -19,7 +21,6 @@ from realtime.management.client_options import (
 )
 from realtime.probing.probe import TIMEOUT_SECONDS, Plan
 from realtime.probing.read_survey import probe_and_ask_instances
-from realtime.probing.result import as_json
 
 
 class Command(ClientCommand):
@@ -57,7 +58,7 @@ class Command(ClientCommand):
         settings = RealtimeSettings.from_django(hosting=False)
         result = asyncio.run(probe_and_ask_instances(settings, plan))
         if options["json"]:
-            self.stdout.write(as_json(result).decode())
+            self.stdout.write(json.encode(result).decode())
         elif result.hops:
             self.stdout.write(result.text)
         if result.fault is not None:
