@@ -4,7 +4,6 @@ It sends the secret there, so none is taken that whoever asks has made up: neith
 form nor in the header `Host`, which Django takes as it is where any is allowed.
 """
 
-import ipaddress
 from contextlib import suppress
 from typing import Any, Final
 
@@ -50,13 +49,5 @@ def _is_ours(request: HttpRequest) -> bool:
         return port in (*USUAL_PORTS, str(listening))
     if request.is_secure() or port != str(listening):
         return False
-    return name.strip("[]") == address or (
-        name == "localhost" and _is_loopback(address)
-    )
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+    is_loopback = address.startswith("127.") or address == "::1"
+    return name.strip("[]") == address or (name == "localhost" and is_loopback)

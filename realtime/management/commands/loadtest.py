@@ -14,8 +14,8 @@ from realtime.loadtest.plot import check_plot, plot
 from realtime.loadtest.report import progress_line, summary, text
 from realtime.loadtest.results import Results
 from realtime.loadtest.run import LoadTest
-from realtime.management.client_command import ClientCommand
-from realtime.management.client_options import (
+from realtime.management.client_command import (
+    ClientCommand,
     add_url_argument,
     checked_endpoint,
     seconds,

@@ -12,8 +12,8 @@ from msgspec import json
 from realtime.conf import RealtimeSettings
 from realtime.environments import probe_environment
 from realtime.fleet.text import printable
-from realtime.management.client_command import ClientCommand
-from realtime.management.client_options import (
+from realtime.management.client_command import (
+    ClientCommand,
     add_url_argument,
     checked_url,
     seconds,

@@ -10,10 +10,11 @@ from typing import Any, Final
 from django.core.management.base import CommandError
 
 from realtime.exceptions import InvalidUpdate
-from realtime.management.client_command import ClientCommand, refusal
-from realtime.management.client_options import (
+from realtime.management.client_command import (
+    ClientCommand,
     add_url_argument,
     checked_endpoint,
+    refusal,
     token_to_publish_with,
 )
 from realtime.updates import parse_update

@@ -8,8 +8,13 @@ from argparse import ArgumentParser
 from datetime import datetime
 from typing import Any, Final
 
-from realtime.management.client_command import ClientCommand, answer_of, refusal
-from realtime.management.client_options import add_url_argument, checked_endpoint
+from realtime.management.client_command import (
+    ClientCommand,
+    add_url_argument,
+    answer_of,
+    checked_endpoint,
+    refusal,
+)
 
 RETRY_SECONDS: Final = 3.0
 """Until a stream says otherwise by `retry:`."""
@@ -68,10 +73,10 @@ class Command(ClientCommand):
     def _print(self, line: str) -> None:
         if line.startswith("retry:"):
             self._retry = int(line.removeprefix("retry:")) / 1000
-        elif line.startswith((":", "event:")):
-            if self._keepalives and line.startswith(":"):
+        elif line.startswith(":"):
+            if self._keepalives:
                 self._say(line)
-        elif line:
+        elif line and not line.startswith("event:"):
             self._say(line)
 
     def _say(self, text: str) -> None:
