@@ -6,8 +6,15 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Final
 
+from django import template
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+
+from realtime.fleet.history.fleet_history import FleetHistory
+from realtime.fleet.units import latency
+from realtime.templatetags.fleet import number
+
+register = template.Library()
 
 Values = Sequence[float | None]
 """One for each minute, the oldest first; None: nobody knows."""
@@ -38,16 +45,12 @@ Bar = tuple[str, float, float, float, float]
 """Its kind, left, top, width and height, in the drawing's own units."""
 
 
-def plain(value: float) -> str:
-    """With a separator of thousands."""
-    return f"{value:,.0f}"
-
-
-def sparkline(
-    values: Values, label: str, words: Callable[[float], str] = plain
-) -> SafeString:
+@register.simple_tag
+def sparkline(values: Values, label: str, kind: str = "number") -> SafeString:
     """A line over a filled area from 0 to the highest of `values`, with a gap wherever
-    one is not known. `label` says what it is, `words` make a value readable."""
+    one is not known. `label` says what it is; `kind` is `number`, or `latency` where
+    the values are seconds."""
+    words = latency if kind == "latency" else number
     top = max((v for v in values if v is not None), default=0) or 1
     usable = LINE_HEIGHT - 2 * MARGIN
 
@@ -75,6 +78,13 @@ def sparkline(
             "paths": [(name, "".join(parts)) for name, parts in paths.items() if parts],
         },
     )
+
+
+@register.simple_tag
+def publishes_chart(history: FleetHistory) -> SafeString:
+    """Publishes per minute by their outcome, with a legend."""
+    label = "Publishes per minute in the last hour"
+    return bars(history.publishes, label, history.until, history.seconds)
 
 
 def bars(
@@ -111,7 +121,7 @@ def bars(
             "baseline": baseline,
             "minutes": minutes,
             "axis": (_clock(began), _most(top, sums), f"{_clock(until)} UTC"),
-            "legend": [(k, KINDS[k], plain(n)) for k, n in totals.items() if n],
+            "legend": [(k, KINDS[k], number(n)) for k, n in totals.items() if n],
         },
     )
 
@@ -150,14 +160,14 @@ def _in_words(values: Values, words: Callable[[float], str]) -> str:
 
 
 def _counts_in_words(counts: Mapping[str, float]) -> str:
-    counted = [f"{plain(n)} × {KINDS[kind]}" for kind, n in counts.items() if n]
+    counted = [f"{number(n)} × {KINDS[kind]}" for kind, n in counts.items() if n]
     return ", ".join(counted) or "none"
 
 
 def _most(top: float, sums: Values) -> str:
     if all(value is None for value in sums):
         return "not known"
-    return f"at most {plain(top)} a minute" if top else "none"
+    return f"at most {number(top)} a minute" if top else "none"
 
 
 def _unknown(values: Values) -> str:
