@@ -1,6 +1,7 @@
 """Who has got which update, among the subscribers of one process."""
 
 from array import array
+from dataclasses import dataclass, field
 
 from realtime.loadtest.messages import UpdateResult
 
@@ -8,6 +9,7 @@ KEPT_UPDATES = 128
 """How many updates back a repetition is recognised."""
 
 
+@dataclass(slots=True, eq=False)
 class TalliedUpdate:
     """An update that was published, or has arrived, or both.
 
@@ -16,16 +18,13 @@ class TalliedUpdate:
     update was announced; `due` is when those that have not got it miss it.
     """
 
-    __slots__ = ("due", "duplicates", "expected", "got", "settled", "times", "value")
-
-    def __init__(self, value: float, slots: int) -> None:
-        self.value = value
-        self.got = bytearray(slots)
-        self.times: list[float] = []
-        self.duplicates = 0
-        self.expected: int | None = None
-        self.due = 0.0
-        self.settled = False
+    value: float
+    got: bytearray
+    times: list[float] = field(default_factory=list)
+    duplicates: int = 0
+    expected: int | None = None
+    due: float = 0
+    settled: bool = False
 
     @property
     def complete(self) -> bool:
@@ -46,7 +45,7 @@ class DeliveryTally:
         """The update `value`, made if need be."""
         found = self._updates.get(value)
         if found is None:
-            found = self._updates[value] = TalliedUpdate(value, self._slots)
+            found = self._updates[value] = TalliedUpdate(value, bytearray(self._slots))
             if len(self._updates) > KEPT_UPDATES:
                 self._forget_one()
         return found

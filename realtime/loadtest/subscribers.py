@@ -78,7 +78,7 @@ class Subscribers:
         self._streams = [bytearray(slots) for _ in range(environments)]
         self._tally = DeliveryTally(slots)
         self._frame: bytes | None = None
-        self._update = TalliedUpdate(0, slots)
+        self._update = TalliedUpdate(0, bytearray(slots))
         self._connected = self._dropped = 0
         self._reasons: Counter[str] = Counter()
         self._finishing = False

@@ -3,8 +3,7 @@ reached from here."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Final
 
@@ -27,25 +26,15 @@ PAUSE_SECONDS: Final = 0.02
 async def probe_and_ask_instances(
     settings: RealtimeSettings, plan: Plan, service: RealtimeService | None = None
 ) -> Result:
-    """A probe by `plan` that also asks the instances, where that is possible; `service`
-    is this process's own, if it runs one."""
-    async with read_survey_over_nats(settings, service) as read_survey:
-        return await run_probe(plan, read_survey)
-
-
-@asynccontextmanager
-async def read_survey_over_nats(
-    settings: RealtimeSettings, service: RealtimeService | None = None
-) -> AsyncIterator[ReadSurvey]:
-    """A survey of the instances, over a connection made before anything is timed;
-    `service` is this process's own, if it runs one."""
+    """A probe by `plan` that also asks the instances, where that is possible: over a
+    connection made before anything is timed. `service` is this process's own, if it
+    runs one."""
+    read_survey: ReadSurvey = _cannot_ask
     async with AsyncExitStack() as stack:
-        try:
+        with suppress(NatsUnavailable):
             client = await stack.enter_async_context(nats_client(settings, service))
-        except NatsUnavailable:
-            yield _cannot_ask
-        else:
-            yield partial(_survey, client, service)
+            read_survey = partial(_survey, client, service)
+        return await run_probe(plan, read_survey)
 
 
 async def _cannot_ask(environment: str, updated_at: str, sent_at: float) -> Hop:
