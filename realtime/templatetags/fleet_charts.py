@@ -41,7 +41,7 @@ KINDS: Final = {
 """What bars may stand for, from the bottom to the top, and in words."""
 
 
-Bar = tuple[str, float, float, float, float]
+Bar = tuple[str, int, str, int, str]
 """Its kind, left, top, width and height, in the drawing's own units."""
 
 
@@ -133,7 +133,7 @@ def _stack(x: int, counts: Mapping[str, float], top: float) -> list[Bar]:
     for kind, count in counts.items():
         height = usable * count / top
         bottom -= height
-        bars.append((kind, x, bottom, BAR_WIDTH, height))
+        bars.append((kind, x, f"{bottom:.4g}", BAR_WIDTH, f"{height:.4g}"))
     return bars
 
 
