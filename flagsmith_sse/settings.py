@@ -130,7 +130,8 @@ DEBUG = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 # `realtime` before django-prometheus: it says where a worker's metrics are kept.
-INSTALLED_APPS = ["corsheaders", "realtime", "django_prometheus", "flagsmith_sse"]
+# Of two commands with one name, as `serve`, the first app has the one that counts.
+INSTALLED_APPS = ["flagsmith_sse", "corsheaders", "realtime", "django_prometheus"]
 MIDDLEWARE = [
     "flagsmith_sse.middleware.ForwardedMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",

@@ -11,7 +11,7 @@ from django.test import Client, RequestFactory
 from playwright.async_api import ViewportSize, expect
 from pytest_django.fixtures import Settings
 
-from realtime.admin.places import Places, places
+from realtime.admin.probe_addresses import probe_addresses
 from realtime.http.asgi import SERVICE
 from tests.admin.fleet import PASSWORD, Fleet, admin_session, admin_url, log_in
 from tests.admin.test_browser import log_entries
@@ -136,13 +136,15 @@ def test_probe__no_secret_here__says_so(operator: Client, settings: Settings) ->
     assert "There is no SSE_AUTHENTICATION_TOKEN here" in answer.content.decode()
 
 
-def offered(host: str, server: tuple[str, int] | None, **meta: Any) -> Places:
+def offered(
+    host: str, server: tuple[str, int] | None, **meta: Any
+) -> tuple[list[str], str | None]:
     """What a request is offered that names `host`, over a connection to `server`; of a
     process that serves streams, unless that is None."""
     request = RequestFactory().get(PROBE, headers={"host": host}, **meta)
     if server is not None:
         request.scope = {"server": server, SERVICE: object()}  # type: ignore[attr-defined]
-    return places(request)
+    return probe_addresses(request)
 
 
 @pytest.mark.parametrize(

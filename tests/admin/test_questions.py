@@ -123,7 +123,7 @@ async def test_all_on_the_new_version_and_balanced__looked_at__in_one_sentence(
             )
             await expect(page.locator(".instances .warning")).to_have_count(3)
             bar = page.locator(f'[data-instance="{newer.instance}"] .bar rect')
-            await expect(bar).to_have_attribute("width", "100.0")
+            await expect(bar).to_have_attribute("width", "1000")
 
 
 async def test_publishing_gets_503__looked_at_while_nats_is_away__reason_and_address(

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from realtime.http.url import HttpUrl
 from realtime.loadtest import connections
 from realtime.loadtest.connections import Connector
-from realtime.loadtest.target import Address, Target
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.integration.test_commands import ctrl_c, manage, one_line, running
 from tests.support.certificates import make_certificates
@@ -370,8 +370,8 @@ def test_connector__very_many_on_loopback__uses_more_source_addresses(
     # Given
     monkeypatch.setattr(connections, "PER_SOURCE", 1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = Address(socket.AF_INET, *listener.getsockname())
-        connector = Connector([Target.of("http://x/")], address, subscribers=3)
+        url = HttpUrl.parse(f"http://x:{listener.getsockname()[1]}/")
+        connector = Connector([url], "127.0.0.1", subscribers=3)
 
         # When
         sources = []

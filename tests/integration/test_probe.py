@@ -16,8 +16,7 @@ import pytest
 
 from realtime.conf import RealtimeSettings
 from realtime.probing.probe import Plan
-from realtime.probing.probe import probe as run_probe
-from realtime.probing.readers import asked_over_nats
+from realtime.probing.read_survey import probe_and_ask_instances
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.integration.test_commands import (
     ctrl_c,
@@ -110,20 +109,19 @@ async def test_probe__instance_that_hangs__is_what_fails(
         await asyncio.to_thread(daphne.await_ready)
         plan = Plan(url=daphne.url, token=TOKEN, environment="probe-test")
         settings = RealtimeSettings(nats_servers=(nats.url,))
-        async with asked_over_nats(settings) as readers:
-            async with asyncio.timeout(10):
-                while "2 of 2" not in str(await run_probe(plan, readers)):
-                    pass  # they have not heard of each other
+        async with asyncio.timeout(10):
+            while "2 of 2" not in str(await probe_and_ask_instances(settings, plan)):
+                pass  # they have not heard of each other
 
-            # When: a moment ago it was alive, as the other knows
-            hanging.process.send_signal(signal.SIGSTOP)
-            try:
-                await eventually_async(
-                    lambda: is_stopped(hanging.process.pid), what="the signal"
-                )
-                result = await run_probe(plan, readers)
-            finally:
-                hanging.process.send_signal(signal.SIGCONT)
+        # When: a moment ago it was alive, as the other knows
+        hanging.process.send_signal(signal.SIGSTOP)
+        try:
+            await eventually_async(
+                lambda: is_stopped(hanging.process.pid), what="the signal"
+            )
+            result = await probe_and_ask_instances(settings, plan)
+        finally:
+            hanging.process.send_signal(signal.SIGCONT)
 
     # Then: the event came all the same
     assert [hop.name for hop in result.hops][-1] == "received"

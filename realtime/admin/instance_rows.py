@@ -27,8 +27,8 @@ STATE_WORDS: Final = {"unready": "not ready", "unknown": "not known"}
 
 @dataclass(frozen=True)
 class Row:
-    """An instance: `report` is None where it does not answer, `share` the length of its
-    bar in hundredths of the longest, `error` how its last error is shown."""
+    """An instance: `report` is None where it does not answer, `error` says how its last
+    error is shown."""
 
     instance: str
     host: str
@@ -36,7 +36,6 @@ class Row:
     state: str
     detail: str
     report: InstanceReport | None = None
-    share: float = 0
     outdated: bool = False
     error: Literal["recent", "old", ""] = ""
     may_drain: bool = False
@@ -50,36 +49,31 @@ class Row:
 def rows(report: FleetReport, *, may_drain: bool) -> list[Row]:
     """Those that answer, and those that do not but were seen lately. While NATS is away
     nothing is known of any but this process: then those of the last look."""
-    shown = known_instances(report)
-    most = max((one.subscribers for one in shown), default=0)
-    newest = newest_version(shown)
+    known = known_instances(report)
+    newest = newest_version(known)
     answering = {one.instance for one in report.instances}
-    found = []
-    for one in shown:
-        fresh = one.instance in answering
-        state = state_of(one) if fresh else "unknown"
-        found.append(
+    named = {one.instance for one in known}
+    return [
+        *(
             Row(
                 one.instance,
                 *_named(one),
-                state,
-                (one.not_ready or "") if fresh else "",
+                *_state(one, fresh=one.instance in answering),
                 report=one,
-                share=100 * one.subscribers / most if most else 0,
                 outdated=one.version != newest,
                 error=_error(one),
                 may_drain=may_drain
                 and not report.nats_error
                 and not (one.draining or one.leaving),
             )
-        )
-    known = {row.instance for row in found}
-    absent = [
-        Row(one.instance, *_named(one), *_absence(one, report.nats_error))
-        for one in report.missing
-        if one.instance not in known
+            for one in known
+        ),
+        *(
+            Row(one.instance, *_named(one), *_absence(one, report.nats_error))
+            for one in report.missing
+            if one.instance not in named
+        ),
     ]
-    return [*found, *absent]
 
 
 def known_instances(report: FleetReport) -> list[InstanceReport]:
@@ -99,34 +93,28 @@ def summary(instances: Sequence[InstanceReport]) -> str:
     staying = [one for one in instances if not one.draining]
     if not staying:
         return ""
-    newest = newest_version(staying)
-    updated = sum(one.version == newest for one in staying)
-    versions = (
-        f"All on version {newest}"
-        if updated == len(staying)
-        else f"{updated} of {len(staying)} on version {newest}"
+    [(newest, updated), *older] = versions(staying)
+    said = (
+        f"{updated} of {len(staying)} on version {newest}"
+        if older
+        else f"All on version {newest}"
     )
     if len(staying) == 1:
-        return f"{versions}."
+        return f"{said}."
     counts = [one.subscribers for one in staying]
     fewest, most = min(counts), max(counts)
-    spread = f"{fewest:,} to {most:,} each" if fewest < most else f"{most:,} each"
-    if sum(counts) < FEW * len(counts):
-        return f"{versions}; streams: {spread}."
-    if most <= BALANCED * fewest:
-        return f"{versions}; streams are balanced: {spread}."
-    return f"{versions}; streams are not balanced: {spread}."
+    balanced = "streams"
+    if sum(counts) >= FEW * len(counts):
+        are = "are" if most <= BALANCED * fewest else "are not"
+        balanced = f"streams {are} balanced"
+    spread = f"{fewest:,} to {most:,}" if fewest < most else f"{most:,}"
+    return f"{said}; {balanced}: {spread} each."
 
 
-def versions(instances: Iterable[InstanceReport]) -> list[tuple[str, int, bool]]:
-    """Each version, how many run it, and whether it is the newest, which comes
-    first."""
+def versions(instances: Iterable[InstanceReport]) -> list[tuple[str, int]]:
+    """Each version and how many run it, the newest first."""
     counted = Counter(one.version for one in instances)
-    ordered = sorted(counted, key=_order, reverse=True)
-    return [
-        (version, counted[version], position == 0)
-        for position, version in enumerate(ordered)
-    ]
+    return sorted(counted.items(), key=lambda item: _order(item[0]), reverse=True)
 
 
 def newest_version(instances: Iterable[InstanceReport]) -> str:
@@ -142,6 +130,11 @@ def _order(version: str) -> tuple[tuple[int, ...], str]:
 def _named(one: InstanceReport | Sighting) -> tuple[str, str]:
     """Its name in two parts: the host, and what tells it from others there."""
     return one.host, one.name.removeprefix(one.host).strip()
+
+
+def _state(one: InstanceReport, *, fresh: bool) -> tuple[str, str]:
+    """Its state and why; what it reported before says nothing of now."""
+    return (state_of(one), one.not_ready or "") if fresh else ("unknown", "")
 
 
 def _absence(one: Sighting, nats_error: str | None) -> tuple[str, str]:

@@ -1,17 +1,14 @@
-"""Who did what to the fleet, in Django's own log of the admin."""
+"""Who did what to the fleet: Django's own log of the admin, and the page that shows
+it."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, cast
+from typing import Any, Final, cast
 
-from django.contrib.admin import AdminSite
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 
-from realtime.admin.answering import may_operate, render
+from realtime.admin.view_helpers import may_operate, render
 from realtime.environments import is_environment_key
 from realtime.fleet.key_shortening import shortened
 from realtime.models import Fleet
@@ -20,21 +17,7 @@ SHOWN: Final = 100
 """The newest entries; the rest is in the database."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """`user` did `what` to `about`, and what came of it; `is_environment` says whether
-    that is one, by its key."""
-
-    at: datetime
-    user: str
-    what: str
-    about: str
-    outcome: str
-    is_environment: bool
-
-
-@require_safe
-def log_page(request: HttpRequest, site: AdminSite) -> HttpResponse:
+def log_page(request: HttpRequest) -> HttpResponse:
     """What was done to the fleet, the newest first."""
     found = (
         LogEntry.objects.filter(content_type__app_label="realtime")
@@ -45,7 +28,6 @@ def log_page(request: HttpRequest, site: AdminSite) -> HttpResponse:
     whole = may_operate(request)
     return render(
         request,
-        site,
         "log",
         title="Log",
         entries=[_entry(one, whole=whole) for one in found],
@@ -71,7 +53,9 @@ def log_outcome(entry: LogEntry, outcome: str) -> None:
     entry.save(update_fields=["change_message"])
 
 
-def _entry(one: LogEntry, *, whole: bool) -> Entry:
+def _entry(one: LogEntry, *, whole: bool) -> dict[str, Any]:
+    """What the page shows of it: an action on an environment, which is `about` its key,
+    or on something else."""
     what, _, outcome = one.change_message.partition(": ")
     about = one.object_repr
     is_environment = is_environment_key(about)
@@ -79,7 +63,11 @@ def _entry(one: LogEntry, *, whole: bool) -> Entry:
         about = shortened(about)
         # What NATS answered may name it as well.
         outcome = outcome.replace(one.object_repr, about)
-    return Entry(
-        *(one.action_time, one.user.get_username(), what, about, outcome),
-        is_environment,
-    )
+    return {
+        "at": one.action_time,
+        "user": one.user.get_username(),
+        "what": what,
+        "about": about,
+        "is_environment": is_environment,
+        "outcome": outcome,
+    }

@@ -5,8 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from realtime.admin.charts import KINDS, Values, bars, sparkline
-from realtime.fleet.units import latency
+from realtime.templatetags.fleet_charts import KINDS, Values, bars, sparkline
 
 UNTIL = 1_764_533_100.0
 """20:05 UTC."""
@@ -91,7 +90,7 @@ def test_sparkline__extremes__said_and_drawn_without_fault(
 
 def test_sparkline__seconds__said_as_latencies_and_the_label_is_text() -> None:
     # When
-    svg = sparkline([0.0042, 0.12], '"><script>', latency)
+    svg = sparkline([0.0042, 0.12], '"><script>', "latency")
 
     # Then
     label = drawing(svg).attrib["aria-label"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from realtime.admin.rows import newest_version, rows, summary, versions
+from realtime.admin.instance_rows import newest_version, rows, summary, versions
 from realtime.fleet.fleet_report import FleetReport
 from realtime.fleet.messages import Sighting
 from tests.support.simulated_fleet import made_up
@@ -16,16 +16,6 @@ HOUR = 3600.0
 
 def of(*instances: Any, **fields: Any) -> FleetReport:
     return replace(report(), instances=instances, **fields)
-
-
-def test_rows__subscribers__share_of_the_most() -> None:
-    # When
-    found = rows(
-        of(made_up(1, subscribers=50), made_up(2, subscribers=200)), may_drain=True
-    )
-
-    # Then
-    assert [row.share for row in found] == [25, 100]
 
 
 def test_rows__worker_that_was_replaced__its_successor_has_its_place() -> None:
@@ -87,7 +77,7 @@ def test_versions__mixed__newest_first_by_number() -> None:
     fleet = [made_up(n, version=v) for n, v in enumerate(("0.9.1", "0.10.0", "0.9.1"))]
 
     # When / Then
-    assert versions(fleet) == [("0.10.0", 1, True), ("0.9.1", 2, False)]
+    assert versions(fleet) == [("0.10.0", 1), ("0.9.1", 2)]
     assert newest_version(fleet) == "0.10.0"
     assert newest_version([]) == ""
 

@@ -1,31 +1,23 @@
 """What the overview shows of a report."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from realtime.admin.environments import EnvironmentRow, environment_rows
-from realtime.admin.rows import Row, known_instances, rows, summary
+from realtime.admin.instance_rows import Row, known_instances, rows, summary
 from realtime.admin.tiles import Tile, tiles
-from realtime.fleet.client_kinds import ClientCount
 from realtime.fleet.fleet_report import FleetReport
+from realtime.fleet.history.fleet_history import Series
+from realtime.fleet.messages import Busy
 
 MARKS = {"well": "\N{CHECK MARK}", "degraded": "●", "down": "●"}
-
-
-@dataclass(frozen=True)
-class ClientRow:
-    """A kind of clients, and the length of its bar in hundredths of the longest."""
-
-    count: ClientCount
-    share: float
 
 
 @dataclass(frozen=True)
 class Overview:
     """`shown` has the figures: `now` they are those of the report itself, else those of
     the `last` look before NATS was lost, or, where there was none, this instance's
-    `own`, which are no totals."""
+    `own`, which are no totals. Of the busiest `environments` it has the subscribers in
+    each minute of the last hour, too."""
 
     shown: FleetReport
     figures: Literal["now", "last", "own"]
@@ -34,8 +26,18 @@ class Overview:
     rows: list[Row]
     summary: str
     tiles: list[Tile]
-    environments: list[EnvironmentRow]
-    clients: list[ClientRow]
+    environments: list[tuple[Busy, Series]]
+
+    @property
+    def most_of_an_instance(self) -> int:
+        """Its subscribers: the longest bar."""
+        reports = (row.report for row in self.rows if row.report)
+        return max((one.subscribers for one in reports), default=0)
+
+    @property
+    def most_of_a_kind(self) -> int:
+        """The subscribers of the most frequent kind of client."""
+        return max((one.subscribers for one in self.shown.clients), default=0)
 
     @property
     def may_miss(self) -> bool:
@@ -51,6 +53,7 @@ def overview(report: FleetReport, *, may_operate: bool) -> Overview:
     if report.nats_error:
         figures = "last" if report.last_known else "own"
     shown = report.last_known or report
+    hours = {hour.environment: hour.subscribers for hour in shown.history.busiest}
     level = report.verdict.level
     return Overview(
         shown=shown,
@@ -60,11 +63,7 @@ def overview(report: FleetReport, *, may_operate: bool) -> Overview:
         rows=rows(report, may_drain=may_operate),
         summary=summary(known_instances(report)) if figures != "own" else "",
         tiles=tiles(shown),
-        environments=environment_rows(shown, report.at),
-        clients=_clients(shown.clients),
+        environments=[
+            (busy, hours.get(busy.environment, ())) for busy in shown.busiest
+        ],
     )
-
-
-def _clients(counts: Sequence[ClientCount]) -> list[ClientRow]:
-    most = max((one.subscribers for one in counts), default=1)
-    return [ClientRow(one, 100 * one.subscribers / most) for one in counts]

@@ -1,4 +1,4 @@
-"""What a load test does, and whether this machine can do it. Values; nothing runs."""
+"""What a load test is to do, and whether this machine can do it."""
 
 import os
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from realtime.exceptions import RealtimeError
-from realtime.loadtest.target import Target
+from realtime.http.url import HttpUrl
 
 RESERVED_FILES: Final = 64
 """Open files a process keeps for itself: pipes, epoll, Python's own."""
@@ -17,14 +17,14 @@ class LoadTestFailed(RealtimeError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
+class LoadTestOptions:
     """`streams` and `queue_changes` are of one environment after the other; the
     subscribers are spread over them, and the updates go to each in turn. `ramp` is in
     connections a second; `interval` (between updates), `duration` (of the publishing,
     after the ramp) and `grace` (for a delivery) are in seconds."""
 
-    streams: tuple[Target, ...]
-    queue_changes: tuple[Target, ...]
+    streams: tuple[HttpUrl, ...]
+    queue_changes: tuple[HttpUrl, ...]
     token: str = field(repr=False)
     subscribers: int
     processes: int

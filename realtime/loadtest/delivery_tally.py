@@ -1,14 +1,16 @@
 """Who has got which update, among the subscribers of one process."""
 
 from array import array
+from dataclasses import dataclass, field
 
-from realtime.loadtest.messages import Settled
+from realtime.loadtest.messages import UpdateResult
 
 KEPT_UPDATES = 128
 """How many updates back a repetition is recognised."""
 
 
-class Update:
+@dataclass(slots=True, eq=False)
+class TalliedUpdate:
     """An update that was published, or has arrived, or both.
 
     `got` has a 1 for each subscriber that got it; `times` says when, in Unix seconds.
@@ -16,16 +18,13 @@ class Update:
     update was announced; `due` is when those that have not got it miss it.
     """
 
-    __slots__ = ("due", "duplicates", "expected", "got", "settled", "times", "value")
-
-    def __init__(self, value: float, slots: int) -> None:
-        self.value = value
-        self.got = bytearray(slots)
-        self.times: list[float] = []
-        self.duplicates = 0
-        self.expected: int | None = None
-        self.due = 0.0
-        self.settled = False
+    value: float
+    got: bytearray
+    times: list[float] = field(default_factory=list)
+    duplicates: int = 0
+    expected: int | None = None
+    due: float = 0
+    settled: bool = False
 
     @property
     def complete(self) -> bool:
@@ -33,20 +32,20 @@ class Update:
         return self.expected is not None and (self.expected & ~_bits(self.got)) == 0
 
 
-class Tally:
-    """The updates of late. Subscribers are numbers from 0 up to `slots`."""
+class DeliveryTally:
+    """The latest updates. Subscribers are numbers from 0 up to `slots`."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
-        self._updates: dict[float, Update] = {}
+        self._updates: dict[float, TalliedUpdate] = {}
         self._received = 0  # of those that are settled
         self._duplicates = 0  # of those that are forgotten
 
-    def update(self, value: float) -> Update:
+    def update(self, value: float) -> TalliedUpdate:
         """The update `value`, made if need be."""
         found = self._updates.get(value)
         if found is None:
-            found = self._updates[value] = Update(value, self._slots)
+            found = self._updates[value] = TalliedUpdate(value, bytearray(self._slots))
             if len(self._updates) > KEPT_UPDATES:
                 self._forget_one()
         return found
@@ -58,7 +57,7 @@ class Tally:
         # Whoever has gone since it got it was connected when it was published.
         update.expected = _bits(connected) | _bits(update.got)
 
-    def settle(self, now: float) -> list[Settled]:
+    def settle(self, now: float) -> list[UpdateResult]:
         """What has become of the updates that everybody has got, or that were due
         before `now`; each is returned once."""
         return [
@@ -93,7 +92,7 @@ class Tally:
             if update.expected is not None
         )
 
-    def _settle(self, update: Update) -> Settled:
+    def _settle(self, update: TalliedUpdate) -> UpdateResult:
         expected = update.expected or 0
         update.settled = True
         without = expected & ~_bits(update.got)
@@ -101,10 +100,10 @@ class Tally:
         for other in self._updates.values():
             if other.value > update.value:
                 later |= _bits(other.got)
-        # What comes from now on is late, and goes to the old list.
+        # What comes from now on is late, and is not counted.
         times, update.times = update.times, []
         self._received += len(times)
-        return Settled(
+        return UpdateResult(
             value=update.value,
             expected=expected.bit_count(),
             received=len(times),
