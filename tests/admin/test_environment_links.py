@@ -1,7 +1,6 @@
 """From a shortened key on the overview to the page about its environment."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 import requests
@@ -12,18 +11,12 @@ from realtime.fleet.environment.keys import find_keys
 from realtime.updates import Update
 from tests.admin.fleet import PASSWORD, Fleet, admin_session, admin_url, log_in
 from tests.admin.test_own_service import NOWHERE, hosted
-from tests.support.browser import chromium, note_errors
+from tests.support.browser import note_errors
 from tests.support.nats import NatsServer
 from tests.support.streams import Stream
 from tests.support.waiting import eventually_async
 
 SOON = 10_000
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
 
 
 def short(key: str) -> str:

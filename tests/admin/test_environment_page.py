@@ -1,7 +1,6 @@
 """The page about one environment in real Chromium, over a real fleet."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -9,26 +8,9 @@ from playwright.async_api import Browser, Page, expect
 from realtime.fleet.messages import shortened
 from tests.admin.fleet import Fleet, admin_url, log_in
 from tests.admin.test_browser import PHONE
-from tests.support.browser import chromium, note_errors
 from tests.support.streams import Stream, event
 
 OKHTTP = {"User-Agent": "okhttp/4.12.0"}
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page in which nothing may go wrong."""
-    errors: list[str] = []
-    page = await browser.new_page()
-    note_errors(page, errors)
-    yield page
-    assert not errors
 
 
 async def test_my_app_did_not_get_the_change__looked_up__found_where_and_when(

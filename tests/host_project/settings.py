@@ -11,7 +11,7 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "realtime",
 ]
-ROOT_URLCONF = "tests.flagsmith_like.urls"
+ROOT_URLCONF = "tests.host_project.urls"
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 NATS_URL = os.environ.get("NATS_URL", "")
