@@ -34,7 +34,18 @@ def admin_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fleet(tmp_path: Path, admin_database: Path) -> Iterator[Fleet]:
+    """A fleet of the test's own, to stop, and to look at as a whole."""
     with running_fleet(tmp_path, admin_database) as fleet:
+        yield fleet
+
+
+@pytest.fixture(scope="session")
+def shared_fleet(
+    tmp_path_factory: pytest.TempPathFactory, admin_database: Path
+) -> Iterator[Fleet]:
+    """A fleet for tests that leave it as it was, and ask about nothing but their own
+    environment."""
+    with running_fleet(tmp_path_factory.mktemp("fleet"), admin_database) as fleet:
         yield fleet
 
 

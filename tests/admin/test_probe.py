@@ -75,17 +75,17 @@ async def test_probe__clicked_by_an_operator__each_step_with_its_time_and_logged
     assert not errors
 
 
-def test_probe__address_that_a_form_names__not_asked(fleet: Fleet) -> None:
+def test_probe__address_that_a_form_names__not_asked(shared_fleet: Fleet) -> None:
     # Given
-    session = admin_session(fleet.daphne.url, "operator", PASSWORD)
-    url = admin_url(fleet.daphne, "realtime/fleet/probe/")
+    session = admin_session(shared_fleet.daphne.url, "operator", PASSWORD)
+    url = admin_url(shared_fleet.daphne, "realtime/fleet/probe/")
     session.get(url, timeout=5)
     token = session.cookies["flagsmith_sse_csrftoken"]
     # Written out: otherwise another host would not get them.
     cookies = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
 
     for host, named in [
-        (f"127.0.0.1:{fleet.daphne.port}", fleet.workers.url),
+        (f"127.0.0.1:{shared_fleet.daphne.port}", shared_fleet.workers.url),
         # That it calls itself so, too.
         ("evil.example", "http://evil.example"),
     ]:
