@@ -18,7 +18,9 @@ BOUND = 8 * 1024 * 1024
 SLACK = 128 * 1024
 """By how many bytes a memory that is full may grow."""
 
-LENGTHS = (100, 130, 150, 200, 400, 600, 1200, 4000)
+LENGTHS = (100, 130, 200, 600, 4000)
+"""Up to the longest that are remembered, and beyond: of 600 characters or more, 4,096
+would exceed the bound."""
 
 REMEMBERED = {
     "cors": cors.REMEMBERED,
