@@ -8,17 +8,14 @@ test_happenings_pages.py.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
 from realtime import __version__
 from realtime.fleet.key_shortening import shortened
 from tests.admin.fleet import Fleet, admin_variables, log_in
-from tests.support.browser import chromium, note_errors
 from tests.support.nats import NatsServer
 from tests.support.service import Service, running_service
 from tests.support.simulated_fleet import made_up, simulated_fleet
@@ -30,22 +27,6 @@ SOON = 10_000
 THREE = re.compile("^Subscribers in the last hour: .*3")
 GROWN = re.compile("^Subscribers in the last hour: between [0-3] and 7, now 7")
 """What a line says to who does not see it."""
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page in which nothing may go wrong."""
-    errors: list[str] = []
-    page = await browser.new_page()
-    note_errors(page, errors)
-    yield page
-    assert not errors
 
 
 async def subscribe(

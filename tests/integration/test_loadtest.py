@@ -39,17 +39,6 @@ def load(
     return manage("loadtest", *arguments, environment={**SECRET, **environment})
 
 
-@pytest.fixture(scope="module")
-def served(
-    shared_nats: EmbeddedNats, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    """One service, for what is the same on every server."""
-    folder = tmp_path_factory.mktemp("service")
-    with running_service("serve", shared_nats.url, folder) as service:
-        service.await_ready()
-        yield service
-
-
 def test_loadtest__200_subscribers__each_gets_each_update_once(
     service: Service, environment: str
 ) -> None:

@@ -17,7 +17,6 @@ import pytest
 from realtime.conf import RealtimeSettings
 from realtime.probing.probe import Plan
 from realtime.probing.read_survey import probe_and_ask_instances
-from realtime.server.embedded_nats import EmbeddedNats
 from tests.integration.test_commands import (
     ctrl_c,
     manage,
@@ -47,17 +46,6 @@ def failure(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 1, done
     assert "CommandError" not in done.stderr
     return one_line(done)
-
-
-@pytest.fixture(scope="module")
-def served(
-    shared_nats: EmbeddedNats, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    """One service, for what is the same on every server."""
-    folder = tmp_path_factory.mktemp("service")
-    with running_service("serve", shared_nats.url, folder) as service:
-        service.await_ready()
-        yield service
 
 
 def test_probe__it_works__each_hop_with_its_time(service: Service) -> None:

@@ -15,9 +15,9 @@ def test_decoder__chunks_cut_anywhere__finds_every_update(size: int) -> None:
     # Given
     frames = [
         retry_frame(3000),
-        update_frame(Update("key", "1.5"))(),
+        update_frame(Update("key", "1.5")),
         KEEPALIVE,
-        update_frame(Update("key", "2"))(),
+        update_frame(Update("key", "2")),
     ]
     stream = CHUNKED + b"".join(frame.chunk for frame in frames) + b"0\r\n\r\n"
     decoder = StreamDecoder()
@@ -40,7 +40,7 @@ def test_decoder__not_chunked__reads_to_the_end_of_the_connection() -> None:
     decoder = StreamDecoder()
 
     # When
-    values = decoder.feed(HEAD + b"\r\n" + update_frame(Update("key", "1.5"))().body)
+    values = decoder.feed(HEAD + b"\r\n" + update_frame(Update("key", "1.5")).body)
 
     # Then
     assert values == [1.5]
@@ -55,7 +55,7 @@ def test_decoder__half_an_event__is_not_between_events() -> None:
     assert decoder.is_between_events
 
     # When
-    decoder.feed(update_frame(Update("key", "1.5"))().chunk[:20])
+    decoder.feed(update_frame(Update("key", "1.5")).chunk[:20])
 
     # Then
     assert not decoder.is_between_events

@@ -1,7 +1,7 @@
 """The dashboard's picture: `make picture` writes docs/images/dashboard.png anew.
 
-Every panel of dashboards/realtime.json, in its place, as Prometheus answers it about
-`docker.grafana.scenario`.
+Every panel of docker/grafana/dashboards/realtime.json, in its place, as Prometheus
+answers it about `docs.dashboard.scenario`.
 """
 
 import math
@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from docker.grafana.scenario import Scenario, record
+from docs.dashboard.scenario import Scenario, record
 from tests.support.dashboard import Panel, panels, series_name
 from tests.support.prometheus import SCRAPE_SECONDS
 from tests.support.service import ROOT
@@ -27,7 +27,7 @@ VARIABLES: Final = {
 }
 TITLE: Final = "Flagsmith real-time updates"
 NOTE: Final = (
-    "Drawn by docker/grafana/picture.py from what a real Prometheus read every second, "
+    "Drawn by docs/dashboard/picture.py from what a real Prometheus read every second, "
     "without Grafana.\nNATS's own metrics come through a stand-in for "
     "prometheus-nats-exporter. Time is in seconds."
 )

@@ -1,7 +1,7 @@
 """The project with Django's admin, as Flagsmith's API has it."""
 
-from tests.flagsmith_like.settings import *  # noqa: F403  Django's way to extend settings
-from tests.flagsmith_like.settings import INSTALLED_APPS
+from tests.host_project.settings import *  # noqa: F403  Django's way to extend settings
+from tests.host_project.settings import INSTALLED_APPS
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -36,4 +36,4 @@ DATABASES = {
         "NAME": ":memory:",
     }
 }
-ROOT_URLCONF = "tests.flagsmith_like.admin_urls"
+ROOT_URLCONF = "tests.host_project.admin_urls"

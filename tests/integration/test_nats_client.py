@@ -1,4 +1,4 @@
-"""Our NATS client against a server that behaves as the test says."""
+"""Our NATS client against a server that answers no more, or is lost."""
 
 import asyncio
 from contextlib import suppress

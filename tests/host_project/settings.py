@@ -11,8 +11,8 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "realtime",
 ]
-ROOT_URLCONF = "tests.flagsmith_like.urls"
-ASGI_APPLICATION = "tests.flagsmith_like.asgi.application"
+ROOT_URLCONF = "tests.host_project.urls"
+ASGI_APPLICATION = "tests.host_project.asgi.application"
 LISTEN_ADDR = os.environ.get("LISTEN_ADDR", ":8088")
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 

@@ -394,7 +394,7 @@ def run_fresh(
         [sys.executable, "-c", script, environment],
         cwd=ROOT,
         env=fresh_variables(
-            DJANGO_SETTINGS_MODULE="tests.flagsmith_like.settings",
+            DJANGO_SETTINGS_MODULE="tests.host_project.settings",
             PYTHONPATH=os.fspath(ROOT),
             NATS_URL=nats.url,
         ),

@@ -14,13 +14,13 @@ from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
 from realtime.server.embedded_nats import EmbeddedNats
-from tests.flagsmith_like.websocket import WebSocket
+from tests.host_project.websocket import WebSocket
 from tests.support.fresh import fresh_variables
 from tests.support.service import ROOT, TOKEN, Service, running_service
 from tests.support.streams import Stream, event
 from tests.support.waiting import eventually
 
-SETTINGS = "tests.flagsmith_like.settings"
+SETTINGS = "tests.host_project.settings"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def project(
     """The project on Daphne, which serves WebSockets too."""
     with running_service(
         *("daphne", shared_nats.url, tmp_path_factory.mktemp("project")),
-        application="tests.flagsmith_like.asgi:application",
+        application="tests.host_project.asgi:application",
         DJANGO_SETTINGS_MODULE=SETTINGS,
     ) as service:
         service.await_ready()
@@ -253,7 +253,7 @@ def test_admin__of_a_project_that_serves_nothing__shows_the_fleet(
         [sys.executable, "-c", LOOK],
         cwd=ROOT,
         env=fresh_variables(
-            DJANGO_SETTINGS_MODULE="tests.flagsmith_like.with_admin",
+            DJANGO_SETTINGS_MODULE="tests.host_project.with_admin",
             PYTHONPATH=os.fspath(ROOT),
             NATS_URL=shared_nats.url,
         ),

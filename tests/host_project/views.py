@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from realtime.exceptions import NatsUnavailable, PublishFailed
 from realtime.hosting import service_in
 from realtime.publisher import apublish_environment_update
-from tests.flagsmith_like.tasks import send_environment_update_message
+from tests.host_project.tasks import send_environment_update_message
 
 
 def publish(request: HttpRequest, environment: str) -> HttpResponse:

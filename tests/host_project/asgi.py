@@ -7,7 +7,7 @@ from typing import Any
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.core.asgi import get_asgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.flagsmith_like.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.host_project.settings")
 django_application = get_asgi_application()
 
 from realtime.conf import RealtimeSettings  # noqa: E402  Django is set up first

@@ -1,4 +1,5 @@
-"""Grafana's dashboard: `make dashboard` writes dashboards/realtime.json anew."""
+"""Grafana's dashboard as Python: `make dashboard` writes
+docker/grafana/dashboards/realtime.json anew."""
 
 import json
 from itertools import count
@@ -19,10 +20,12 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
-from docker.grafana.panels import DATASOURCE
-from docker.grafana.rows import ROWS
+from docs.dashboard.panels import DATASOURCE
+from docs.dashboard.rows import ROWS
 
-FILE: Final = Path(__file__).parent / "dashboards" / "realtime.json"
+FILE: Final = (
+    Path(__file__).parents[2] / "docker" / "grafana" / "dashboards" / "realtime.json"
+)
 
 
 def variable(name: str, label: str, of: str) -> QueryVariable:

@@ -6,7 +6,7 @@ instance tells which one differs.
 
 from typing import Final
 
-from docker.grafana.panels import (
+from docs.dashboard.panels import (
     BYTES,
     COUNT,
     OURS,

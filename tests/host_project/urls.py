@@ -3,7 +3,7 @@
 from django.urls import path
 
 from realtime.monitoring.exposition import metrics_view
-from tests.flagsmith_like import views
+from tests.host_project import views
 
 urlpatterns = [
     path("publish/<str:environment>", views.publish),
