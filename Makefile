@@ -29,6 +29,7 @@ check: $(VENV)/dev.done ## Linters, types and known vulnerabilities of the packa
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	SSE_AUTHENTICATION_TOKEN=types $(BIN)/mypy
+	SSE_AUTHENTICATION_TOKEN=types $(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.audit
 
 unit: $(VENV)/dev.done ## Tests of single modules, without servers

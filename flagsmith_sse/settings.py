@@ -130,8 +130,7 @@ DEBUG = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 # `realtime` before django-prometheus: it says where a worker's metrics are kept.
-# Of two commands with one name, as `serve`, the first app has the one that counts.
-INSTALLED_APPS = ["flagsmith_sse", "corsheaders", "realtime", "django_prometheus"]
+INSTALLED_APPS = ["corsheaders", "realtime", "django_prometheus", "flagsmith_sse"]
 MIDDLEWARE = [
     "flagsmith_sse.middleware.ForwardedMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
