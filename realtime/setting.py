@@ -46,6 +46,7 @@ class Setting(Generic[T]):
 
 
 def explained(setting: Setting[T], meaning: str) -> Setting[T]:
+    """`setting` with its meaning."""
     return replace(setting, meaning=meaning)
 
 

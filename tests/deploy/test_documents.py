@@ -164,11 +164,11 @@ def test_settings__of_another_project__those_that_the_documents_say() -> None:
     ours = {n for n in settings.environment.known if n.startswith(("SSE_", "NATS_"))}
     text = FILE.read_text()
     # Then
-    of_the_project = ("SSE_WORKERS", "SSE_ADMIN_ENABLED", "SSE_INDEX_ENABLED")
-    assert "except `SSE_WORKERS`, `SSE_ADMIN_ENABLED` and `SSE_INDEX_ENABLED`" in text
+    of_the_project = ("SSE_ADMIN_ENABLED", "SSE_INDEX_ENABLED")
+    assert "except `SSE_ADMIN_ENABLED` and `SSE_INDEX_ENABLED`" in text
     assert ours - {*of_the_project} == {
         *(setting.name for setting in SETTINGS),
-        *("SSE_SERVER_BASE_URL", "SSE_PUBLIC_URLS"),
+        *("SSE_WORKERS", "SSE_SERVER_BASE_URL", "SSE_PUBLIC_URLS"),
     }
 
 
