@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PARTS := check unit integration faults-short
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -14,19 +15,28 @@ help: ## List the targets
 run: $(VENV)/embedded.done ## Run the service with a NATS of its own on http://localhost:8088
 	@SSE_ADMIN_ENABLED=$${SSE_ADMIN_ENABLED-true} exec $(BIN)/python manage.py serve --with-nats
 
-test: check unit integration faults-short ## Everything that CI runs
+test: ## Everything that CI runs, in parts: says which and how long each took
+	@for part in $(PARTS); do \
+		echo "== $$part: $$(sed -n "s/^$$part:.*## //p" $(firstword $(MAKEFILE_LIST)))"; \
+		begun=$$(date +%s); outcome=took; \
+		$(MAKE) --no-print-directory $$part || outcome="failed after"; \
+		said="$$said$$(printf '== %-12s %s %d s' $$part "$$outcome" $$(($$(date +%s) - begun)))\n"; \
+		[ "$$outcome" = took ] || { printf "$$said" >&2; exit 1; }; \
+		printf "$$said"; \
+	done
 
 check: $(VENV)/dev.done ## Linters, types and known vulnerabilities of the packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	SSE_AUTHENTICATION_TOKEN=types $(BIN)/mypy
+	SSE_AUTHENTICATION_TOKEN=types $(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.audit
 
 unit: $(VENV)/dev.done ## Tests of single modules, without servers
 	$(BIN)/python -m pytest tests/unit
 
 integration: set-up-tests ## Tests against real servers, brokers, SDKs, proxies and a browser
-	$(BIN)/python -m pytest -n 2 --reruns 1 tests/integration tests/sdks tests/flagsmith_like tests/flagsmith_api tests/deploy tests/admin
+	$(BIN)/python -m pytest -n 2 --reruns 1 tests/integration tests/sdks tests/host_project tests/flagsmith_api tests/deploy tests/admin
 
 set-up-tests: $(VENV)/dev.done ## Install what the tests need besides Python packages
 	$(BIN)/python -m tests.set_up
@@ -54,10 +64,10 @@ image: ## Build the container image
 		--build-arg REVISION="$$(git rev-parse HEAD)" .
 
 dashboard: $(VENV)/dev.done ## Write Grafana's dashboard anew from its source
-	$(BIN)/python -m docker.grafana.dashboard
+	$(BIN)/python -m docs.dashboard.dashboard
 
 picture: set-up-tests ## Draw the dashboard's panels from a real Prometheus
-	$(BIN)/python -m docker.grafana.picture
+	$(BIN)/python -m docs.dashboard.picture
 
 requirements: $(VENV)/dev.done ## Pin the newest versions that requirements/*.in allow
 	cd requirements && inputs=app.in && for set in base serve postgres embedded dev; do \

@@ -1,7 +1,6 @@
-"""The table of settings in docs/deployment.md, made of flagsmith_sse/settings.py:
-`make docs` writes it, and a test compares."""
+"""The table of settings in docs/deployment.md, made of their declarations: `make docs`
+writes it, and a test compares."""
 
-import ast
 from pathlib import Path
 
 from flagsmith_sse import settings
@@ -10,37 +9,16 @@ FILE = Path(__file__).with_name("deployment.md")
 BEGIN, END = "<!-- settings -->\n", "<!-- end of settings -->\n"
 
 
-def meanings() -> dict[str, str]:
-    """What each variable is for: the docstring below the setting that reads it."""
-    tree = ast.parse(Path(settings.__file__).read_text())
-    found = {}
-    for statement, following in zip(tree.body, tree.body[1:], strict=False):
-        if not isinstance(statement, ast.Assign):
-            continue
-        for node in ast.walk(statement.value):
-            if (
-                isinstance(node, ast.Constant)
-                and node.value in settings.variables
-                and isinstance(following, ast.Expr)
-                and isinstance(following.value, ast.Constant)
-            ):
-                found[str(node.value)] = " ".join(str(following.value.value).split())
-    return found
-
-
 def table() -> str:
     """The table in Markdown, in the order in which the settings are read."""
-    explained = meanings()
     rows = ["| Variable | Default | Takes | Meaning |", "|---|---|---|---|"]
-    for name, variable in settings.variables.items():
-        default = str(variable.default).replace(str(settings.BASE_DIR), "…")
-        if isinstance(variable.default, bool):
-            default = default.lower()
+    for setting in settings.environment.known.values():
+        default = setting.default.replace(str(settings.BASE_DIR), "…")
         cells = [
-            f"`{name}`",
+            f"`{setting.name}`",
             f"`{default}`" if default else "",
-            variable.takes,
-            explained.get(name, ""),
+            setting.takes,
+            setting.meaning,
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"

@@ -7,8 +7,8 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036  what follows would not even be parsed
     sys.exit("error: Python 3.11 or newer is needed, and this is " + sys.executable)
 
-from flagsmith_sse.installing import install_command, missing_module
 from realtime import __version__
+from realtime.server.missing_packages import install_command, missing_module
 from realtime.server.signals import end_quietly_on_signals
 
 INTERRUPTED = 130

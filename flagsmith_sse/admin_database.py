@@ -4,10 +4,10 @@ Streams and publishing have nothing to do with it."""
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from django.db import Error, connection
@@ -27,8 +27,7 @@ REMEMBERED_SECONDS: Final = 1.0
 _logged = RateLimit(60)
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseFault:
+class DatabaseFault(NamedTuple):
     """`problem` is a sentence for anybody, and `commands` are what mends it. `reason`,
     which the database gave, names addresses: it is for the log."""
 
@@ -37,17 +36,13 @@ class DatabaseFault:
     reason: str = ""
 
     def __str__(self) -> str:
-        remedy = " and ".join(f"`{command}`" for command in self.commands)
-        return " ".join(
-            filter(
-                None,
-                (
-                    self.problem,
-                    self.reason and f"DATABASE_URL says where it is ({self.reason}).",
-                    remedy and f"Run {remedy}.",
-                ),
-            )
-        )
+        sentences = [self.problem]
+        if self.reason:
+            sentences.append(f"DATABASE_URL says where it is ({self.reason}).")
+        if self.commands:
+            remedy = " and ".join(f"`{command}`" for command in self.commands)
+            sentences.append(f"Run {remedy}.")
+        return " ".join(sentences)
 
 
 def admin_database_fault() -> DatabaseFault | None:
@@ -63,17 +58,14 @@ def admin_database_fault() -> DatabaseFault | None:
             reason=str(error).strip().partition("\n")[0],
         )
     if missing:
+        # How the commands are called, as far as this process can tell.
+        called = Path(sys.argv[0]).name
+        manage = called if called == "flagsmith-sse" else "python manage.py"
         return DatabaseFault(
             "The admin's database has not all of its tables.",
-            (f"{_manage()} migrate", f"{_manage()} createsuperuser"),
+            (f"{manage} migrate", f"{manage} createsuperuser"),
         )
     return None
-
-
-def _manage() -> str:
-    """How this project's commands are called, as far as this process can tell."""
-    called = Path(sys.argv[0]).name
-    return called if called == "flagsmith-sse" else "python manage.py"
 
 
 class AdminDatabaseMiddleware:
@@ -105,22 +97,15 @@ class AdminDatabaseMiddleware:
     def _look(self) -> DatabaseFault | None:
         if time.monotonic() < self._faulty_until:
             return self._fault
-        if self._complete and _is_connected():
-            return None
+        if self._complete:
+            with suppress(Error):
+                connection.ensure_connection()  # which the view will use
+                return None
         self._fault = admin_database_fault()
         self._complete = self._fault is None
         if self._fault:
             self._faulty_until = time.monotonic() + REMEMBERED_SECONDS
         return self._fault
-
-
-def _is_connected() -> bool:
-    """Whether this request has its connection, which the view will use."""
-    try:
-        connection.ensure_connection()
-    except Error:
-        return False
-    return True
 
 
 def warn_of_admin_database() -> None:

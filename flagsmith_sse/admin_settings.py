@@ -13,7 +13,7 @@ ADMIN_APPS = [
 ]
 ADMIN_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "flagsmith_sse.static_files.StaticFilesMiddleware",
+    "flagsmith_sse.middleware.StaticFilesMiddleware",
     "flagsmith_sse.admin_database.AdminDatabaseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -1,5 +1,7 @@
 from django.apps import AppConfig
 
+from realtime.apps import workers_starting
+
 
 class ProjectConfig(AppConfig):
     """The project itself, for its checks: it has no models."""
@@ -9,3 +11,6 @@ class ProjectConfig(AppConfig):
 
     def ready(self) -> None:
         from flagsmith_sse import checks  # noqa: F401  registers them
+        from flagsmith_sse.start_warnings import warn_at_start
+
+        workers_starting.connect(warn_at_start)

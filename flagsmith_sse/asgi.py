@@ -3,7 +3,7 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import Any
 
 import django
 from django.core.asgi import get_asgi_application
@@ -12,13 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 from realtime.exceptions import RealtimeError
 from realtime.server.signals import end_properly_on_daphne
 
-if TYPE_CHECKING:
-    from realtime.routing import FlatProtocolTypeRouter
-    from realtime.service import RealtimeService
 
-
-def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
-    """Compose the service of this process and the application in front of it.
+def create_application() -> Any:
+    """The service of this process, and the application in front of it.
 
     Raises `ImproperlyConfigured` or `CannotListen`, naming the variable at fault.
     """
@@ -27,7 +23,6 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flagsmith_sse.settings")
     django.setup()
 
-    from flagsmith_sse.front import front_urlpatterns
     from flagsmith_sse.start_warnings import warn_at_start
     from realtime.conf import RealtimeSettings
     from realtime.hosting import host
@@ -41,13 +36,11 @@ def create_application() -> "tuple[RealtimeService, FlatProtocolTypeRouter]":
         # Of several workers the supervisor answers for all.
         start_metrics_server(exposition)
         warn_at_start()
-    return service, host(
-        service, get_asgi_application(), probes=True, pages=front_urlpatterns()
-    )
+    return host(service, get_asgi_application(), probes=True)
 
 
 try:
-    service, application = create_application()
+    application = create_application()
 except (ImproperlyConfigured, RealtimeError) as error:
     # A server's command line would show a traceback.
     sys.exit(f"error: {error}")

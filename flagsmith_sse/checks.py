@@ -10,8 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from flagsmith_sse.admin_database import admin_database_fault
-from flagsmith_sse.settings import variables
-from flagsmith_sse.unknown_variables import unknown_variables
+from flagsmith_sse.settings import environment
 from realtime.conf import RealtimeSettings
 from realtime.exceptions import RealtimeError
 from realtime.jetstream.nats_check import ask_jetstream
@@ -28,7 +27,7 @@ def known_variables(
             hint=nearest and f"Is {nearest} meant?",
             id="flagsmith_sse.W001",
         )
-        for name, nearest in unknown_variables(variables).items()
+        for name, nearest in environment.unknown().items()
     ]
 
 

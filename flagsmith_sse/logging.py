@@ -4,12 +4,16 @@ Everything goes through one handler of the standard library's kind, so that line
 Django, uvicorn, Daphne and nats-py have the same shape as ours, and none blocks.
 """
 
-from typing import Any
+import logging
+from typing import Any, Final
 
 import structlog
 
-from flagsmith_sse.background_log import BackgroundHandler
-from flagsmith_sse.repeated_log import RepeatedFilter
+from flagsmith_sse.background_log import BackgroundHandler, count_dropped
+from realtime.rate_limit import RateLimit
+
+CAUSED_BY_CLIENTS: Final = ("django.request", "django.security", "daphne", "uvicorn")
+"""Loggers that write a line for a request, and those below them."""
 
 _SHARED: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -32,6 +36,23 @@ def escape_unprintable(
     return event
 
 
+class RepeatedFilter(logging.Filter):
+    """Drops what the same line of code has logged within a second, and counts it, where
+    any client can cause it. The messages themselves may be made up by clients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._limit = RateLimit(1)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(CAUSED_BY_CLIENTS):
+            return True
+        if self._limit.count((record.pathname, record.lineno)):
+            return True
+        count_dropped("repeated")
+        return False
+
+
 def configure_structlog() -> None:
     """Hand structlog's events to the standard library's loggers."""
     structlog.configure(
@@ -49,20 +70,17 @@ def configure_structlog() -> None:
 def logging_config(*, level: str, log_format: str) -> dict[str, Any]:
     """Django's `LOGGING` for `level` (a standard name) and `log_format` (`generic` for
     people, `json` for machines: one object a line)."""
-    renderer: list[structlog.types.Processor]
-    if log_format == "json":
-        renderer = [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ]
-    else:
-        console = structlog.dev.ConsoleRenderer(
-            colors=False,
-            # Where rich is installed, the default prints local variables, and those may
-            # hold a token.
-            exception_formatter=structlog.dev.plain_traceback,
-        )
-        renderer = [escape_unprintable, console]
+    console = structlog.dev.ConsoleRenderer(
+        colors=False,
+        # Where rich is installed, the default prints local variables, and those may
+        # hold a token.
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+    json = structlog.processors.JSONRenderer()
+    renderers: dict[str, list[structlog.types.Processor]] = {
+        "generic": [escape_unprintable, console],
+        "json": [structlog.processors.format_exc_info, json],
+    }
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -72,7 +90,7 @@ def logging_config(*, level: str, log_format: str) -> dict[str, Any]:
                 "foreign_pre_chain": _SHARED,
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    *renderer,
+                    *renderers[log_format],
                 ],
             }
         },

@@ -6,10 +6,11 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
+from flagsmith_sse import pages
 from realtime.monitoring.exposition import metrics_view
 
 handler404 = "flagsmith_sse.pages.not_found"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [*pages.urlpatterns()]
 if not settings.METRICS_ADDR:
     urlpatterns.append(path("metricsz", require_safe(metrics_view), name="metrics"))
 if settings.SSE_ADMIN_ENABLED:

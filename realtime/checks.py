@@ -9,7 +9,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from realtime.conf import renamed_faults, token_fault
+from realtime.conf import renamed_faults
+from realtime.tokens import token_fault
 
 
 @register()

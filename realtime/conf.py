@@ -1,13 +1,47 @@
-"""This app's settings, typed, from Django's; defaults for what a project leaves out."""
+"""This app's settings, declared once: name, type, default, constraint and meaning. The
+values are Django's, and a project may read them from its environment."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
+from typing import Any, Final
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
 from realtime.process import file_limit
+from realtime.setting import (
+    Setting,
+    T,
+    boolean,
+    checked,
+    choice,
+    declared,
+    file,
+    listed,
+    made,
+    seconds,
+    separated,
+    text,
+    whole,
+)
+from realtime.tokens import configured_token, token_fault, tokens_in
+
+MAX_SUBSCRIBERS: Final = whole(
+    "SSE_MAX_SUBSCRIBERS", "0", 0, 10_000_000, zero="as many as open files allow"
+)
+
+_PORT: Final = r"(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
+_NATS_URL: Final = (
+    r"((nats|tls)://)?([^\s,@/?#]*@)?(\[[0-9A-Fa-f:.]+\]|[^\s,:@/?#]+)" + f"(:{_PORT})?"
+)
+
+
+def servers_in(value: str | Sequence[str]) -> tuple[str, ...]:
+    """The URLs in `NATS_URL`."""
+    urls = separated(value) if isinstance(value, str) else value
+    return tuple(urls) or ("nats://localhost:4222",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,32 +49,145 @@ class RealtimeSettings:
     """Times are in seconds unless the name says otherwise. The secret and the NATS
     URLs, which may hold one, are left out of `repr`."""
 
-    authentication_tokens: tuple[str, ...] = ()
+    authentication_tokens: tuple[str, ...] = made(
+        Setting(
+            "SSE_AUTHENTICATION_TOKEN",
+            "",
+            "the secret shared with Flagsmith's task processor, or the new and the old "
+            "one separated by a comma",
+            str.strip,  # as a mounted secret, it often ends in a line feed
+        ),
+        "The secret shared with Flagsmith's task processor. Required. Two while it is "
+        "being [rotated](security.md#rotating-the-token).",
+        tokens_in,
+    )
+    keepalive: float = declared(
+        seconds("SSE_KEEPALIVE_SECONDS", "15", above=0),
+        "How long a stream may be quiet before a comment is sent.",
+    )
+    max_stream_age: float = declared(
+        seconds("SSE_MAX_STREAM_AGE_SECONDS", "0"),
+        "How long a stream may last, give or take half; 0: no limit.",
+    )
+    reject_delay: float = declared(
+        seconds("SSE_REJECT_DELAY_SECONDS", "2"),
+        "How long a stream that cannot be served is held before its 503, give or take "
+        "half.",
+    )
+    drain: float = declared(
+        seconds("SSE_DRAIN_SECONDS", "10"),
+        "Over how long the streams are ended on shutdown.",
+    )
+    stall: float = declared(
+        seconds("SSE_STALL_SECONDS", "60", above=0),
+        "After how long a client that is there and reads nothing is dropped.",
+    )
+    vanished: float = declared(
+        seconds("SSE_VANISHED_SECONDS", "900", least=1),
+        "After how long a client is dropped whose network is gone; until then it gets "
+        "everything when it is back.",
+    )
+    backlog_megabytes: int = declared(
+        whole("SSE_BACKLOG_MEGABYTES", "256", 1, 1_000_000, "megabytes"),
+        "What the kernel may keep for the clients of a process that do not read or "
+        "have vanished; beyond it those that have been silent longest are dropped.",
+    )
+    direct_writes: bool = declared(
+        boolean("SSE_DIRECT_WRITES", "true"),
+        "Whether `serve` writes updates straight to the connections; `false` is "
+        "slower, for comparison.",
+    )
+    retry_milliseconds: int = declared(
+        whole("SSE_RETRY_MILLISECONDS", "3000", 1, 3_600_000, "milliseconds"),
+        "What clients are told to wait before they reconnect, give or take half.",
+    )
+    max_subscribers: int = declared(
+        MAX_SUBSCRIBERS,
+        "How many streams a process takes.",
+    )
+    accept_without_nats: bool = declared(
+        boolean("SSE_ACCEPT_WITHOUT_NATS", "true"),
+        "Whether a publish is answered with 202 once NATS has been away for some "
+        "seconds and the update is "
+        "[kept until it is back](architecture.md#while-nats-is-away); `false`: it is "
+        "kept all the same, and answered with 503.",
+    )
+    outbox_environments: int = declared(
+        whole("SSE_OUTBOX_ENVIRONMENTS", "10000", 1, 1_000_000),
+        "For how many environments a process keeps the newest update while NATS is "
+        "away: some 300 bytes each. Beyond that, the update that has waited longest is "
+        "dropped.",
+    )
+    outbox_folder: str = declared(
+        text("SSE_OUTBOX_FOLDER", "", "the path of a folder, or nothing"),
+        "Where updates that wait for NATS are kept on disk, too; not set: in memory "
+        "only.",
+    )
+    expected_instances: int = declared(
+        whole("SSE_EXPECTED_INSTANCES", "0", 1, 10_000, zero="not known"),
+        "How many hosts, or pods, should answer, the workers of one counting once: the "
+        "health overview says so when there are fewer, and an instance that died is "
+        "not missed when there are enough.",
+    )
+    canary: float = declared(
+        Setting(
+            "SSE_CANARY_SECONDS",
+            "0.0",
+            "a number of seconds from 1 to 300; 0 is never",
+            checked(float, lambda value: value == 0 or 1 <= value <= 300),
+            shown=True,
+        ),
+        "How often each process [probes itself](operations.md#the-canary), give or "
+        "take half: it opens a stream and publishes an update of its own.",
+    )
+    nats_servers: tuple[str, ...] = made(
+        listed(
+            "NATS_URL",
+            "",
+            "nats:// or tls:// URLs separated by commas, for example "
+            "nats://user:password@host:4222, with %2F for a / in the password",
+            re.compile(_NATS_URL).fullmatch,
+        ),
+        "Where NATS is; not set: `nats://localhost:4222`. Several servers of one "
+        "cluster, or one; a name with several addresses is as many servers.",
+        servers_in,
+    )
+    nats_credentials_file: str = declared(
+        file("NATS_CREDENTIALS_FILE", "the path of a credentials file"),
+        "NATS credentials (`.creds`).",
+    )
+    nats_tls_ca_file: str = declared(
+        file("NATS_TLS_CA_FILE", "the path of a PEM file that exists"),
+        "The authority that signed NATS's certificate; not set: the system's.",
+    )
+    nats_tls_cert_file: str = declared(
+        file("NATS_TLS_CERT_FILE", "the path of a PEM file that exists"),
+        "Our certificate, where NATS demands one.",
+    )
+    nats_tls_key_file: str = declared(
+        file("NATS_TLS_KEY_FILE", "the path of a PEM file that exists"),
+        "The key of our certificate.",
+    )
+    stream_storage: str = declared(
+        choice("NATS_STREAM_STORAGE", "file", "memory"),
+        "JetStream's storage.",
+    )
+    stream_replicas: int = declared(
+        whole("NATS_STREAM_REPLICAS", "1", 1, 5),
+        "Copies of the stream in a NATS cluster.",
+    )
+    stream_max_age: float = declared(
+        seconds("NATS_STREAM_MAX_AGE_SECONDS", "3600", least=1),
+        "How long the latest update is kept for those who connect later.",
+    )
+    stream_max_bytes: int = declared(
+        whole("NATS_STREAM_MAX_BYTES", "0", 0, 2**63 - 1, "bytes", zero="no limit"),
+        "How large the stream may become, where NATS demands a limit: beyond it the "
+        "oldest updates are dropped. An update takes some 200 bytes, and each "
+        "environment keeps one.",
+    )
     trusted_proxies: tuple[str, ...] = ()
-    keepalive: float = 15
-    max_stream_age: float = 0
-    retry_milliseconds: int = 3000
-    reject_delay: float = 2
-    drain: float = 10
-    stall: float = 60
-    vanished: float = 900
-    backlog_megabytes: int = 256
-    direct_writes: bool = True
-    max_subscribers: int = 0
-    stream_storage: str = "file"
-    stream_replicas: int = 1
-    stream_max_age: float = 3600
-    stream_max_bytes: int = 0
-    accept_without_nats: bool = True
-    outbox_environments: int = 10_000
-    outbox_folder: str = ""
-    expected_instances: int = 0
-    canary: float = 0
-    nats_servers: tuple[str, ...] = ("nats://localhost:4222",)
-    nats_credentials_file: str = ""
-    nats_tls_ca_file: str = ""
-    nats_tls_cert_file: str = ""
-    nats_tls_key_file: str = ""
+    """`FORWARDED_ALLOW_IPS`, which is the project's: nobody, where it has none."""
 
     def __repr__(self) -> str:
         return f"<RealtimeSettings keepalive={self.keepalive:g}s drain={self.drain:g}s>"
@@ -54,65 +201,39 @@ class RealtimeSettings:
         needs, is missing or could not be sent in a header, or if a setting has a name
         that it had once.
         """
-        token = configured_token()
-        if hosting and (reason := token_fault(token)):
+        if hosting and (reason := token_fault(configured_token())):
             raise ImproperlyConfigured(f"SSE_AUTHENTICATION_TOKEN {reason}")
         if renamed := renamed_faults(partial(hasattr, django_settings)):
             raise ImproperlyConfigured("; ".join(renamed))
-        given = {
-            field: getattr(django_settings, name)
-            for name, field in SETTINGS.items()
-            if hasattr(django_settings, name)
+        values = {
+            one.name: one.metadata["make"](configured(one.metadata["setting"]))
+            for one in fields(cls)
+            if one.metadata
         }
+        values["max_subscribers"] = values["max_subscribers"] or file_limit()
         proxies = getattr(django_settings, "FORWARDED_ALLOW_IPS", ())
-        servers = getattr(django_settings, "NATS_URL", ())
-        if isinstance(servers, str):
-            servers = [url.strip() for url in servers.split(",") if url.strip()]
-        if servers:
-            given["nats_servers"] = tuple(servers)
-        return cls(
-            authentication_tokens=tokens_in(token),
-            trusted_proxies=tuple(proxies),
-            **{
-                **given,
-                "max_subscribers": given.get("max_subscribers") or file_limit(),
-            },
-        )
+        return cls(trusted_proxies=tuple(proxies), **values)
 
 
-SETTINGS = {
-    "SSE_KEEPALIVE_SECONDS": "keepalive",
-    "SSE_MAX_STREAM_AGE_SECONDS": "max_stream_age",
-    "SSE_RETRY_MILLISECONDS": "retry_milliseconds",
-    "SSE_REJECT_DELAY_SECONDS": "reject_delay",
-    "SSE_DRAIN_SECONDS": "drain",
-    "SSE_STALL_SECONDS": "stall",
-    "SSE_VANISHED_SECONDS": "vanished",
-    "SSE_BACKLOG_MEGABYTES": "backlog_megabytes",
-    "SSE_DIRECT_WRITES": "direct_writes",
-    "SSE_MAX_SUBSCRIBERS": "max_subscribers",
-    "SSE_ACCEPT_WITHOUT_NATS": "accept_without_nats",
-    "SSE_OUTBOX_ENVIRONMENTS": "outbox_environments",
-    "SSE_OUTBOX_FOLDER": "outbox_folder",
-    "SSE_EXPECTED_INSTANCES": "expected_instances",
-    "SSE_CANARY_SECONDS": "canary",
-    "NATS_STREAM_STORAGE": "stream_storage",
-    "NATS_STREAM_REPLICAS": "stream_replicas",
-    "NATS_STREAM_MAX_AGE_SECONDS": "stream_max_age",
-    "NATS_STREAM_MAX_BYTES": "stream_max_bytes",
-    "NATS_CREDENTIALS_FILE": "nats_credentials_file",
-    "NATS_TLS_CA_FILE": "nats_tls_ca_file",
-    "NATS_TLS_CERT_FILE": "nats_tls_cert_file",
-    "NATS_TLS_KEY_FILE": "nats_tls_key_file",
-}
+SETTINGS: Final[list[Setting[Any]]] = [
+    one.metadata["setting"] for one in fields(RealtimeSettings) if one.metadata
+]
+"""The settings that `RealtimeSettings` is made of."""
 
-RENAMED = {
+RENAMED: Final = {
     "SSE_STREAM_STORAGE": "NATS_STREAM_STORAGE",
     "SSE_STREAM_REPLICAS": "NATS_STREAM_REPLICAS",
     "SSE_STREAM_MAX_AGE_SECONDS": "NATS_STREAM_MAX_AGE_SECONDS",
 }
 """What a setting was called, and what it is called now. The old name is refused: who
 set it means something by it."""
+
+
+def configured(setting: Setting[T]) -> T:
+    """What the running Django project has for `setting`, or its default."""
+    default = setting.parse(setting.default)
+    value: T = getattr(django_settings, setting.name, default)
+    return value
 
 
 def renamed_faults(is_set: Callable[[str], bool]) -> list[str]:
@@ -122,29 +243,3 @@ def renamed_faults(is_set: Callable[[str], bool]) -> list[str]:
         for old, new in RENAMED.items()
         if is_set(old)
     ]
-
-
-def configured_token() -> str:
-    """`SSE_AUTHENTICATION_TOKEN`; empty where the project has none."""
-    return getattr(django_settings, "SSE_AUTHENTICATION_TOKEN", None) or ""
-
-
-def tokens_in(value: str) -> tuple[str, ...]:
-    """The secrets in `SSE_AUTHENTICATION_TOKEN`: one, or the new and the old one
-    separated by a comma while they are being exchanged. Each is accepted; the first is
-    the one to publish with."""
-    return tuple(token.strip() for token in value.split(",") if token.strip())
-
-
-def token_fault(value: str) -> str | None:
-    """Why `value` cannot be `SSE_AUTHENTICATION_TOKEN`; None if it can."""
-    tokens = tokens_in(value)
-    if not tokens:
-        return (
-            "is not set: it takes the secret that Flagsmith's task processor sends "
-            "(its own SSE_AUTHENTICATION_TOKEN)"
-        )
-    for token in tokens:
-        if not token.isascii() or not token.isprintable() or " " in token:
-            return "takes printable ASCII characters without spaces"
-    return None

@@ -6,11 +6,12 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 
 from realtime.endpoints.misdirected import Misdirected, NotFound
 from realtime.http.asgi import SERVICE, Receive, Scope, Send
@@ -43,12 +44,10 @@ def host(
     websocket: Any = refuse_websocket,
     *,
     probes: bool = False,
-    pages: Sequence[Any] = (),
 ) -> FlatProtocolTypeRouter:
     """The application of a server: the real-time endpoints, `django_application` for
     every other path, and `websocket` for WebSockets. `probes` says whether `/livez`,
-    `/readyz` and the paths of the Helm chart are ours too, or the project's own;
-    `pages` are routes (`realtime.routing.route`) that come before Django's.
+    `/readyz` and the paths of the Helm chart are ours too, or the project's own.
 
     To be called while the server imports its application, by any project's `asgi.py`.
     """
@@ -60,7 +59,6 @@ def host(
     routes += realtime_urlpatterns(service)
     if probes:
         routes += probe_urlpatterns(service)
-    routes += pages
     routes.append(route("", Misdirected(service, django_application)))
     return FlatProtocolTypeRouter(
         {
@@ -75,6 +73,17 @@ def service_in(scope: Mapping[str, Any]) -> RealtimeService:
     """The service of this process, for a request that came through `host`."""
     service: RealtimeService = scope[SERVICE]
     return service
+
+
+def hosted_service(application: Any) -> RealtimeService:
+    """The service behind what `host` has composed. Raises `ImproperlyConfigured`."""
+    protocols = getattr(application, "application_mapping", {})
+    lifespan = protocols.get("lifespan")
+    if not isinstance(lifespan, Lifespan):
+        raise ImproperlyConfigured(
+            "ASGI_APPLICATION names nothing that realtime.hosting.host has composed"
+        )
+    return lifespan.service
 
 
 class ServiceMiddleware:
@@ -107,20 +116,15 @@ class Lifespan:
     """ASGI's lifespan protocol: starts and stops the service with the server."""
 
     def __init__(self, service: RealtimeService) -> None:
-        self._service = service
+        self.service = service
 
-    async def __call__(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        self._service.start()
+        self.service.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._service.drain()
-        await self._service.stop()
+        await self.service.drain()
+        await self.service.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
 

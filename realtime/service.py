@@ -14,13 +14,9 @@ from realtime.conf import RealtimeSettings
 from realtime.fleet.addresses import Addresses
 from realtime.fleet.agent import Agent
 from realtime.fleet.departure_notice import send_departure_notice
-from realtime.fleet.environment.answer import environment_answer
-from realtime.fleet.environment.busiest import COUNTS, counts_answer
-from realtime.fleet.environment.key_lookup import KEYS, KeysAnswer, keys_answer
-from realtime.fleet.environment.messages import ENVIRONMENT, EnvironmentAnswer
-from realtime.fleet.history.minutes import HISTORY, History
 from realtime.fleet.history.recorder import Recorder
 from realtime.fleet.overview_watch import watch_fleet
+from realtime.fleet.own_answers import answers_by_subject
 from realtime.fleet.publishes.recorder import PublishRecorder
 from realtime.fleet.quantiles import total
 from realtime.fleet.reporter import Reporter
@@ -83,15 +79,9 @@ class RealtimeService:
         self.bridge = self._bridge()
         relay = Relay(secret, self.instance, self.addresses.siblings)
         self.intake = Intake(settings, self.hub, self.bridge, relay)
-        self.reporter = Reporter(
-            settings,
-            self.hub,
-            self.bridge,
-            self.intake,
-            self.publishes,
-            self.lifecycle,
-            address=lambda: self.addresses.own,
-            finding_ages=self.agent.overview_memory.ages,
+        self.reporter = self._reporter()
+        self.agent.questions |= answers_by_subject(
+            self.agent, self.hub, self.intake.outbox, self.recorder, self.lifecycle
         )
         self.event_recorder = EventRecorder(
             self.agent.timeline, self.hub, self.bridge, self.intake
@@ -105,39 +95,30 @@ class RealtimeService:
         )
         self._draining: asyncio.Task[None] | None = None
         self._served = asyncio.Event()
-        self._owed = 0
+        self._held_at_drain = 0
         """How many requests were held when the drain began. Daphne cancels them before
         they can be counted later."""
 
     def _agent(self) -> Agent:
-        agent = Agent(
+        return Agent(
             me=lambda: self.reporter.me(),
             report=lambda: self.reporter.report(),
             drain=self.lifecycle.leave,
             expected=self.settings.expected_instances,
             opened=lambda: total(metrics.subscribers_total),
         )
-        agent.questions |= {
-            COUNTS: lambda keys: counts_answer(self.hub, self.instance, keys),
-            ENVIRONMENT: self._environment_answer,
-            HISTORY: lambda _: self.history(),
-            KEYS: self._keys_answer,
-        }
-        return agent
 
-    def _environment_answer(self, key: bytes) -> EnvironmentAnswer | None:
-        return environment_answer(
-            key,
+    def _reporter(self) -> Reporter:
+        return Reporter(
+            self.settings,
             self.hub,
-            self.intake.outbox,
-            me=self.reporter.me(),
-            alive=self.agent.presence.alive(),
-            not_ready=self.not_ready.detail if self.not_ready else None,
+            self.bridge,
+            self.intake,
+            self.publishes,
+            self.lifecycle,
+            address=lambda: self.addresses.own,
+            finding_ages=self.agent.overview_memory.ages,
         )
-
-    def _keys_answer(self, short: bytes) -> KeysAnswer | None:
-        alive = self.agent.presence.alive()
-        return keys_answer(self.hub, self.instance, alive, short)
 
     def _bridge(self) -> NatsBridge:
         bridge = NatsBridge(self.settings, self.hub)
@@ -169,15 +150,6 @@ class RealtimeService:
     def not_ready(self) -> Refusal | None:
         """Why no stream should come here now; None if all is well."""
         return self.lifecycle.not_ready
-
-    def history(self) -> History:
-        """What this process tells of the last hour."""
-        return History(
-            instance=self.instance,
-            alive=self.agent.presence.alive(),
-            hour=self.recorder.hour(),
-            past=self.recorder.past,
-        )
 
     async def expose(self) -> bytes:
         """The metrics in the classic text format: of all workers where this is one.
@@ -227,7 +199,7 @@ class RealtimeService:
             self.lifecycle.begin_drain(self.hub.subscribers)
             self.intake.draining = True
             self._canary.stop()
-            self._owed = self.admission.held
+            self._held_at_drain = self.admission.held
             logger.info("drain.started", streams=self.hub.subscribers)
 
     async def drain(self) -> None:
@@ -242,7 +214,7 @@ class RealtimeService:
 
     async def _drain(self) -> None:
         await self.hub.end_all(self.settings.drain)
-        if self._owed or self.admission.held:
+        if self._held_at_drain or self.admission.held:
             self.admission.review()
             # Daphne's shutdown cuts off whatever is not written yet.
             await asyncio.sleep(REFUSAL_SECONDS)

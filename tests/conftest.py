@@ -44,6 +44,17 @@ def service(
         yield service
 
 
+@pytest.fixture(scope="module")
+def served(
+    shared_nats: EmbeddedNats, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A module's service on our own server, for what is the same on every server."""
+    folder = tmp_path_factory.mktemp("served")
+    with running_service("serve", shared_nats.url, folder) as service:
+        service.await_ready()
+        yield service
+
+
 @pytest.fixture
 def nats(tmp_path: Path) -> Iterator[NatsServer]:
     """A nats-server of the test's own, to stop and to look into."""

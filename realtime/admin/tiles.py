@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from realtime.admin.rows import versions
+from realtime.admin.instance_rows import versions
 from realtime.fleet.fleet_report import FleetReport
 from realtime.fleet.history.fleet_history import FleetHistory
 from realtime.fleet.units import latency
@@ -38,7 +38,7 @@ def tiles(shown: FleetReport) -> list[Tile]:
             f"{shown.totals.subscribers:,}",
             _change(history),
             f"{lagging:,} lagging" if lagging else "",
-            series=history.subscribers,
+            history.subscribers,
         ),
         Tile(
             "deliveries",
@@ -57,7 +57,7 @@ def tiles(shown: FleetReport) -> list[Tile]:
             "rejections",
             "Rejected per minute",
             _counted(history.rejections[-1]),
-            _most(history),
+            _worst_minute(history),
             series=history.rejections,
         ),
         _instances(shown),
@@ -73,7 +73,7 @@ def _change(history: FleetHistory) -> str:
     return f"{arrow} {abs(change):,} in {before[1] / 60:.0f} min"
 
 
-def _most(history: FleetHistory) -> str:
+def _worst_minute(history: FleetHistory) -> str:
     """The worst minute of the hour, if it was not the last."""
     counts = [count or 0 for count in history.rejections]
     most = max(counts)
@@ -95,9 +95,8 @@ def _counted(count: int | None) -> str:
 
 
 def _instances(shown: FleetReport) -> Tile:
-    found = versions(shown.instances)
-    newest = [f"{version} × {count}" for version, count, new in found if new]
-    older = [f"{version} × {count}" for version, count, new in found if not new]
+    found = [f"{version} × {count}" for version, count in versions(shown.instances)]
+    newest, older = found[:1], found[1:]
     hosts = hosts_of(shown.instances)
     if shown.expected:
         newest.insert(0, f"{hosts:,} of {shown.expected:,} hosts expected")

@@ -1,88 +1,86 @@
-"""The pages of the admin that show the fleet."""
+"""The pages of the admin that show the fleet, and change nothing."""
 
 from http import HTTPStatus
 
-from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 
-from realtime.admin.answering import (
-    agent_of,
-    look,
+from realtime.admin.overview import overview
+from realtime.admin.view_helpers import (
+    ask,
+    environment_key,
+    fleet_report,
     may_operate,
-    realtime_settings,
     render,
     streams_base,
 )
-from realtime.admin.environment import environment_page
-from realtime.admin.environments import asked_for
-from realtime.admin.page import overview
+from realtime.environments import is_environment_key
+from realtime.fleet.environment.report import survey_environment
 from realtime.fleet.fleet_report import as_json
+from realtime.fleet.key_shortening import shortened
 
 
-@require_safe
-def health(request: HttpRequest, site: AdminSite) -> HttpResponse:
+def health(request: HttpRequest) -> HttpResponse:
     """The overview."""
-    return _overview(request, site, "health")
+    return _overview(request, "health")
 
 
-@require_safe
-def live(request: HttpRequest, site: AdminSite) -> HttpResponse:
+def live(request: HttpRequest) -> HttpResponse:
     """The part of the overview that changes, for its script."""
-    return _overview(request, site, "report")
+    return _overview(request, "report")
 
 
-def _overview(request: HttpRequest, site: AdminSite, template: str) -> HttpResponse:
-    report = look(request)
+def _overview(request: HttpRequest, template: str) -> HttpResponse:
+    report = fleet_report(request)
+    page = overview(report, may_operate=may_operate(request))
+    return render(request, template, title="Real-time health", report=report, page=page)
+
+
+def report_json(request: HttpRequest) -> HttpResponse:
+    """The overview for machines."""
+    return HttpResponse(as_json(fleet_report(request)), "application/json")
+
+
+def environment(request: HttpRequest) -> HttpResponse:
+    """One environment on all instances, which are asked. Who may not see whole keys
+    finds none in the page, not even the one that was asked for."""
+    key, fault = environment_key(request, "key")
+    shown = key if may_operate(request) else shortened(key)
+    status, report = HTTPStatus.OK, None
+    if fault:
+        status = HTTPStatus.NOT_FOUND
+    elif key and not is_environment_key(key):
+        status = HTTPStatus.BAD_REQUEST
+        fault = f"{shown[:100]} cannot be an environment key."
+    elif key:
+        report = ask(request, survey_environment, key)
     return render(
         request,
-        site,
-        template,
-        title="Real-time health",
+        "environment",
+        title="Environment",
+        key=key if report and may_operate(request) else "",
+        name=shown,
         report=report,
-        page=overview(report, may_operate=may_operate(request)),
+        fault=fault,
+        status=status,
     )
 
 
-@require_safe
-def report_json(request: HttpRequest, site: AdminSite) -> HttpResponse:
-    """The same for machines."""
-    return HttpResponse(as_json(look(request)), "application/json")
-
-
-@require_safe
-def environment(request: HttpRequest, site: AdminSite) -> HttpResponse:
-    """One environment on all instances. It asks them, and changes nothing."""
-    key, fault = asked_for(request, "key")
-    status, context = environment_page(
-        key,
-        realtime_settings(),
-        agent_of(request),
-        whole_keys=may_operate(request),
-    )
-    if fault:
-        status, context["fault"] = HTTPStatus.NOT_FOUND, fault
-    return render(request, site, "environment", status=status, **context)
-
-
-@require_safe
-def playground(request: HttpRequest, site: AdminSite) -> HttpResponse:
+def playground(request: HttpRequest) -> HttpResponse:
     """Subscribe and publish from the browser. Who may not see a whole key has to know
     it."""
-    given = request.GET.get("environment", "")
-    key, fault = asked_for(request, "environment") if may_operate(request) else ("", "")
+    key, fault = request.GET.get("environment", ""), ""
+    if may_operate(request):
+        key, fault = environment_key(request, "environment")
     return render(
         request,
-        site,
         "playground",
         title="Playground",
-        environment=key if may_operate(request) else given,
+        environment=key,
         fault=fault,
         streams=f"{streams_base(request)}/sse/environments/",
     )
 
 
-@require_safe
-def runbook(request: HttpRequest, site: AdminSite) -> HttpResponse:
+def runbook(request: HttpRequest) -> HttpResponse:
     """What to do about what the overview finds."""
-    return render(request, site, "runbook", title="Runbook")
+    return render(request, "runbook", title="Runbook")

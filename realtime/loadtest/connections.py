@@ -5,21 +5,43 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
-from realtime.loadtest.decoder import StreamDecoder
-from realtime.loadtest.target import Address, Target
+from realtime.http.url import HttpUrl
+from realtime.loadtest.stream_decoder import StreamDecoder
 
 READ_BYTES = 256
 """Enough for the frame of an update in one read."""
 
 PER_SOURCE = 20_000
-"""Connections from one source address: the system has some 28,000 ports for each."""
+"""Connections from one source address, to a service at a loopback address: the system
+has some 28,000 ports for each."""
 
 IP_BIND_ADDRESS_NO_PORT = 24
 """Python's `socket` has no name for it: choose the port when connecting, so that it
 need be unique among connections to the same target only."""
 
 
+REACH_SECONDS = 5
+
+
+def reachable_address(url: HttpUrl) -> str:
+    """The first IP address of the URL's host that accepts a connection.
+
+    Raises `OSError` if none does.
+    """
+    error = OSError("it has no address")
+    for address in url.addresses():
+        try:
+            socket.create_connection((address, url.port), REACH_SECONDS).close()
+        except OSError as failed:
+            error = failed
+        else:
+            return address
+    raise error
+
+
+@dataclass(slots=True, eq=False)
 class Connection:
     """One subscriber's connection and its response so far.
 
@@ -27,16 +49,11 @@ class Connection:
     one whose stream it is.
     """
 
-    __slots__ = ("decoder", "environment", "is_open", "since", "socket")
-
-    def __init__(
-        self, connecting: socket.socket, since: float, environment: int
-    ) -> None:
-        self.socket = connecting
-        self.environment = environment
-        self.since = since
-        self.is_open = False
-        self.decoder = StreamDecoder()
+    socket: socket.socket
+    since: float
+    environment: int
+    is_open: bool = False
+    decoder: StreamDecoder = field(default_factory=StreamDecoder)
 
 
 class Connector:
@@ -48,15 +65,15 @@ class Connector:
     """
 
     def __init__(
-        self, targets: Sequence[Target], address: Address, subscribers: int
+        self, streams: Sequence[HttpUrl], address: str, subscribers: int
     ) -> None:
-        """`subscribers` is how many there are in all processes; they take the streams
-        `targets`, all of one service, in turn."""
-        target = targets[0]
-        self._target = target
+        """`subscribers` is how many there are in all processes; they take the
+        `streams`, all of one service, in turn. `address` is that service's IP
+        address."""
+        self._url = streams[0]
         self._address = address
-        self._many = subscribers > PER_SOURCE and address.is_ipv4_loopback
-        self._tls = ssl.create_default_context() if target.tls else None
+        self._has_many_sources = subscribers > PER_SOURCE and address.startswith("127.")
+        self._tls = ssl.create_default_context() if self._url.tls else None
         self._secured: dict[int, ssl.SSLSocket] = {}
         self.read: Callable[[int, int], bytes] = (
             os.read if self._tls is None else self._read_secured
@@ -69,7 +86,7 @@ class Connector:
                 "Cache-Control: no-cache\r\n"
                 "\r\n"
             ).encode()
-            for one in targets
+            for one in streams
         ]
 
     def start(self, number: int, now: float) -> Connection:
@@ -77,14 +94,16 @@ class Connector:
 
         Raises `OSError`.
         """
-        connecting = socket.socket(self._address.family, socket.SOCK_STREAM)
+        connecting = socket.socket(
+            socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        )
         try:
             connecting.setblocking(False)
-            if self._many:
+            if self._has_many_sources:
                 connecting.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
                 connecting.bind((f"127.0.0.{2 + number // PER_SOURCE}", 0))
             with suppress(BlockingIOError):
-                connecting.connect((self._address.ip, self._address.port))
+                connecting.connect((self._address, self._url.port))
         except OSError:
             connecting.close()
             raise
@@ -104,7 +123,7 @@ class Connector:
                 # The descriptor stays the same.
                 connection.socket = secured = self._tls.wrap_socket(
                     secured,
-                    server_hostname=self._target.host,
+                    server_hostname=self._url.host,
                     do_handshake_on_connect=False,
                 )
                 self._secured[secured.fileno()] = secured

@@ -3,12 +3,15 @@ seconds; an update is named by its `updated_at`."""
 
 from array import array
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from enum import Enum
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """To the subscribers: the ramp is over, the updates begin."""
+class Order(Enum):
+    """To the subscribers."""
+
+    BEGIN = "the ramp is over, the updates begin"
+    FINISH = "open no more, report what is still due, and end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +25,13 @@ class Announce:
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
-    """To the subscribers: open no more, report what is still due, and end."""
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
-    """From a process of subscribers, several times a second.
+    """From a process of subscribers, several times a second; or the sum of all.
 
     `waiting` were opened, or are still to be, and have no answer yet; `connected` is
     how many ever got a stream, `dropped` how many of those it was taken from, `reasons`
-    why others were rejected.
+    why others were rejected. `cpu` is the processor time since `Begin`, in seconds.
+    `finished` counts the processes of which this is the last message.
     """
 
     waiting: int = 0
@@ -42,11 +41,17 @@ class Progress:
     received: int = 0
     duplicates: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    cpu: float = 0
+    finished: int = 0
+
+    def __add__(self, other: "Progress") -> "Progress":
+        names = [one.name for one in fields(self)]
+        return Progress(*(getattr(self, n) + getattr(other, n) for n in names))
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """From a process of subscribers: what became of an update there.
+@dataclass(slots=True)
+class UpdateResult:
+    """What became of an update, in one process of subscribers or in all.
 
     `expected` subscribers were connected when it was published: those that `received`
     it, those that got a later one instead (`superseded`), and those that got neither in
@@ -60,11 +65,10 @@ class Settled:
     missing: int
     latencies: "array[float]"
 
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The last message from a process of subscribers. `cpu` is the processor time, in
-    seconds, that it has used since `Begin`."""
-
-    progress: Progress
-    cpu: float
+    def add(self, other: "UpdateResult") -> None:
+        """Add what became of the same update in another process."""
+        self.expected += other.expected
+        self.received += other.received
+        self.superseded += other.superseded
+        self.missing += other.missing
+        self.latencies += other.latencies

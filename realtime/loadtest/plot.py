@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from realtime.loadtest.options import LoadTestFailed
 from realtime.loadtest.report import percentile
 from realtime.loadtest.results import Results
-from realtime.loadtest.scenario import LoadTestFailed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,11 +3,11 @@
 import http.client
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from realtime.loadtest.scenario import LoadTestFailed, Scenario
+from realtime.loadtest.options import LoadTestFailed, LoadTestOptions
+from realtime.loadtest.results import Results
 
 TIMEOUT_SECONDS: Final = 10
 
@@ -18,31 +18,33 @@ class Publisher(threading.Thread):
     Each update is the time at which it is sent: a JSON number of Unix seconds with
     microseconds, greater than the one before. `announce` is called from the thread,
     with every update that was accepted and the number of its environment: they take
-    turns. `failures` counts the others by reason.
+    turns. `results` gets to know how many were, and why the others were not.
     """
 
     def __init__(
-        self, scenario: Scenario, announce: Callable[[float, int], None]
+        self,
+        options: LoadTestOptions,
+        results: Results,
+        announce: Callable[[float, int], None],
     ) -> None:
         super().__init__(name="publisher", daemon=True)
-        self._scenario = scenario
+        self._options = options
+        self._results = results
         self._announce = announce
-        self._client = _Client(scenario)
+        self._client = _Client(options)
         self._stop_asked = threading.Event()
         self._last = 0
-        self.published = 0
-        self.failures: Counter[str] = Counter()
 
     def run(self) -> None:
         start = time.monotonic()
         number = 0
-        while number == 0 or number * self._scenario.interval < self._scenario.duration:
-            due = start + number * self._scenario.interval
+        while number == 0 or number * self._options.interval < self._options.duration:
+            due = start + number * self._options.interval
             if self._stop_asked.wait(max(0, due - time.monotonic())):
                 return
-            self._publish(number % len(self._scenario.queue_changes))
+            self._publish(number % len(self._options.queue_changes))
             number += 1
-        end = start + self._scenario.duration
+        end = start + self._options.duration
         self._stop_asked.wait(max(0, end - time.monotonic()))
 
     def stop(self) -> None:
@@ -54,23 +56,23 @@ class Publisher(threading.Thread):
         try:
             status, _ = self._client.post(environment, f'{{"updated_at":{value}}}')
         except (OSError, http.client.HTTPException) as error:
-            self.failures[_reason(error)] += 1
+            self._results.failures[_reason(error)] += 1
             return
         if status >= 300:
-            self.failures[str(status)] += 1
+            self._results.failures[str(status)] += 1
             return
-        self.published += 1
+        self._results.published += 1
         self._announce(float(value), environment)
 
 
-def check_token(scenario: Scenario) -> None:
+def check_token(options: LoadTestOptions) -> None:
     """Ask the service with a body that it cannot take, to publish nothing.
 
     Raises `LoadTestFailed` if it would refuse any update, or does not answer.
     """
-    url = scenario.queue_changes[0].url
+    url = options.queue_changes[0].text
     try:
-        status, body = _Client(scenario).post(0, "{}")
+        status, body = _Client(options).post(0, "{}")
     except (OSError, http.client.HTTPException) as error:
         raise LoadTestFailed(f"Cannot reach {url}: {_reason(error)}") from None
     # 400 and 422 are about the body, and a 5xx may be over soon.
@@ -82,37 +84,35 @@ def check_token(scenario: Scenario) -> None:
 class _Client:
     """One connection, made anew when the service has ended it."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        target = scenario.queue_changes[0]
-        kind = http.client.HTTPSConnection if target.tls else http.client.HTTPConnection
-        self._connection = kind(target.host, target.port, timeout=TIMEOUT_SECONDS)
-        self._paths = [one.path for one in scenario.queue_changes]
+    def __init__(self, options: LoadTestOptions) -> None:
+        url = options.queue_changes[0]
+        kind = http.client.HTTPSConnection if url.tls else http.client.HTTPConnection
+        self._connection = kind(url.host, url.port, timeout=TIMEOUT_SECONDS)
+        self._paths = [one.path for one in options.queue_changes]
         self._headers = {
-            "Host": target.authority,
-            "Authorization": f"Token {scenario.token}",
+            "Host": url.authority,
+            "Authorization": f"Token {options.token}",
             "Content-Type": "application/json",
         }
 
     def post(self, environment: int, body: str) -> tuple[int, bytes]:
         """Status and body of the answer, for the environment of that number. Raises
         `OSError` and `HTTPException`."""
-        was_open = self._connection.sock is not None
+        is_new = self._connection.sock is None
         try:
-            return self._post(self._paths[environment], body)
-        except (ConnectionError, http.client.BadStatusLine):
-            # Servers end connections that were idle for some seconds.
-            if not was_open:
-                raise
-            return self._post(self._paths[environment], body)
-
-    def _post(self, path: str, body: str) -> tuple[int, bytes]:
-        try:
-            self._connection.request("POST", path, body.encode(), self._headers)
+            self._connection.request(
+                "POST", self._paths[environment], body.encode(), self._headers
+            )
             response = self._connection.getresponse()
             return response.status, response.read()
-        except BaseException:
+        except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            raise
+            # Servers end connections that were idle for some seconds.
+            if is_new or not isinstance(
+                error, (ConnectionError, http.client.BadStatusLine)
+            ):
+                raise
+            return self.post(environment, body)
 
 
 def _reason(error: Exception) -> str:

@@ -52,7 +52,7 @@ def summary(results: Results) -> dict[str, Any]:
             "max": _milliseconds(latencies, 1),
         },
         "client_cpu_us_per_delivery": (
-            round(results.cpu / received * 1e6, 2) if received else None
+            round(progress.cpu / received * 1e6, 2) if received else None
         ),
     }
 
@@ -62,10 +62,12 @@ def text(found: dict[str, Any]) -> str:
     updates, deliveries = found["updates"], found["deliveries"]
     latency = found["latency_ms"]
     cpu = found["client_cpu_us_per_delivery"]
+    several = found["environments"] > 1
+    environments = f" and {found['environments']:,} environments" if several else ""
     lines = {
         "subscribers": f"{found['connected']:,} connected of "
         f"{found['subscribers']:,} in "
-        f"{_plural(found['processes'], 'process', 'processes')}{_environments(found)}, "
+        f"{_plural(found['processes'], 'process', 'processes')}{environments}, "
         f"{found['rejected']:,} rejected{_why(found['reasons'])}, "
         f"{found['dropped']:,} dropped",
         "updates": f"{updates['published']:,} published in {found['seconds']:.1f} s, "
@@ -88,15 +90,13 @@ def text(found: dict[str, Any]) -> str:
 def progress_line(results: Results, seconds: float) -> str:
     """How it goes, `seconds` after the start."""
     progress = results.progress
-    parts = [
-        f"{seconds:.0f} s",
-        f"{progress.connected:,} of {results.subscribers:,} connected",
-        f"{progress.rejected:,} rejected",
-        f"{progress.dropped:,} dropped",
-        f"{_plural(results.published, 'update', 'updates')}",
-        f"{progress.received:,} deliveries",
-    ]
-    return " · ".join(parts)
+    return (
+        f"{seconds:.0f} s"
+        f" · {progress.connected:,} of {results.subscribers:,} connected"
+        f" · {progress.rejected:,} rejected · {progress.dropped:,} dropped"
+        f" · {_plural(results.published, 'update', 'updates')}"
+        f" · {progress.received:,} deliveries"
+    )
 
 
 def _milliseconds(ordered: list[float], share: float) -> float | None:
@@ -111,9 +111,3 @@ def _why(reasons: dict[str, int]) -> str:
 
 def _plural(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
-
-
-def _environments(found: dict[str, Any]) -> str:
-    """Of how many environments they are, where it is more than one."""
-    count = found["environments"]
-    return f" and {count:,} environments" if count > 1 else ""

@@ -10,41 +10,34 @@ from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from typing import Any, Final
 
-from realtime.loadtest.messages import (
-    Announce,
-    Begin,
-    Finish,
-    Finished,
-    Progress,
-    Settled,
-)
+from realtime.loadtest.connections import reachable_address
+from realtime.loadtest.messages import Announce, Order, Progress, UpdateResult
+from realtime.loadtest.options import LoadTestFailed, LoadTestOptions
 from realtime.loadtest.publisher import Publisher, check_token
-from realtime.loadtest.results import Results, together
-from realtime.loadtest.scenario import LoadTestFailed, Scenario
+from realtime.loadtest.results import Results
 from realtime.loadtest.subscribers import subscribe
 
 TICK_SECONDS: Final = 0.25
 END_SECONDS: Final = 5
 """How long a process may take to end, and longer than a delivery may take."""
 
-OnProgress = Callable[[Results], None]
-
 
 class LoadTest:
-    """One run of `scenario`; `on_progress` is called several times a second."""
+    """One run by `options`; `on_progress` is called several times a second."""
 
-    def __init__(self, scenario: Scenario, on_progress: OnProgress) -> None:
-        self._scenario = scenario
+    def __init__(
+        self, options: LoadTestOptions, on_progress: Callable[[Results], None]
+    ) -> None:
+        self._options = options
         self._on_progress = on_progress
         self._results = Results(
-            subscribers=scenario.subscribers,
-            processes=scenario.processes,
-            environments=len(scenario.streams),
+            subscribers=options.subscribers,
+            processes=options.processes,
+            environments=len(options.streams),
         )
         self._interrupted = threading.Event()
         self._pipes: list[Pipe] = []
         self._progress: dict[Pipe, Progress] = {}
-        self._finished: set[Pipe] = set()
 
     def run(self) -> Results:
         """Everybody subscribes; then the updates are published; then what is still due
@@ -69,31 +62,28 @@ class LoadTest:
                 return
 
     def _publish(self) -> None:
-        self._tell(Begin())
-        publisher = Publisher(self._scenario, self._announce)
+        self._tell(Order.BEGIN)
+        publisher = Publisher(self._options, self._results, self._announce)
         start = time.monotonic()
         publisher.start()
         while publisher.is_alive():
             self._receive()
-            self._results.published = publisher.published
-            self._results.failures = publisher.failures
             progress = self._results.progress
             nobody_left = progress.connected == progress.dropped
             if nobody_left or self._interrupted.is_set():
                 publisher.stop()
-        self._results.published = publisher.published
         self._results.seconds = time.monotonic() - start
 
     def _finish(self) -> None:
-        self._tell(Finish())
-        deadline = time.monotonic() + self._scenario.grace + END_SECONDS
-        while len(self._finished) < len(self._pipes):
+        self._tell(Order.FINISH)
+        deadline = time.monotonic() + self._options.grace + END_SECONDS
+        while self._results.progress.finished < len(self._pipes):
             self._receive()
             if time.monotonic() > deadline:
                 raise LoadTestFailed("A process of subscribers does not answer")
 
     def _announce(self, value: float, environment: int) -> None:
-        self._tell(Announce(value, value + self._scenario.grace, environment))
+        self._tell(Announce(value, value + self._options.grace, environment))
 
     def _tell(self, message: object) -> None:
         for pipe in self._pipes:
@@ -103,50 +93,44 @@ class LoadTest:
 
     def _receive(self) -> None:
         """Take what the processes report, for a moment."""
-        pipes = [pipe for pipe in self._pipes if pipe not in self._finished]
-        ready = wait(pipes, TICK_SECONDS)
-        for pipe in [pipe for pipe in pipes if pipe in ready]:
+        reporting = [
+            pipe
+            for pipe in self._pipes
+            if pipe not in self._progress or not self._progress[pipe].finished
+        ]
+        ready = wait(reporting, TICK_SECONDS)
+        for pipe in [pipe for pipe in reporting if pipe in ready]:
             try:
                 message = pipe.recv()
             except (EOFError, OSError):
                 raise LoadTestFailed("A process of subscribers has died") from None
-            self._take(pipe, message)
-        self._results.progress = together(list(self._progress.values()))
+            match message:
+                case Progress():
+                    self._progress[pipe] = message
+                case UpdateResult():
+                    self._results.add(message)
+        self._results.progress = sum(self._progress.values(), Progress())
         self._on_progress(self._results)
-
-    def _take(self, pipe: Pipe, message: object) -> None:
-        match message:
-            case Progress():
-                self._progress[pipe] = message
-            case Settled():
-                self._results.add(message)
-            case Finished(progress, cpu):
-                self._progress[pipe] = progress
-                self._results.cpu += cpu
-                self._finished.add(pipe)
 
     @contextmanager
     def _processes(self) -> Iterator[None]:
         """The processes, each with a share of the subscribers."""
-        scenario = self._scenario
+        url = self._options.streams[0]
         try:
-            address = scenario.streams[0].reachable()
+            address = reachable_address(url)
         except OSError as error:
             raise LoadTestFailed(
-                f"Cannot reach {scenario.streams[0].url}: {error.strerror or error}"
+                f"Cannot reach {url.text}: {error.strerror or error}"
             ) from None
-        check_token(scenario)
+        check_token(self._options)
         context = multiprocessing.get_context("spawn")
         processes = []
         # Not ours alone: children inherit it, and Ctrl-C comes to all in a terminal.
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            for share in scenario.shares():
+            for share in self._options.shares():
                 ours, theirs = context.Pipe()
-                arguments = (
-                    *(scenario.streams, address, scenario.subscribers, share),
-                    *(scenario.ramp / scenario.processes, theirs),
-                )
+                arguments = (self._options, address, share, theirs)
                 process = context.Process(target=subscribe, args=arguments, daemon=True)
                 process.start()
                 # The other end is theirs alone, so that either side notices the

@@ -10,23 +10,16 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 from typing import Final
 
 from realtime.loadtest.connections import READ_BYTES, Connection, Connector
-from realtime.loadtest.messages import (
-    Announce,
-    Begin,
-    Finish,
-    Finished,
-    Progress,
-)
+from realtime.loadtest.delivery_tally import DeliveryTally, TalliedUpdate
+from realtime.loadtest.messages import Announce, Order, Progress
+from realtime.loadtest.options import LoadTestOptions
 from realtime.loadtest.ramp import Ramp
-from realtime.loadtest.received_updates import Tally, Update
-from realtime.loadtest.target import Address, Target
-from realtime.server.limits import raise_file_limit
+from realtime.process import raise_file_limit
 
 REPORT_SECONDS: Final = 0.25
 RAMP_STEP_SECONDS: Final = 0.005
@@ -34,11 +27,12 @@ ANSWER_SECONDS: Final = 30
 """How long the service may take to answer a subscriber."""
 
 MAX_EVENTS: Final = 512
-FEW: Final = 64
-MANY: Final = 1000
-NAP_SECONDS: Final = 0.0002
-"""To wake for every event costs more than to read it. Once an update has come to
-`MANY`, some 10 ms after the first, this adds to a latency next to nothing."""
+FEW_EVENTS: Final = 64
+MANY_DELIVERIES: Final = 1000
+PAUSE_SECONDS: Final = 0.0002
+"""To wake for every event costs more than to read it. After `FEW_EVENTS` the loop
+pauses, once an update has come to `MANY_DELIVERIES`: some 10 ms after the first, which
+makes the pause next to nothing in a latency."""
 
 IN: Final = select.EPOLLIN
 # Edge-triggered: the kernel need not look at each again at the next call.
@@ -46,17 +40,9 @@ OPEN: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 CONNECTING: Final = OPEN | select.EPOLLOUT
 
 
-def subscribe(
-    targets: Sequence[Target],
-    address: Address,
-    subscribers: int,
-    share: range,
-    ramp: float,
-    pipe: Pipe,
-) -> None:
-    """The main function of a process: subscribe the numbers in `share` of all
-    `subscribers` to `targets` in turn, `ramp` a second, and report through `pipe` until
-    told to finish.
+def subscribe(options: LoadTestOptions, address: str, share: range, pipe: Pipe) -> None:
+    """The main function of a process: open the streams with the numbers in `share` at
+    the IP address `address`, and report through `pipe` until told to finish.
 
     It ends with its parent, whichever way that ends.
     """
@@ -65,38 +51,34 @@ def subscribe(
     raise_file_limit()
     # Nothing here is a cycle.
     gc.disable()
-    connector = Connector(targets, address, subscribers)
+    connector = Connector(options.streams, address, options.subscribers)
+    ramp = Ramp(share, options.ramp / options.processes, time.monotonic())
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        Subscribers(connector, len(targets), share, ramp, pipe).run()
+        Subscribers(connector, len(options.streams), ramp, pipe).run()
 
 
 class Subscribers:
-    """Descriptors serve as the subscribers' numbers here, which is why none is closed
-    before the end."""
+    """The subscribers of one process. Their sockets' descriptors serve as their numbers
+    here, which is why no socket is closed before the end."""
 
     def __init__(
-        self,
-        connector: Connector,
-        environments: int,
-        share: range,
-        ramp: float,
-        pipe: Pipe,
+        self, connector: Connector, environments: int, ramp: Ramp, pipe: Pipe
     ) -> None:
         self._connector = connector
-        self._ramp = Ramp(share, ramp, time.monotonic())
+        self._ramp = ramp
         self._pipe = pipe
         self._epoll = select.epoll()
-        # By a name that `_take` does not know a connection's bytes by.
+        # Not EPOLLIN: `_handle` would read it like a connection.
         self._epoll.register(pipe.fileno(), select.EPOLLRDNORM)
         self._connections: dict[int, Connection] = {}
         self._waiting: dict[int, Connection] = {}  # the longest first
-        self._lost: list[Connection] = []
-        slots = len(share) + max(self._epoll.fileno(), pipe.fileno()) + 64
+        self._closed: list[Connection] = []
+        slots = len(ramp.left) + max(self._epoll.fileno(), pipe.fileno()) + 64
         # Of each environment: 1 for each stream that is open.
         self._streams = [bytearray(slots) for _ in range(environments)]
-        self._tally = Tally(slots)
+        self._tally = DeliveryTally(slots)
         self._frame: bytes | None = None
-        self._update = Update(0, slots)
+        self._update = TalliedUpdate(0, bytearray(slots))
         self._connected = self._dropped = 0
         self._reasons: Counter[str] = Counter()
         self._finishing = False
@@ -108,24 +90,24 @@ class Subscribers:
             events = self._epoll.poll(
                 RAMP_STEP_SECONDS if self._ramp.left else REPORT_SECONDS, MAX_EVENTS
             )
-            self._take(events)
-            if 0 < len(events) < FEW and len(self._update.times) > MANY:
-                time.sleep(NAP_SECONDS)
+            self._handle(events)
+            few = 0 < len(events) < FEW_EVENTS
+            if few and len(self._update.times) > MANY_DELIVERIES:
+                time.sleep(PAUSE_SECONDS)
             now = time.monotonic()
             self._open(now)
             if now < next_report and not self._finishing:
                 continue
             next_report = now + REPORT_SECONDS
             self._give_up_waiting(now)
-            for settled in self._tally.settle(time.time()):
-                self._pipe.send(settled)
-            if self._finishing and self._tally.is_settled:
-                cpu = time.process_time() - self._cpu
-                self._pipe.send(Finished(self._progress(), cpu))
+            for result in self._tally.settle(time.time()):
+                self._pipe.send(result)
+            finished = self._finishing and self._tally.is_settled
+            self._pipe.send(self._progress(finished))
+            if finished:
                 return
-            self._pipe.send(self._progress())
 
-    def _take(self, events: list[tuple[int, int]]) -> None:
+    def _handle(self, events: list[tuple[int, int]]) -> None:
         """Handle what epoll says. This loop is what the load test costs."""
         read, now = self._connector.read, time.time
         update, frame = self._update, self._frame
@@ -136,7 +118,7 @@ class Subscribers:
                 try:  # noqa: SIM105  `suppress` takes its time
                     data = read(descriptor, READ_BYTES)
                 except OSError:
-                    pass  # `_attend` will meet it again
+                    pass  # `_handle_one` will meet it again
                 if data == frame:
                     if got[descriptor]:
                         update.duplicates += 1
@@ -144,16 +126,16 @@ class Subscribers:
                         got[descriptor] = 1
                         arrived(now())
                     continue
-            self._attend(descriptor, mask, data)
+            self._handle_one(descriptor, mask, data)
             update, frame = self._update, self._frame
             got, arrived = update.got, update.times.append
 
-    def _attend(self, descriptor: int, mask: int, data: bytes) -> None:
+    def _handle_one(self, descriptor: int, mask: int, data: bytes) -> None:
         """Handle an event of another kind; `data` was read already."""
         connection = self._connections.get(descriptor)
         if connection is None:
             if descriptor == self._pipe.fileno():
-                self._obey()
+                self._receive()
             return
         try:
             if not connection.is_open:
@@ -165,12 +147,12 @@ class Subscribers:
                 rest, ended = self._read_rest(descriptor)
                 data += rest
         except OSError as error:
-            self._lose(descriptor, error.strerror or str(error))
+            self._close(descriptor, error.strerror or str(error))
             return
         if data:
             self._decode(descriptor, connection, data)
         if descriptor in self._connections and (ended or connection.decoder.ended):
-            self._lose(descriptor, "closed without an answer")
+            self._close(descriptor, "closed without an answer")
 
     def _read_rest(self, descriptor: int) -> tuple[bytes, bool]:
         """All that is there, and whether it was the end."""
@@ -188,7 +170,7 @@ class Subscribers:
         values = decoder.feed(data)
         if descriptor in self._waiting and decoder.status:
             if decoder.status != 200:
-                self._lose(descriptor, str(decoder.status))
+                self._close(descriptor, str(decoder.status))
                 return
             del self._waiting[descriptor]
             self._connected += 1
@@ -204,13 +186,13 @@ class Subscribers:
                 # Exactly what everybody else gets.
                 self._update, self._frame = update, data
 
-    def _lose(self, descriptor: int, why: str) -> None:
+    def _close(self, descriptor: int, why: str) -> None:
         """A connection that has ended, or is as good as that."""
         connection = self._connections.pop(descriptor)
         self._epoll.unregister(descriptor)
         with suppress(OSError):
             connection.socket.shutdown(socket.SHUT_RDWR)
-        self._lost.append(connection)
+        self._closed.append(connection)
         streams = self._streams[connection.environment]
         if streams[descriptor]:
             streams[descriptor] = 0
@@ -218,13 +200,13 @@ class Subscribers:
         elif self._waiting.pop(descriptor, None):
             self._reasons[why] += 1
 
-    def _obey(self) -> None:
+    def _receive(self) -> None:
         match self._pipe.recv():
-            case Begin():
+            case Order.BEGIN:
                 self._cpu = time.process_time()
             case Announce(value, due, environment):
                 self._tally.announce(value, due, self._streams[environment])
-            case Finish():
+            case Order.FINISH:
                 self._finishing = True
                 self._ramp.stop()
                 self._waiting.clear()
@@ -245,9 +227,9 @@ class Subscribers:
         for descriptor, connection in list(self._waiting.items()):
             if connection.since > now - ANSWER_SECONDS:
                 return  # as is everybody after it
-            self._lose(descriptor, f"no answer within {ANSWER_SECONDS} s")
+            self._close(descriptor, f"no answer within {ANSWER_SECONDS} s")
 
-    def _progress(self) -> Progress:
+    def _progress(self, finished: bool) -> Progress:
         return Progress(
             waiting=len(self._waiting) + len(self._ramp.left),
             connected=self._connected,
@@ -256,4 +238,6 @@ class Subscribers:
             received=self._tally.received,
             duplicates=self._tally.duplicates,
             reasons=self._reasons,
+            cpu=time.process_time() - self._cpu,
+            finished=int(finished),
         )

@@ -12,7 +12,7 @@ from realtime import metrics
 from realtime.backoff import jittered
 from realtime.environments import probe_environment
 from realtime.lifecycle import Refusal
-from realtime.probing.probe import Plan, probe
+from realtime.probing.probe import Plan, run_probe
 from realtime.process import worker_number
 
 logger = structlog.get_logger("sse")
@@ -49,7 +49,7 @@ class Canary:
         self._refusal = refusal
         self._limit: asyncio.Timeout | None = None
         self._stopped = False
-        self._is_lost = False
+        self._has_no_address = False
         self._fault: str | None = None
 
     async def run(self) -> None:
@@ -71,31 +71,40 @@ class Canary:
 
     async def _once(self) -> None:
         refusal = self._refusal()
-        if self._stopped:
+        if self._stopped or (refusal is not None and refusal.reason != "nats"):
             return
         if refusal is not None:
-            if refusal.reason == "nats":
-                self._fail(refusal.detail)
-            return
-        where = self._where()
-        if where is None:
-            self._cannot()
-            return
+            self._fail(refusal.detail)
+        elif (where := self._where()) is not None:
+            await self._probe(where)
+        elif not self._has_no_address:
+            self._has_no_address = True
+            logger.warning(
+                "canary.unable",
+                reason="where this process listens is not known: it is a Unix socket, "
+                "or TLS, or nobody has asked it for anything yet",
+            )
+
+    async def _probe(self, where: Address) -> None:
+        result = None
         try:
             async with asyncio.timeout(LIMIT_SECONDS) as self._limit:
-                result = await probe(self._plan(where))
+                result = await run_probe(self._plan(where))
         except TimeoutError:
-            if not self._stopped:
-                self._fail(f"It took more than {LIMIT_SECONDS:g} s.")
-            return
+            pass
         finally:
             self._limit = None
         if self._stopped:
             return
-        if result.fault is not None or result.seconds is None:
+        if result is None:
+            self._fail(f"It took more than {LIMIT_SECONDS:g} s.")
+        elif result.fault is not None or result.seconds is None:
             self._fail(str(result.fault))
         else:
-            self._succeed(result.seconds)
+            metrics.canary_duration_seconds.observe(result.seconds)
+            if self._fault is not None:
+                logger.info("canary.recovered")
+            self._fault = None
 
     def _plan(self, where: Address) -> Plan:
         host, port = where
@@ -110,27 +119,12 @@ class Canary:
             kind="canary",
         )
 
-    def _succeed(self, seconds: float) -> None:
-        metrics.canary_duration_seconds.observe(seconds)
-        if self._fault is not None:
-            logger.info("canary.recovered")
-        self._fault = None
-
     def _fail(self, fault: str) -> None:
         metrics.canary_failures_total.inc()
         if self._fault is None:
             # Once, until it works again; the metric counts the others.
             logger.warning("canary.failed", reason=fault)
         self._fault = fault
-
-    def _cannot(self) -> None:
-        if not self._is_lost:
-            logger.warning(
-                "canary.unable",
-                reason="where this process listens is not known: it is a Unix socket, "
-                "or TLS, or nobody has asked it for anything yet",
-            )
-        self._is_lost = True
 
 
 def reachable_here(host: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import json
 
-from realtime.loadtest.target import Target
+from realtime.http.url import HttpUrl
 
 BUFFERED: Final = (
     "Something holds the response back: turn buffering and compression off for /sse/ "
@@ -22,13 +22,13 @@ Words = tuple[str, str]
 """What failed, and what to do."""
 
 
-def of_connecting(error: BaseException, target: Target, seconds: float) -> Words:
-    """Why there is no connection to `target`; a `TimeoutError` is after `seconds`."""
-    where = target.authority
+def connection_fault(error: BaseException, url: HttpUrl, seconds: float) -> Words:
+    """Why there is no connection to `url`; a `TimeoutError` is after `seconds`."""
+    where = url.authority
     match error:
         case socket.gaierror():
             return (
-                f"DNS does not know {target.host} ({error.strerror}).",
+                f"DNS does not know {url.host} ({error.strerror}).",
                 "Is the name right, and known on this machine?",
             )
         case ConnectionRefusedError():
@@ -56,7 +56,7 @@ def of_connecting(error: BaseException, target: Target, seconds: float) -> Words
     return f"Cannot connect to {where}: {reason}.", "Is the address right?"
 
 
-def of_status(
+def status_fault(
     subject: str, status: int, answer: bytes, *, location: str = "", server: str = ""
 ) -> Words:
     """Why `subject` was answered with `status` and the body `answer`, by what calls
@@ -119,7 +119,7 @@ def answer_text(answer: bytes) -> str:
     return text if len(text) <= LONGEST_ANSWER else text[:LONGEST_ANSWER] + "…"
 
 
-def of_ending(error: BaseException, where: str) -> Words:
+def ending_fault(error: BaseException, where: str) -> Words:
     """Why a connection to `where` ended before its answer did."""
     reason = getattr(error, "strerror", None) or str(error)
     because = f": {reason}" if reason else ""

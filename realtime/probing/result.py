@@ -1,7 +1,8 @@
 """What came of a probe, for people and machines. Values; nothing runs."""
 
-from msgspec import Struct, json
+from msgspec import Struct
 
+from realtime.fleet.terminal_text import printable
 from realtime.fleet.units import latency
 
 
@@ -27,10 +28,11 @@ class Fault(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """The hops as far as it came, and why it came no farther (None: it works). The
-    `seconds` are from the sending of the update to its arrival; None: it did not
+    """Whether it works (`ok`), the hops as far as it came, and why it came no farther.
+    The `seconds` are from the sending of the update to its arrival; None: it did not
     arrive."""
 
+    ok: bool
     url: str
     environment: str
     hops: tuple[Hop, ...] = ()
@@ -38,25 +40,12 @@ class Result(Struct, frozen=True, kw_only=True):
     seconds: float | None = None
 
     @property
-    def ok(self) -> bool:
-        return self.fault is None
-
-    @property
     def text(self) -> str:
-        """The hops in one line."""
+        """The hops in one line. What a stranger's server answered must not give orders
+        to a terminal."""
         return " · ".join(printable(hop.text) for hop in self.hops)
 
 
 def took(what: str, seconds: float) -> str:
     """What was done, and in which time."""
     return f"{what} in {latency(seconds)}"
-
-
-def as_json(result: Result) -> bytes:
-    """One line, with `ok` before the rest."""
-    return json.encode({"ok": result.ok, **json.decode(json.encode(result))})
-
-
-def printable(text: str) -> str:
-    """What a stranger's server answered must not give orders to a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)

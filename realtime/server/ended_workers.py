@@ -1,5 +1,5 @@
 """What workers counted in the last hour that have ended: kept by their supervisor, and
-told by all who live, so that it is told however many of them die."""
+known to all that run, so that it is not lost however many of them die."""
 
 import secrets
 from collections import deque
@@ -9,8 +9,8 @@ from realtime.fleet.history.minutes import LATEST_ENDED, Hour, Past
 from realtime.server.messages import Remember
 
 
-class WorkersPast:
-    """Knows what each worker that runs has said last, and the sums of those that have
+class EndedWorkers:
+    """Keeps what each worker that runs has counted, and the sums of those that have
     ended, or are about to."""
 
     def __init__(self) -> None:
@@ -19,32 +19,32 @@ class WorkersPast:
         self._ended: list[Hour] = []
         """One at most: the sums."""
         self._ended_lately: deque[str] = deque(maxlen=LATEST_ENDED)
-        self._said: dict[int, Remember] = {}
+        self._latest: dict[int, Remember] = {}
 
-    def note(self, pid: int, said: Remember) -> bool:
+    def note(self, pid: int, counted: Remember) -> bool:
         """A worker wants its hour to be remembered; whether `past` is another now."""
-        self._said[pid] = said
-        self._version += said.leaves
-        return said.leaves
+        self._latest[pid] = counted
+        self._version += counted.leaves
+        return counted.leaves
 
     def end(self, pid: int) -> bool:
         """A worker has ended, whatever ended it; whether `past` is another now."""
-        said = self._said.pop(pid, None)
-        if said is None:
+        counted = self._latest.pop(pid, None)
+        if counted is None:
             return False
-        self._ended = [combine([*self._ended, said.hour])]
-        self._ended_lately.appendleft(said.instance)
+        self._ended = [combine([*self._ended, counted.hour])]
+        self._ended_lately.appendleft(counted.instance)
         self._version += 1
         return True
 
     @property
     def past(self) -> Past | None:
         """None: no worker has ended."""
-        leaving = [said for said in self._said.values() if said.leaves]
-        hours = [*self._ended, *(said.hour for said in leaving)]
+        leaving = [one for one in self._latest.values() if one.leaves]
+        hours = [*self._ended, *(one.hour for one in leaving)]
         if not hours:
             return None
-        names = [*(said.instance for said in leaving), *self._ended_lately]
+        names = [*(one.instance for one in leaving), *self._ended_lately]
         return Past(
             supervisor=self._supervisor,
             version=self._version,

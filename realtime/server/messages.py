@@ -1,4 +1,4 @@
-"""What a supervisor and its workers say to each other over the lifeline.
+"""What a supervisor and its workers say to each other, and the link that carries it.
 
 Frames: four bytes with the length, the most significant first, then one message in
 MessagePack. After SIGHUP an older supervisor talks to newer workers, so a message may
@@ -7,6 +7,8 @@ sign of life and nothing else.
 """
 
 import asyncio
+import socket
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -79,9 +81,9 @@ class Listening(Message):
     """Connections are accepted."""
 
 
-class Told(Message):
+class Status(Message, tag="Told"):
     """How the worker is: its metrics, and why it is not ready, if it is not. The answer
-    to `Ask`; without a number these are its last words."""
+    to `Ask`; without a number it is the worker's last message."""
 
     families: list[Family]
     number: int | None = None
@@ -97,8 +99,8 @@ class Scrape(Message):
 
 
 class Remember(Message):
-    """What the worker has counted in the last hour, for when it has ended: it is told
-    several times a minute. If it `leaves` it is about to, and no longer tells this
+    """What the worker has counted in the last hour, for when it has ended; sent several
+    times a minute. If it `leaves`, it is about to end, and answers no longer for this
     itself."""
 
     instance: str
@@ -107,7 +109,7 @@ class Remember(Message):
 
 
 FromSupervisor = Listen | Ask | Exposition | Stay | Inherit | Died
-FromWorker = Listening | Told | Leave | Scrape | Remember
+FromWorker = Listening | Status | Leave | Scrape | Remember
 AnyMessage = FromSupervisor | FromWorker | Unknown
 _decoder: Final = msgpack.Decoder(AnyMessage)
 _encode: Final = msgpack.Encoder().encode
@@ -119,17 +121,45 @@ def frame_of(message: Message) -> bytes:
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 
-async def read_message(reader: asyncio.StreamReader) -> AnyMessage | None:
-    """The next message, `Unknown` if this version cannot read it; None at the end of
-    the file."""
-    try:
-        head = await reader.readexactly(_LENGTH_BYTES)
-        body = await reader.readexactly(int.from_bytes(head, "big"))
-    except (asyncio.IncompleteReadError, OSError):
-        return None
-    try:
-        message: AnyMessage = _decoder.decode(body)
-    except (ValidationError, DecodeError) as error:
-        logger.debug("lifeline.unknown_message", reason=str(error))
-        return Unknown()
-    return message
+class Link:
+    """One end of the socket pair by which a supervisor and a worker know of each other.
+    Either reads the end of the file when the other has died, whatever killed it."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def over(cls, end: socket.socket) -> "Link":
+        """The link over this `end` of the pair."""
+        return cls(*await asyncio.open_unix_connection(sock=end))
+
+    def send(self, message: Message) -> None:
+        """Send `message`, unless the link is closed."""
+        if not self._writer.is_closing():
+            self._writer.write(frame_of(message))
+
+    async def receive(self) -> AnyMessage | None:
+        """The next message, `Unknown` if this version cannot read it; None at the end
+        of the file."""
+        try:
+            head = await self._reader.readexactly(_LENGTH_BYTES)
+            body = await self._reader.readexactly(int.from_bytes(head, "big"))
+        except (asyncio.IncompleteReadError, OSError):
+            return None
+        try:
+            message: AnyMessage = _decoder.decode(body)
+        except (ValidationError, DecodeError) as error:
+            logger.debug("lifeline.unknown_message", reason=str(error))
+            return Unknown()
+        return message
+
+    def close(self) -> None:
+        """Close this end when everything is sent."""
+        self._writer.close()
+
+    async def wait_closed(self) -> None:
+        with suppress(OSError):  # the other has died before
+            await self._writer.wait_closed()

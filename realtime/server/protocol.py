@@ -1,16 +1,15 @@
 """uvicorn's HTTP/1.1 protocol with what it lacks for streams."""
 
 import asyncio
-import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from realtime.http.asgi import CONNECTION, asks_for_stream
 from realtime.http.tcp import end_output
-from realtime.server.last_transport import LastTransport
 from realtime.server.request_limits import LimitedProtocol
+from realtime.server.responses import HeadKeeper, LastTransport, UnchunkedCycle
 from realtime.server.small_objects import (
     CompactEvent,
     CompactFlowControl,
@@ -18,14 +17,8 @@ from realtime.server.small_objects import (
 )
 from realtime.server.stream_openings import Openings
 
-if TYPE_CHECKING:
-    from uvicorn._types import ASGISendEvent
-
-
 PATIENT_BYTES: Final = 4096
 """A request that is larger is not kept until its stream can be opened."""
-
-_CONTINUE: Final = b"HTTP/1.1 100 "
 
 
 class StreamProtocol(LimitedProtocol):
@@ -64,7 +57,7 @@ class StreamProtocol(LimitedProtocol):
         # The scope has them, for as long as the application wants them.
         self.headers, self.url = [], b""
         if self.scope["method"] != "HEAD":
-            self.cycle.transport = _HeadKeeper(self.cycle)
+            self.cycle.transport = HeadKeeper(self.cycle)
         if self.scope["http_version"] == "1.0":
             self.cycle.__class__ = UnchunkedCycle
         else:
@@ -104,53 +97,3 @@ class StreamProtocol(LimitedProtocol):
     def _open(self, cycle: RequestResponseCycle, app: Any) -> None:
         if not cycle.disconnected:
             super()._start_asgi_task(cycle, app)
-
-
-class _HeadKeeper(asyncio.Transport):
-    """Stands in for a response's transport until its head can go out together with the
-    first of its body: one write instead of two. ASGI has servers wait for that."""
-
-    __slots__ = ("_cycle", "_head", "_transport")
-
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
-        self._head: bytes | None = None
-        self._transport = cycle.transport
-
-    def write(self, data: Any) -> None:
-        if self._head is None:
-            if data.startswith(_CONTINUE):
-                self._transport.write(data)
-            else:
-                self._head = data
-            return
-        self._cycle.transport = self._transport
-        self._transport.write(self._head + data)
-
-    def close(self) -> None:
-        if self._head is not None:
-            self._transport.write(self._head)
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-
-class UnchunkedCycle(RequestResponseCycle):
-    """A response without declared length, ended by closing the connection: HTTP/1.0
-    knows no chunks, but uvicorn would send them."""
-
-    async def send(self, message: "ASGISendEvent") -> None:
-        if message["type"] == "http.response.start":
-            names = {name.lower() for name, _ in message.get("headers", [])}
-            if b"content-length" not in names:
-                self.chunked_encoding = False
-                self.expected_content_length = sys.maxsize
-        elif (
-            message["type"] == "http.response.body"
-            and not message.get("more_body", False)
-            and not self.response_complete
-            and self.expected_content_length > len(message.get("body", b""))
-        ):
-            self.expected_content_length = len(message.get("body", b""))
-        await super().send(message)

@@ -1,14 +1,14 @@
-"""Workers are replaced one by one, and none by something worse."""
+"""Replaces workers one by one, none by one that cannot serve streams."""
 
 import asyncio
 import signal
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
-from realtime.exceptions import RealtimeError
 from realtime.server import messages
-from realtime.server.supervisor_link import LEAVE
+from realtime.server.pool import Pool, WorkerNotStarted
+from realtime.server.signals import LEAVE
 from realtime.server.worker_process import WorkerProcess, reason_of
 
 logger = structlog.get_logger("sse")
@@ -19,44 +19,29 @@ environments takes some 6 s. Until then, and if it does not get there (NATS is a
 new version cannot start), the old one stays."""
 
 EXIT_SECONDS: Final = 5.0
-"""From the end of a worker's lifeline to the end of its process."""
-
-
-class WorkerNotStarted(RealtimeError):
-    """The system has no process, file or port left; the message says which."""
-
-
-class Pool(Protocol):
-    """The workers, by slot; None where one has died and is yet to be started again."""
-
-    workers: list[WorkerProcess | None]
-    stopping: asyncio.Event
-    stop_within: float
-    """Seconds that a worker may take to drain and to end."""
-
-    async def start(self, slot: int, old: WorkerProcess) -> WorkerProcess:
-        """Start another on the socket of `old`. Raises `WorkerNotStarted`."""
+"""From the end of the link to a worker to the end of its process."""
 
 
 class RollingReplacement:
-    """Replaces the workers of `pool`, each when its successor can serve streams.
+    """Replaces the workers of `pool`, each when its successor can serve streams; an old
+    one may take `stop_within` seconds to drain and to end.
 
     A worker belongs to the generation of the last command before its start: a command
     that comes while workers are being replaced is for those, too, that were started
     just before it.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, stop_within: float) -> None:
         self._pool = pool
+        self._stop_within = stop_within
         self._successors: dict[WorkerProcess, WorkerProcess] = {}
         self._running: asyncio.Task[None] | None = None
-        self.generation = 0
         self._given_up = 0
         """The newest generation of which one could not be had."""
 
     def replace_all(self) -> None:
         """Replace every worker that runs now."""
-        self.generation += 1
+        self._pool.generation += 1
         self._begin()
 
     def replace(self, worker: WorkerProcess) -> None:
@@ -82,7 +67,7 @@ class RollingReplacement:
         logger.info("workers.replacing")
         complete = True
         while (old := self._next()) is not None:
-            generation = self.generation
+            generation = self._pool.generation
             complete = await self._replace(old)
             if not complete:
                 self._give_up(generation)
@@ -93,15 +78,15 @@ class RollingReplacement:
         if self._pool.stopping.is_set():
             return None
         # Not the old generation's, if there is no newer one to be had.
-        newest = self.generation if self.generation > self._given_up else 0
-        for worker in self._pool.workers:
+        newest = self._pool.generation if self._pool.generation > self._given_up else 0
+        for worker in self._pool.slots:
             if worker and (worker.wants_to_leave or worker.generation < newest):
                 return worker
         return None
 
     def _give_up(self, generation: int) -> None:
         self._given_up = generation
-        for worker in self._pool.workers:
+        for worker in self._pool.slots:
             if worker is not None and worker.wants_to_leave:
                 worker.wants_to_leave = False
                 worker.tell(messages.Stay())
@@ -119,21 +104,21 @@ class RollingReplacement:
         if self._pool.stopping.is_set():
             await new.ended
             return False
-        in_place = self._pool.workers[old.slot]
+        in_place = self._pool.slots[old.slot]
         if in_place is new:
             return True  # the old one has died, and the new one was there already
         if in_place is not old:
             # It died before the new one was there, and was replaced as any other.
-            new.send(signal.SIGTERM)
+            new.signal(signal.SIGTERM)
             await new.ended
             return True
         if not listens:
             await self._discard(new)
             return False
         # From here on the slot watches the new one.
-        self._pool.workers[old.slot] = new
+        self._pool.slots[old.slot] = new
         old.replaced.set_result(None)
-        old.send(LEAVE)
+        old.signal(LEAVE)
         await self._await_end(old)
         return True
 
@@ -143,13 +128,13 @@ class RollingReplacement:
             await asyncio.wait([new.ended], timeout=EXIT_SECONDS)
         if new.ended.done():
             reason = reason_of(new.ended.result())
-        new.send(signal.SIGKILL)
+        new.signal(signal.SIGKILL)
         await new.ended
         logger.error("worker.not_replaced", worker=new.slot, pid=new.pid, reason=reason)
 
     async def _await_end(self, old: WorkerProcess) -> None:
         try:
-            await asyncio.wait_for(asyncio.shield(old.ended), self._pool.stop_within)
+            await asyncio.wait_for(asyncio.shield(old.ended), self._stop_within)
         except TimeoutError:
-            old.send(signal.SIGKILL)
+            old.signal(signal.SIGKILL)
             await old.ended

@@ -24,21 +24,13 @@ BURST: Final = 256
 a millisecond."""
 
 
-class Transport(Protocol):
-    """The part of asyncio's transport that is used here."""
-
-    def abort(self) -> None: ...
-    def get_extra_info(self, name: str) -> socket.socket: ...
-    def is_closing(self) -> bool: ...
-
-
 class Connection(Protocol):
     """The server's protocol object."""
 
     broke: bool
 
     @property
-    def transport(self) -> Transport: ...
+    def transport(self) -> asyncio.Transport: ...
 
 
 async def bound_send_buffers(

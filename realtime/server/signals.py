@@ -7,6 +7,11 @@ a container ignores every signal that it has no handler for.
 import os
 import signal
 from types import FrameType
+from typing import Final
+
+LEAVE: Final = signal.SIGUSR2
+"""The signal by which the supervisor tells a worker to close its listener first and to
+drain: the others take its connections."""
 
 
 def end_quietly_on_signals() -> None:

@@ -9,7 +9,9 @@ from typing import Final
 
 from django.conf import settings
 
-from realtime.conf import tokens_in
+from realtime.conf import configured, servers_in
+from realtime.server.settings import LISTEN_ADDR, SERVER_BASE_URL
+from realtime.tokens import tokens_in
 
 ENVIRONMENT: Final = "my-environment"
 
@@ -21,7 +23,7 @@ _AT_LOCALHOST: Final = ("", "0.0.0.0", "[::]", "127.0.0.1", "localhost")  # noqa
 def own_url(port: int) -> str:
     """Where this machine finds the service that listens on `port`, by Django's
     settings."""
-    host = settings.LISTEN_ADDR.rpartition(":")[0]
+    host = configured(LISTEN_ADDR).rpartition(":")[0]
     return f"http://{'localhost' if host in _AT_LOCALHOST else host}:{port}"
 
 
@@ -32,9 +34,9 @@ def greeting(port: int) -> str:
     token = tokens_in(settings.SSE_AUTHENTICATION_TOKEN)[0]
     endpoints = f"{url}/sse/environments/{ENVIRONMENT}"
     variables = {"SSE_AUTHENTICATION_TOKEN": token}
-    if "@" not in (nats_url := ",".join(settings.NATS_URL)):
+    if "@" not in (nats_url := ",".join(servers_in(settings.NATS_URL))):
         variables["NATS_URL"] = nats_url
-    if settings.SSE_SERVER_BASE_URL.rstrip("/") != url:
+    if configured(SERVER_BASE_URL).rstrip("/") != url:
         variables["SSE_SERVER_BASE_URL"] = url
     exported = " ".join(f"{k}={shlex.quote(v)}" for k, v in variables.items())
     *surroundings, program = _command_line()

@@ -1,14 +1,17 @@
-"""A worker, as its supervisor sees it."""
+"""A worker's process, as its supervisor sees it."""
 
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from realtime.monitoring.metric_families import Family
+from realtime.process import WORKER
 from realtime.server import messages
+from realtime.server.worker import INHERITED
 
 BEAT_SECONDS: Final = 1.0
 """How often a worker is asked how it is."""
@@ -19,21 +22,23 @@ collection of a million objects takes one second; an event loop that does not ge
 in ten serves nobody."""
 
 START_BEATS: Final = 30
-"""So many seconds until a worker that was started says its first word, times how many
-workers share a processor: its imports take one second of a processor's time."""
+"""So many seconds until a worker that was started answers first, times how many workers
+share a processor: its imports take one second of a processor's time."""
 
 SILENT_BEATS: Final = 2
 """Whoever has not answered for so long is not waited for, and not taken to be ready."""
 
-LAST_WORDS_SECONDS: Final = 1.0
+LAST_MESSAGES_SECONDS: Final = 1.0
+
+OnMessage: TypeAlias = "Callable[[WorkerProcess, messages.AnyMessage], None]"
 
 
 class WorkerProcess:
-    """A worker's process, the slot that it is for, our end of its lifeline, and the
-    socket it listens on.
+    """A worker's process, our end of the `link` to it, the `slot` that it is for, and
+    the `listener` it accepts on.
 
     `generation` counts the commands to replace all workers that were given before it
-    was started. `on_message` gets what it says beside its answers.
+    was started. `on_message` gets what it sends beside its answers.
 
     It is asked once in a `beat`, and silence is counted in the supervisor's own beats:
     where the whole machine, or container, stood still, the supervisor has missed no
@@ -43,10 +48,11 @@ class WorkerProcess:
     def __init__(
         self,
         process: asyncio.subprocess.Process,
+        link: messages.Link,
         slot: int,
         generation: int,
         listener: socket.socket,
-        on_message: "Callable[[WorkerProcess, messages.AnyMessage], None]",
+        on_message: OnMessage,
     ) -> None:
         self.process = process
         self.pid = process.pid
@@ -61,17 +67,48 @@ class WorkerProcess:
         self.replaced: asyncio.Future[None] = loop.create_future()
         """Done when another has taken its place; it is on its way out."""
         self.ended: asyncio.Future[int] = loop.create_future()
-        """Its exit code, when its process has ended and its last words are read."""
+        """Its exit code, when its process has ended and its last messages are read."""
         self._listens: asyncio.Future[bool] = loop.create_future()
         self._asked = 0
         self._owed: dict[int, asyncio.Future[None]] = {}
         self._silence = 0
-        self._has_spoken = False
+        self._has_answered = False
+        self._link = link
+        self._reading = loop.create_task(self._read())
 
-    async def attach(self, lifeline: socket.socket) -> None:
-        """Begin to speak with it."""
-        reader, self._writer = await asyncio.open_unix_connection(sock=lifeline)
-        self._reading = asyncio.create_task(self._read(reader))
+    @classmethod
+    async def start(
+        cls,
+        slot: int,
+        generation: int,
+        listener: socket.socket,
+        environment: dict[str, str],
+        on_message: OnMessage,
+    ) -> "WorkerProcess":
+        """Start one: this same command line again, with `environment` and what else it
+        has to know. Raises `OSError`, and has left nothing open then."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            descriptors = theirs.fileno(), listener.fileno()
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    *sys.orig_argv[1:],
+                    env={
+                        **environment,
+                        INHERITED: ",".join(map(str, descriptors)),
+                        WORKER: str(slot),
+                    },
+                    pass_fds=descriptors,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    # Ctrl-C in a terminal is for the supervisor, which passes it on.
+                    start_new_session=True,
+                )
+            except OSError:
+                ours.close()
+                raise
+        link = await messages.Link.over(ours)
+        return cls(process, link, slot, generation, listener, on_message)
 
     async def listens(self, within: float) -> bool:
         """Wait until it accepts connections; False if it died or takes too long."""
@@ -80,14 +117,13 @@ class WorkerProcess:
 
     @property
     def has_hung_up(self) -> bool:
-        """Whether its end of the lifeline is closed: it ends, or has ended."""
+        """Whether its end of the link is closed: it ends, or has ended."""
         return self._reading.done()
 
     def tell(self, message: messages.Message) -> None:
-        if not self._writer.is_closing():
-            self._writer.write(messages.frame_of(message))
+        self._link.send(message)
 
-    def send(self, number: int) -> None:
+    def signal(self, number: int) -> None:
         """Send it the signal `number`, if it still runs."""
         if self.process.returncode is None:
             self.process.send_signal(number)
@@ -115,29 +151,31 @@ class WorkerProcess:
 
     def hangs(self, start_beats: int = START_BEATS) -> bool:
         """Whether it is to be killed: no debugger holds it, and it has not answered for
-        too long, which is `start_beats` until it first speaks."""
-        patience = HUNG_BEATS if self._has_spoken else start_beats
+        too long, which is `start_beats` until it first answers."""
+        patience = HUNG_BEATS if self._has_answered else start_beats
         return self._silence >= patience and not _is_traced(self.pid)
 
     async def wait(self) -> int:
-        """Wait until its process has ended, and its last words are read."""
+        """Wait until its process has ended, and its last messages are read."""
         code = await self.process.wait()
-        await asyncio.wait([self._reading], timeout=LAST_WORDS_SECONDS)
+        await asyncio.wait([self._reading], timeout=LAST_MESSAGES_SECONDS)
         self._reading.cancel()
-        self._writer.close()
+        self._link.close()
         self._hang_up()
         return code
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
-        while message := await messages.read_message(reader):
-            self._has_spoken = True
+    async def _read(self) -> None:
+        while message := await self._link.receive():
+            self._has_answered = True
             self._silence = 0
             match message:
                 case messages.Listening() if not self._listens.done():
                     self._listens.set_result(True)
                     self._on_message(self, message)
-                case messages.Told():
-                    self._note(message)
+                case messages.Status(families, number, not_ready):
+                    self.families = families or self.families
+                    self.not_ready = not_ready
+                    _finish(self._owed.pop(number or 0, None))
                 case messages.Unknown():
                     self._owe_nothing()
                 case _:
@@ -150,18 +188,14 @@ class WorkerProcess:
         if not self._listens.done():
             self._listens.set_result(False)
 
-    def _note(self, told: messages.Told) -> None:
-        self.families = told.families or self.families
-        self.not_ready = told.not_ready
-        owed = self._owed.pop(told.number or 0, None)
-        if owed is not None and not owed.done():
-            owed.set_result(None)
-
     def _owe_nothing(self) -> None:
-        for owed in self._owed.values():
-            if not owed.done():
-                owed.set_result(None)
-        self._owed.clear()
+        while self._owed:
+            _finish(self._owed.popitem()[1])
+
+
+def _finish(owed: asyncio.Future[None] | None) -> None:
+    if owed is not None and not owed.done():
+        owed.set_result(None)
 
 
 def reason_of(code: int) -> str:

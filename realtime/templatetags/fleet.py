@@ -1,7 +1,6 @@
 """Template filters and tags of the pages in the admin."""
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
@@ -12,7 +11,6 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from realtime.fleet import units
-from realtime.fleet.history.fleet_history import FleetHistory
 from realtime.fleet.timeline.event_text import EventText
 from realtime.fleet.verdict.publish_findings import from_addresses
 from realtime.jetstream.stream_config import Setting
@@ -31,7 +29,7 @@ register.filter("addresses", from_addresses)
 
 
 @register.filter
-def number(value: int) -> str:
+def number(value: float) -> str:
     """With a separator of thousands."""
     return f"{value:,}"
 
@@ -92,28 +90,3 @@ def time_of(unix: float, now: float) -> SafeString:
     written = at.strftime("%H:%M:%S" if at.date() == today.date() else "%d %b %H:%M:%S")
     machine = at.isoformat(timespec="seconds")
     return format_html('<time datetime="{}">{}</time>', machine, written)
-
-
-@register.simple_tag
-def sparkline(
-    values: Sequence[float | None], label: str, kind: str = "number"
-) -> SafeString:
-    """A line of one value a minute; `kind` is `number`, or `latency` for seconds."""
-    # Django imports this file where its admin is not installed, too.
-    from realtime.admin import charts
-
-    words = units.latency if kind == "latency" else charts.plain
-    return charts.sparkline(values, label, words)
-
-
-@register.simple_tag
-def publishes_chart(history: FleetHistory) -> SafeString:
-    """Publishes per minute by their outcome, with a legend."""
-    from realtime.admin import charts
-
-    return charts.bars(
-        history.publishes,
-        "Publishes per minute in the last hour",
-        history.until,
-        history.seconds,
-    )

@@ -1,11 +1,13 @@
-"""A database for services with the admin, and Django's client for who may do what."""
+"""A database for services with the admin, Django's client for who may do what, and a
+browser."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from playwright.async_api import Browser, Page
 from pytest_django.fixtures import Settings
 
 from realtime.conf import RealtimeSettings
@@ -13,6 +15,7 @@ from realtime.fleet.overview_memory import OverviewMemory
 from realtime.fleet.presence import Presence
 from realtime.server.embedded_nats import embedded_nats
 from tests.admin.fleet import PASSWORD, USERS, Fleet, create_database, running_fleet
+from tests.support.browser import chromium, note_errors
 from tests.support.nats import NatsServer
 
 
@@ -31,7 +34,18 @@ def admin_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fleet(tmp_path: Path, admin_database: Path) -> Iterator[Fleet]:
+    """A fleet of the test's own, to stop, and to look at as a whole."""
     with running_fleet(tmp_path, admin_database) as fleet:
+        yield fleet
+
+
+@pytest.fixture(scope="session")
+def shared_fleet(
+    tmp_path_factory: pytest.TempPathFactory, admin_database: Path
+) -> Iterator[Fleet]:
+    """A fleet for tests that leave it as it was, and ask about nothing but their own
+    environment."""
+    with running_fleet(tmp_path_factory.mktemp("fleet"), admin_database) as fleet:
         yield fleet
 
 
@@ -73,3 +87,20 @@ def operator(users: dict[str, User]) -> Client:
     client = Client()
     client.force_login(users["operator"])
     return client
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page in which nothing may go wrong, above all nothing that the
+    Content-Security-Policy forbids."""
+    errors: list[str] = []
+    page = await browser.new_page()
+    note_errors(page, errors)
+    yield page
+    assert not errors

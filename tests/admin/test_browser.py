@@ -3,7 +3,6 @@ Daphne, on one NATS."""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from playwright.async_api import Browser, Locator, Page, ViewportSize, expect
 
 from realtime.fleet.messages import Quantiles
 from tests.admin.fleet import Fleet, admin_url, log_in
-from tests.support.browser import chromium, note_errors
 from tests.support.simulated_fleet import made_up, simulated_fleet
 from tests.support.streams import Stream
 
@@ -22,24 +20,6 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 SOON = 10_000
 """Milliseconds in which a page that updates itself every two seconds has done so, on a
 busy machine too."""
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page in which nothing may go wrong, above all nothing that the
-    Content-Security-Policy forbids."""
-    errors: list[str] = []
-    context = await browser.new_context()
-    page = await context.new_page()
-    note_errors(page, errors)
-    yield page
-    assert not errors
 
 
 def row_of(page: Page, pid: int) -> Locator:

@@ -108,15 +108,15 @@ async def test_survey__streams_on_two_servers__told_of_each(
 
 
 async def test_survey__connected_since_the_update__not_counted_as_told(
-    fleet: Fleet, environment: str
+    shared_fleet: Fleet, environment: str
 ) -> None:
     # Given
-    await asyncio.to_thread(fleet.daphne.publish, environment, 1)
-    async with Stream(fleet.daphne.stream_url(environment)) as stream:
+    await asyncio.to_thread(shared_fleet.daphne.publish, environment, 1)
+    async with Stream(shared_fleet.daphne.stream_url(environment)) as stream:
         assert await stream.next_event() == event("1")
 
         # When
-        report = await told_by_all(fleet, environment)
+        report = await told_by_all(shared_fleet, environment)
 
     # Then
     assert report.subscribers == 1
@@ -125,10 +125,10 @@ async def test_survey__connected_since_the_update__not_counted_as_told(
 
 
 async def test_survey__key_that_nobody_knows__said_so(
-    fleet: Fleet, environment: str
+    shared_fleet: Fleet, environment: str
 ) -> None:
     # When
-    report = await survey_environment(fleet.settings, environment)
+    report = await survey_environment(shared_fleet.settings, environment)
 
     # Then
     assert report.unknown == NOBODY
@@ -222,21 +222,21 @@ async def test_survey__hostile_answers__passed_over_or_bounded(
 
 
 def test_command__environment_with_a_stream__told_in_a_table(
-    fleet: Fleet, environment: str
+    shared_fleet: Fleet, environment: str
 ) -> None:
     # Given
     async def ask(*arguments: str) -> str:
-        url = fleet.daphne.stream_url(environment)
+        url = shared_fleet.daphne.stream_url(environment)
         async with Stream(url, headers={"User-Agent": "okhttp/4"}) as stream:
             await stream.next_block()
-            await asyncio.to_thread(fleet.daphne.publish, environment, 2.5)
+            await asyncio.to_thread(shared_fleet.daphne.publish, environment, 2.5)
             await stream.next_event()
             done = await asyncio.to_thread(
                 manage,
                 *("environment", environment, *arguments),
                 environment={
                     "SSE_AUTHENTICATION_TOKEN": TOKEN,
-                    "NATS_URL": fleet.nats.url,
+                    "NATS_URL": shared_fleet.nats.url,
                 },
             )
         assert done.returncode == 0, done.stderr
@@ -248,7 +248,7 @@ def test_command__environment_with_a_stream__told_in_a_table(
 
     # Then
     assert text.startswith(f"Environment {environment}\n")
-    pid = f"({fleet.daphne.process.pid})"
+    pid = f"({shared_fleet.daphne.process.pid})"
     [row] = [line for line in text.splitlines() if pid in line]
     assert "1 Android (OkHttp)" in row
     assert "never reconnects after a connection that broke" in text

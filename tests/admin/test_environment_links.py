@@ -1,7 +1,6 @@
 """From a shortened key on the overview to the page about its environment."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 import requests
@@ -12,7 +11,7 @@ from realtime.fleet.environment.key_lookup import find_keys
 from realtime.updates import Update
 from tests.admin.fleet import PASSWORD, Fleet, admin_session, admin_url, log_in
 from tests.admin.test_own_service import NOWHERE, hosted
-from tests.support.browser import chromium, note_errors
+from tests.support.browser import note_errors
 from tests.support.nats import NatsServer
 from tests.support.streams import Stream
 from tests.support.waiting import eventually_async
@@ -20,27 +19,21 @@ from tests.support.waiting import eventually_async
 SOON = 10_000
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
 def short(key: str) -> str:
     return f"{key[:6]}…{key[-4:]}"
 
 
 async def test_overview__key_followed__whole_page_of_the_busiest_environment(
-    fleet: Fleet, browser: Browser, environment: str
+    shared_fleet: Fleet, browser: Browser, environment: str
 ) -> None:
     # Given
     page = await browser.new_page()
     errors: list[str] = []
     note_errors(page, errors)
-    async with Stream(fleet.daphne.stream_url(environment)) as stream:
+    async with Stream(shared_fleet.daphne.stream_url(environment)) as stream:
         await stream.next_block()
-        await asyncio.to_thread(fleet.workers.publish, environment, 1)
-        await log_in(page, fleet.workers)
+        await asyncio.to_thread(shared_fleet.workers.publish, environment, 1)
+        await log_in(page, shared_fleet.workers)
         row = page.locator(".environments tr", has_text=short(environment))
 
         # Then: how many, and when it was updated
@@ -56,19 +49,19 @@ async def test_overview__key_followed__whole_page_of_the_busiest_environment(
         await expect(page.locator("#total-subscribers")).to_have_text("1")
 
         # When: the other links
-        await page.goto(admin_url(fleet.workers))
+        await page.goto(admin_url(shared_fleet.workers))
         await row.get_by_role("link", name="Test update").click()
 
         # Then
         await expect(page.locator("#content")).to_contain_text(
             f"an update of the environment {environment}, dated now"
         )
-        await page.goto(admin_url(fleet.workers))
+        await page.goto(admin_url(shared_fleet.workers))
         await row.get_by_role("link", name="Playground").click()
         assert await page.input_value("#environment") == environment
 
         # When: by the field
-        await page.goto(admin_url(fleet.workers))
+        await page.goto(admin_url(shared_fleet.workers))
         await page.fill("#find", environment)
         await page.keyboard.press("Enter")
         await expect(page.locator("#environment-key")).to_have_text(environment)
@@ -76,17 +69,19 @@ async def test_overview__key_followed__whole_page_of_the_busiest_environment(
 
 
 async def test_environment__followed_by_who_may_only_view__never_the_whole_key(
-    fleet: Fleet, environment: str
+    shared_fleet: Fleet, environment: str
 ) -> None:
     # Given
     session = await asyncio.to_thread(
-        admin_session, fleet.daphne.url, "viewer", PASSWORD
+        admin_session, shared_fleet.daphne.url, "viewer", PASSWORD
     )
 
     def get(path: str, **query: str) -> requests.Response:
-        return session.get(admin_url(fleet.daphne, path), params=query, timeout=5)
+        return session.get(
+            admin_url(shared_fleet.daphne, path), params=query, timeout=5
+        )
 
-    async with Stream(fleet.workers.stream_url(environment)) as stream:
+    async with Stream(shared_fleet.workers.stream_url(environment)) as stream:
         await stream.next_block()
 
         # When

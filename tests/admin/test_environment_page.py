@@ -1,7 +1,6 @@
 """The page about one environment in real Chromium, over a real fleet."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -9,37 +8,24 @@ from playwright.async_api import Browser, Page, expect
 from realtime.fleet.key_shortening import shortened
 from tests.admin.fleet import Fleet, admin_url, log_in
 from tests.admin.test_browser import PHONE
-from tests.support.browser import chromium, note_errors
 from tests.support.streams import Stream, event
 
 OKHTTP = {"User-Agent": "okhttp/4.12.0"}
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page in which nothing may go wrong."""
-    errors: list[str] = []
-    page = await browser.new_page()
-    note_errors(page, errors)
-    yield page
-    assert not errors
-
-
 async def test_my_app_did_not_get_the_change__looked_up__found_where_and_when(
-    fleet: Fleet, page: Page, environment: str
+    shared_fleet: Fleet, page: Page, environment: str
 ) -> None:
     """Is it connected, where, what kind of client, when was it last told?"""
     # Given: an Android application on one instance, which was told
-    await log_in(page, fleet.workers)
-    async with Stream(fleet.daphne.stream_url(environment), headers=OKHTTP) as app:
+    await log_in(page, shared_fleet.workers)
+    async with Stream(
+        shared_fleet.daphne.stream_url(environment), headers=OKHTTP
+    ) as app:
         await app.next_block()
-        await asyncio.to_thread(fleet.workers.publish, environment, 1735229888.76)
+        await asyncio.to_thread(
+            shared_fleet.workers.publish, environment, 1735229888.76
+        )
         assert await app.next_event() == event("1735229888.76")
 
         # When: somebody looks its key up
@@ -52,7 +38,7 @@ async def test_my_app_did_not_get_the_change__looked_up__found_where_and_when(
         # there
         rows = page.locator("#instances tbody tr")
         await expect(rows).to_have_count(3)
-        there = rows.filter(has_text=f"({fleet.daphne.process.pid})")
+        there = rows.filter(has_text=f"({shared_fleet.daphne.process.pid})")
         await expect(there.locator(".subscribers")).to_have_text("1")
         # an Android application
         await expect(there).to_contain_text("1 Android (OkHttp)")
@@ -77,14 +63,16 @@ async def test_my_app_did_not_get_the_change__looked_up__found_where_and_when(
 
 
 async def test_key_that_nobody_knows__looked_up__asked_whether_it_is_right(
-    fleet: Fleet, page: Page, environment: str
+    shared_fleet: Fleet, page: Page, environment: str
 ) -> None:
     # Given
-    await log_in(page, fleet.workers)
+    await log_in(page, shared_fleet.workers)
 
     # When
     await page.goto(
-        admin_url(fleet.workers, f"realtime/fleet/environment/?key={environment}")
+        admin_url(
+            shared_fleet.workers, f"realtime/fleet/environment/?key={environment}"
+        )
     )
 
     # Then
@@ -122,7 +110,7 @@ async def test_environment__nats_away__figures_are_of_one_instance_and_say_so(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_environment__phone__nothing_to_scroll_sideways_for(
-    fleet: Fleet, browser: Browser, scheme: str, environment: str
+    shared_fleet: Fleet, browser: Browser, scheme: str, environment: str
 ) -> None:
     # Given
     key = f"{environment}.{'production-' * 6}eu"
@@ -131,15 +119,15 @@ async def test_environment__phone__nothing_to_scroll_sideways_for(
         color_scheme=scheme,  # type: ignore[arg-type]  # one of its literals
     )
     page = await context.new_page()
-    await log_in(page, fleet.workers)
-    async with Stream(fleet.daphne.stream_url(key), headers=OKHTTP) as app:
+    await log_in(page, shared_fleet.workers)
+    async with Stream(shared_fleet.daphne.stream_url(key), headers=OKHTTP) as app:
         await app.next_block()
-        await asyncio.to_thread(fleet.workers.publish, key, 1735229888.76)
+        await asyncio.to_thread(shared_fleet.workers.publish, key, 1735229888.76)
         await app.next_event()
 
         # When
         await page.goto(
-            admin_url(fleet.workers, f"realtime/fleet/environment/?key={key}")
+            admin_url(shared_fleet.workers, f"realtime/fleet/environment/?key={key}")
         )
 
         # Then

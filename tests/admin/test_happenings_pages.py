@@ -3,7 +3,7 @@ and does about it."""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,6 @@ from realtime.fleet.fleet_report import FleetReport
 from realtime.fleet.overview import gather
 from realtime.fleet.timeline.event_text import EventText
 from tests.admin.fleet import PASSWORD, PODS, Fleet, admin_session, admin_url, log_in
-from tests.support.browser import chromium, note_errors
 from tests.support.streams import Stream
 from tests.support.waiting import eventually
 
@@ -53,18 +52,6 @@ def post(session: requests.Session, url: str) -> requests.Response:
     answer = session.post(url, {"csrfmiddlewaretoken": token}, timeout=10)
     assert answer.status_code == 200, answer.text
     return answer
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    """A page in which nothing may go wrong, above all nothing that the
-    Content-Security-Policy forbids."""
-    errors: list[str] = []
-    async with chromium() as browser:
-        page = await browser.new_page()
-        note_errors(page, errors)
-        yield page
-    assert not errors
 
 
 @pytest.fixture

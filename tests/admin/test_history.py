@@ -69,7 +69,7 @@ async def test_tags__a_history__drawn_as_well_formed_svg_without_style() -> None
     told = History(instance="sse-a", alive=1, hour=Hour(0, (last,)))
     history = await merge([told], NOW, complete=True)
     template = Template(
-        "{% load fleet %}<div>"
+        "{% load fleet_charts %}<div>"
         "{% sparkline history.subscribers 'Subscribers' %}"
         "{% sparkline history.delivery_p99 'Delivery p99' 'latency' %}"
         "{% publishes_chart history %}</div>"

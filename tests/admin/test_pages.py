@@ -16,7 +16,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
-from realtime.admin.log import SHOWN
+from realtime.admin.action_log import SHOWN
 from realtime.conf import RealtimeSettings
 from realtime.fleet.history.minutes import HISTORY
 from realtime.fleet.key_shortening import shortened

@@ -8,14 +8,14 @@ import requests
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
-from playwright.async_api import ViewportSize, expect
+from playwright.async_api import Browser, ViewportSize, expect
 from pytest_django.fixtures import Settings
 
-from realtime.admin.places import Places, places
+from realtime.admin.probe_addresses import probe_addresses
 from realtime.http.asgi import SERVICE
 from tests.admin.fleet import PASSWORD, Fleet, admin_session, admin_url, log_in
 from tests.admin.test_browser import log_entries
-from tests.support.browser import chromium, note_errors
+from tests.support.browser import note_errors
 
 PROBE = "/admin/realtime/fleet/probe/"
 PUBLIC = "https://realtime.example.com"
@@ -26,67 +26,66 @@ SOON = 20_000
 
 @pytest.mark.parametrize("server", ["workers", "daphne"])
 async def test_probe__clicked_by_an_operator__each_step_with_its_time_and_logged(
-    fleet: Fleet, server: str, admin_database: Path
+    fleet: Fleet, browser: Browser, server: str, admin_database: Path
 ) -> None:
     # Given
     service = getattr(fleet, server)
     errors: list[str] = []
-    async with chromium() as browser:
-        context = await browser.new_context(java_script_enabled=False)
-        page = await context.new_page()
-        note_errors(page, errors)
-        await log_in(page, service)
+    context = await browser.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    note_errors(page, errors)
+    await log_in(page, service)
 
-        # When
-        await page.get_by_role("link", name="Probe").click()
-        await expect(page.locator("#url option")).to_have_text(
-            [service.url, "http://localhost:8088"]
-        )
-        await page.get_by_role("button", name="Probe").click()
+    # When
+    await page.get_by_role("link", name="Probe").click()
+    await expect(page.locator("#url option")).to_have_text(
+        [service.url, "http://localhost:8088"]
+    )
+    await page.get_by_role("button", name="Probe").click()
 
-        # Then
-        await expect(page.locator("#verdict")).to_have_text("It works", timeout=SOON)
-        steps = page.locator(".hops tbody th")
-        await expect(steps).to_have_count(4)
-        for number, said in enumerate(
-            [
-                "stream open in",
-                "202 in",
-                "read by 3 of 3 instances in",
-                f"received at 127.0.0.1:{service.port} in",
-            ]
-        ):
-            await expect(steps.nth(number)).to_contain_text(said)
-        await page.set_viewport_size(PHONE)
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        [(user, what)] = log_entries(admin_database, service.url)
-        assert user == "operator"
-        assert what.startswith("Probe: stream open in ")
+    # Then
+    await expect(page.locator("#verdict")).to_have_text("It works", timeout=SOON)
+    steps = page.locator(".hops tbody th")
+    await expect(steps).to_have_count(4)
+    for number, said in enumerate(
+        [
+            "stream open in",
+            "202 in",
+            "read by 3 of 3 instances in",
+            f"received at 127.0.0.1:{service.port} in",
+        ]
+    ):
+        await expect(steps.nth(number)).to_contain_text(said)
+    await page.set_viewport_size(PHONE)
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    [(user, what)] = log_entries(admin_database, service.url)
+    assert user == "operator"
+    assert what.startswith("Probe: stream open in ")
 
-        # When
-        fleet.nats.kill()
-        await page.get_by_role("button", name="Probe again").click()
+    # When
+    fleet.nats.kill()
+    await page.get_by_role("button", name="Probe again").click()
 
-        # Then
-        verdict = page.locator(".verdict")
-        await expect(page.locator("#verdict")).to_have_text(
-            "It does not work", timeout=SOON
-        )
-        await expect(verdict).to_contain_text("The stream was answered with 503")
+    # Then
+    verdict = page.locator(".verdict")
+    await expect(page.locator("#verdict")).to_have_text(
+        "It does not work", timeout=SOON
+    )
+    await expect(verdict).to_contain_text("The stream was answered with 503")
     assert not errors
 
 
-def test_probe__address_that_a_form_names__not_asked(fleet: Fleet) -> None:
+def test_probe__address_that_a_form_names__not_asked(shared_fleet: Fleet) -> None:
     # Given
-    session = admin_session(fleet.daphne.url, "operator", PASSWORD)
-    url = admin_url(fleet.daphne, "realtime/fleet/probe/")
+    session = admin_session(shared_fleet.daphne.url, "operator", PASSWORD)
+    url = admin_url(shared_fleet.daphne, "realtime/fleet/probe/")
     session.get(url, timeout=5)
     token = session.cookies["flagsmith_sse_csrftoken"]
     # Written out: otherwise another host would not get them.
     cookies = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
 
     for host, named in [
-        (f"127.0.0.1:{fleet.daphne.port}", fleet.workers.url),
+        (f"127.0.0.1:{shared_fleet.daphne.port}", shared_fleet.workers.url),
         # That it calls itself so, too.
         ("evil.example", "http://evil.example"),
     ]:
@@ -136,13 +135,15 @@ def test_probe__no_secret_here__says_so(operator: Client, settings: Settings) ->
     assert "There is no SSE_AUTHENTICATION_TOKEN here" in answer.content.decode()
 
 
-def offered(host: str, server: tuple[str, int] | None, **meta: Any) -> Places:
+def offered(
+    host: str, server: tuple[str, int] | None, **meta: Any
+) -> tuple[list[str], str | None]:
     """What a request is offered that names `host`, over a connection to `server`; of a
     process that serves streams, unless that is None."""
     request = RequestFactory().get(PROBE, headers={"host": host}, **meta)
     if server is not None:
         request.scope = {"server": server, SERVICE: object()}  # type: ignore[attr-defined]
-    return places(request)
+    return probe_addresses(request)
 
 
 @pytest.mark.parametrize(

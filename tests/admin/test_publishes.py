@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 from django.test import Client
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from realtime.conf import RealtimeSettings
 from realtime.fleet.fleet_report import FleetReport, as_json
@@ -25,7 +25,6 @@ from realtime.fleet.terminal_text import fleet_text
 from realtime.intake.relay import SIGNATURE_HEADER, Relayed, sign
 from tests.admin.fleet import Fleet, log_in
 from tests.integration.test_commands import manage
-from tests.support.browser import chromium
 from tests.support.nats import NatsServer
 from tests.support.raw_http import PUBLISHER, ask, queue_change
 from tests.support.service import TOKEN, Service, running_service
@@ -343,26 +342,25 @@ def test_overview__no_instance_tells_of_publishes__nothing_said(
 
 
 async def test_overview__token_wrong_at_real_instances__seen_in_the_browser(
-    fleet: Fleet, environment: str
+    fleet: Fleet, browser: Browser, environment: str
 ) -> None:
     # Given
     assert fleet.workers.publish(environment, 1).status_code == 202
     for number in range(5):
         address = f"2001:db8:1234:5678:9abc:def0:1234:567{number}"
         assert wrong_from(fleet.daphne, environment, address) == 401
-    async with chromium() as browser:
-        page = await browser.new_page(viewport={"width": 390, "height": 844})
+    page = await browser.new_page(viewport={"width": 390, "height": 844})
 
-        # When
-        await log_in(page, fleet.daphne)
+    # When
+    await log_in(page, fleet.daphne)
 
-        # Then
-        section = page.locator("#publishes")
-        await expect(section).to_contain_text("The latest was accepted")
-        await expect(section).to_contain_text("1 × 202, 5 × 401")
-        row = section.locator("tbody tr")
-        await expect(row).to_contain_text("Invalid token.")
-        await expect(row).to_contain_text(f"from {address}, ")
-        await expect(row).to_contain_text(" and others")
-        await expect(page.locator("#verdict")).to_have_text("All well")
-        assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+    # Then
+    section = page.locator("#publishes")
+    await expect(section).to_contain_text("The latest was accepted")
+    await expect(section).to_contain_text("1 × 202, 5 × 401")
+    row = section.locator("tbody tr")
+    await expect(row).to_contain_text("Invalid token.")
+    await expect(row).to_contain_text(f"from {address}, ")
+    await expect(row).to_contain_text(" and others")
+    await expect(page.locator("#verdict")).to_have_text("All well")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390

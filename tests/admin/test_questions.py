@@ -8,17 +8,14 @@ test_happenings_pages.py.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
 from realtime import __version__
 from realtime.fleet.key_shortening import shortened
 from tests.admin.fleet import Fleet, admin_variables, log_in
-from tests.support.browser import chromium, note_errors
 from tests.support.nats import NatsServer
 from tests.support.service import Service, running_service
 from tests.support.simulated_fleet import made_up, simulated_fleet
@@ -30,22 +27,6 @@ SOON = 10_000
 THREE = re.compile("^Subscribers in the last hour: .*3")
 GROWN = re.compile("^Subscribers in the last hour: between [0-3] and 7, now 7")
 """What a line says to who does not see it."""
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page in which nothing may go wrong."""
-    errors: list[str] = []
-    page = await browser.new_page()
-    note_errors(page, errors)
-    yield page
-    assert not errors
 
 
 async def subscribe(
@@ -123,7 +104,7 @@ async def test_all_on_the_new_version_and_balanced__looked_at__in_one_sentence(
             )
             await expect(page.locator(".instances .warning")).to_have_count(3)
             bar = page.locator(f'[data-instance="{newer.instance}"] .bar rect')
-            await expect(bar).to_have_attribute("width", "100.0")
+            await expect(bar).to_have_attribute("width", "1000")
 
 
 async def test_publishing_gets_503__looked_at_while_nats_is_away__reason_and_address(

@@ -27,12 +27,12 @@ LATER = 3
 
 
 async def test_test_update__three_instances__each_says_whom_it_told(
-    fleet: Fleet, environment: str
+    shared_fleet: Fleet, environment: str
 ) -> None:
     # Given
-    async with crowd(fleet.workers, environment, STREAMS):
+    async with crowd(shared_fleet.workers, environment, STREAMS):
         # When
-        probe = await send_test_update(fleet.settings, environment)
+        probe = await send_test_update(shared_fleet.settings, environment)
 
     # Then
     assert probe.instances == 3
@@ -41,7 +41,9 @@ async def test_test_update__three_instances__each_says_whom_it_told(
     assert probe.subscribers == STREAMS
     assert 0 <= probe.seconds < DELIVER_SECONDS
     [lone] = [
-        one for one in probe.reached if f"({fleet.daphne.process.pid})" in one.name
+        one
+        for one in probe.reached
+        if f"({shared_fleet.daphne.process.pid})" in one.name
     ]
     assert lone.subscribers == 0
 

@@ -101,7 +101,7 @@ async def test_streams__no_driver_for_the_database_and_no_admin__go_on(
 
 
 def test_admin__static_files__served_with_their_type_by_every_server(
-    fleet: Fleet,
+    shared_fleet: Fleet,
 ) -> None:
     # Given
     types = {
@@ -110,7 +110,7 @@ def test_admin__static_files__served_with_their_type_by_every_server(
         "admin/css/base.css": "text/css",
         "admin/img/icon-yes.svg": "image/svg+xml",
     }
-    for service in fleet.services:
+    for service in shared_fleet.services:
         for path, content_type in types.items():
             # When
             answer = requests.get(f"{service.url}/static/{path}", timeout=5)

@@ -57,7 +57,7 @@ def test_dockerfile__variables__known_to_the_settings() -> None:
     }
 
     # Then
-    assert named.keys() <= settings.variables.keys()
+    assert named.keys() <= settings.environment.known.keys()
     assert named["LOG_FORMAT"] == "json"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.settings_table import FILE, meanings, with_table
+from docs.settings_table import FILE, with_table
 from flagsmith_sse import settings
 from realtime.conf import SETTINGS
 from realtime.server.embedded_nats import EmbeddedNats
@@ -161,21 +161,20 @@ def test_nats__version_in_the_documents__the_one_that_is_tested() -> None:
 
 def test_settings__of_another_project__those_that_the_documents_say() -> None:
     # Given
-    ours = {n for n in settings.variables if n.startswith(("SSE_", "NATS_"))}
+    ours = {n for n in settings.environment.known if n.startswith(("SSE_", "NATS_"))}
     text = FILE.read_text()
     # Then
-    of_the_project = ("SSE_WORKERS", "SSE_ADMIN_ENABLED", "SSE_INDEX_ENABLED")
-    assert "except `SSE_WORKERS`, `SSE_ADMIN_ENABLED` and `SSE_INDEX_ENABLED`" in text
+    of_the_project = ("SSE_ADMIN_ENABLED", "SSE_INDEX_ENABLED")
+    assert "except `SSE_ADMIN_ENABLED` and `SSE_INDEX_ENABLED`" in text
     assert ours - {*of_the_project} == {
-        *SETTINGS,
-        *("SSE_AUTHENTICATION_TOKEN", "NATS_URL", "SSE_SERVER_BASE_URL"),
-        "SSE_PUBLIC_URLS",
+        *(setting.name for setting in SETTINGS),
+        *("SSE_WORKERS", "SSE_SERVER_BASE_URL", "SSE_PUBLIC_URLS"),
     }
 
 
 def test_settings_table__every_variable__has_a_meaning() -> None:
     # When / Then
-    assert meanings().keys() == settings.variables.keys()
+    assert all(setting.meaning for setting in settings.environment.known.values())
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -187,7 +186,7 @@ def test_variables__named_in_a_document__are_read_by_the_service(
     named = set(re.findall(r"\b(?:SSE|NATS|DJANGO|LOG|METRICS)_[A-Z_]+[A-Z]\b", text))
 
     # Then
-    assert named <= settings.variables.keys() | NOT_READ
+    assert named <= settings.environment.known.keys() | NOT_READ
 
 
 NOT_READ = {

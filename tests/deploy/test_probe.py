@@ -1,28 +1,16 @@
 """`manage.py probe` through a real Caddy and a real nginx, as they are in the examples,
 and through an nginx that is not."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from realtime.server.embedded_nats import EmbeddedNats
 from tests.deploy.proxies import caddy, nginx
 from tests.integration.test_probe import failure, probe
-from tests.support.service import Service, running_service
+from tests.support.service import Service
 
 SLOW_ENOUGH = "2"
 """Seconds for a hop: what nginx holds back would come with the stream's end."""
-
-
-@pytest.fixture(scope="module")
-def served(
-    shared_nats: EmbeddedNats, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("service")
-    with running_service("serve", shared_nats.url, folder) as service:
-        service.await_ready()
-        yield service
 
 
 @pytest.mark.parametrize("front", [caddy, nginx])

@@ -2,7 +2,7 @@
 
 from flagsmith_sse import settings
 
-KNOWN = frozenset(settings.variables)
+KNOWN = frozenset(settings.environment.known)
 
 
 def unknown(named: dict[str, object] | None) -> set[str]:

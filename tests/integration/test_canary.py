@@ -1,6 +1,7 @@
 """The canary of a running service: it measures while all is well, fails while NATS is
 away, and is gone when its process leaves."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import nats as nats_py
 
+from realtime import metrics
 from realtime.environments import PROBE_PREFIX
 from realtime.jetstream.subjects import ALL_SUBJECTS, SUBJECT_PREFIX
+from realtime.probing.canary import Canary
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.support.nats import NatsServer
 from tests.support.service import ROOT, TOKEN, running_service
@@ -151,3 +154,35 @@ def test_canary__unix_socket__says_once_that_it_cannot(
     assert process.returncode == 0
     assert log.read_text().count("canary.unable") == 1
     assert "canary.failed" not in log.read_text()
+
+
+async def test_canary__stopped_under_way__ends_at_once_and_counts_nothing() -> None:
+    # Given: a server that takes a stream's request and never answers
+    asked, left = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        left.set()
+        writer.close()
+
+    before = metrics.canary_failures_total._value.get()
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        where = server.sockets[0].getsockname()
+        waiting = Canary(
+            seconds=0.01, token="t", where=lambda: where, refusal=lambda: None
+        )
+        running = asyncio.ensure_future(waiting.run())
+        async with asyncio.timeout(10):
+            await asked.wait()
+
+        # When
+        waiting.stop()
+
+        # Then
+        async with asyncio.timeout(3):
+            await left.wait()
+        running.cancel()
+        await asyncio.wait([running])
+    assert metrics.canary_failures_total._value.get() == before

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from realtime.management.base import BROKEN_PIPE, INTERRUPTED
+from realtime.management.client_command import BROKEN_PIPE, INTERRUPTED
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.integration.test_commands import ctrl_c, manage, running, variables
 from tests.support.service import ROOT
@@ -19,7 +19,7 @@ UNREACHABLE = {"NATS_URL": "nats://somebody:s3cret@127.0.0.1:1"}
 
 BLOCKED = """
 import threading
-from realtime.management.base import ClientCommand
+from realtime.management.client_command import ClientCommand
 
 class Command(ClientCommand):
     def handle(self, **options):

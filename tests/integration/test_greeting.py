@@ -7,8 +7,8 @@ import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
+from realtime.server.development import ANY_FREE, kept_port
 from realtime.server.embedded_nats import EmbeddedNats
-from realtime.server.kept_port import ANY_FREE, keep_port, kept_port
 from tests.integration.test_commands import ctrl_c, running
 from tests.support.pasting import paste, pasted_stream, printed_lines
 from tests.support.waiting import eventually
@@ -100,7 +100,7 @@ def test_kept_port__taken_or_no_port__any_free(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         # When / Then
-        keep_port(file, f"nats://127.0.0.1:{port}")
+        file.write_text(f"{port}\n")
         assert kept_port(file) == ANY_FREE
     assert kept_port(file) == port
     for text in ("", "nonsense", "99999999"):

@@ -3,15 +3,12 @@
 
 import json
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from realtime.server.embedded_nats import EmbeddedNats
 from tests.support.malformed import LIVEZ, QUEUE_CHANGE, STREAM, UPDATE
-from tests.support.raw_http import PUBLISHER, Connection, chunked
-from tests.support.service import Service, running_service
+from tests.support.raw_http import PUBLISHER, Connection, chunked, connected
+from tests.support.service import Service
 
 H2C = {
     "Connection": "Upgrade, HTTP2-Settings",
@@ -26,23 +23,6 @@ WEBSOCKET = {
 }
 TARGET = "/sse/environments/{}/queue-change"
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
-
-
-@pytest.fixture(scope="module")
-def serve(
-    shared_nats: EmbeddedNats, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    """A service on our own server."""
-    folder = tmp_path_factory.mktemp("http1")
-    with running_service("serve", shared_nats.url, folder) as service:
-        service.await_ready()
-        yield service
-
-
-@contextmanager
-def connected(service: Service) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", service.port), 30) as client:
-        yield client
 
 
 def until_closed(client: socket.socket) -> bytes:
@@ -90,10 +70,10 @@ def test_publish__h2c_is_offered_in_chunks__202(
 @pytest.mark.parametrize("offer", [H2C, WEBSOCKET], ids=["h2c", "websocket"])
 @pytest.mark.parametrize("target", ["/livez", "/readyz", "/metricsz", "/sse/nowhere"])
 def test_get__upgrade_is_offered__answered_as_without(
-    serve: Service, target: str, offer: dict[str, str]
+    served: Service, target: str, offer: dict[str, str]
 ) -> None:
     # Given
-    with Connection(serve.url) as connection:
+    with Connection(served.url) as connection:
         without = connection.request("GET", target).status
 
         # When
@@ -106,11 +86,11 @@ def test_get__upgrade_is_offered__answered_as_without(
 
 @pytest.mark.parametrize("offer", [H2C, WEBSOCKET], ids=["h2c", "websocket"])
 def test_stream__upgrade_is_offered__stream(
-    serve: Service, environment: str, offer: dict[str, str]
+    served: Service, environment: str, offer: dict[str, str]
 ) -> None:
     # Given
     head = b"".join(f"{name}: {value}\r\n".encode() for name, value in offer.items())
-    with connected(serve) as client:
+    with connected(served) as client:
         # When
         client.sendall(STREAM.replace(b"\r\n\r\n", b"\r\n" + head + b"\r\n"))
 
@@ -121,11 +101,11 @@ def test_stream__upgrade_is_offered__stream(
         assert b"content-type: text/event-stream" in received
 
 
-def test_pipeline__upgrades_among_it__all_answered(serve: Service) -> None:
+def test_pipeline__upgrades_among_it__all_answered(served: Service) -> None:
     # Given
     body = b"Content-Length: 16\r\n" + UPGRADE + b"\r\n" + UPDATE
     last = LIVEZ[:-2] + b"Connection: close, upgrade\r\nUpgrade: a/1\r\n\r\n"
-    with connected(serve) as client:
+    with connected(served) as client:
         # When
         client.sendall(LIVEZ + QUEUE_CHANGE + body + QUEUE_CHANGE + body + last)
 
@@ -134,11 +114,11 @@ def test_pipeline__upgrades_among_it__all_answered(serve: Service) -> None:
     assert statuses(received) == [b"200", b"202", b"202", b"200"]
 
 
-def test_upgrade__comes_byte_by_byte__answered(serve: Service) -> None:
+def test_upgrade__comes_byte_by_byte__answered(served: Service) -> None:
     # Given
     request = QUEUE_CHANGE + UPGRADE + b"Connection: close\r\n"
     request += b"Content-Length: 16\r\n\r\n" + UPDATE
-    with connected(serve) as client:
+    with connected(served) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
         # When
@@ -150,9 +130,9 @@ def test_upgrade__comes_byte_by_byte__answered(serve: Service) -> None:
 
 
 @pytest.mark.parametrize("target", ["x:80", "/livez", "*"])
-def test_connect__any_target__400(serve: Service, target: str) -> None:
+def test_connect__any_target__400(served: Service, target: str) -> None:
     # Given / When / Then
-    with connected(serve) as client:
+    with connected(served) as client:
         client.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert statuses(until_closed(client)) == [b"400"]
 
@@ -169,10 +149,10 @@ def test_connect__any_target__400(serve: Service, target: str) -> None:
     ids=["none", "two", "in the target", "HTTP/1.0", "empty"],
 )
 def test_host__missing_or_ambiguous__400(
-    serve: Service, head: bytes, status: bytes
+    served: Service, head: bytes, status: bytes
 ) -> None:
     # Given / When / Then
-    with connected(serve) as client:
+    with connected(served) as client:
         client.sendall(head)
         assert statuses(until_closed(client)) == [status]
 
@@ -190,10 +170,10 @@ def test_host__missing_or_ambiguous__400(
     ids=["liveness", "readiness", "metrics", "publish", "pipelined", "one and a half"],
 )
 def test_request__half_closed_after_it__answered_and_closed(
-    serve: Service, request_: bytes, expected: list[bytes]
+    served: Service, request_: bytes, expected: list[bytes]
 ) -> None:
     # Given
-    with connected(serve) as client:
+    with connected(served) as client:
         # When
         client.sendall(request_)
         client.shutdown(socket.SHUT_WR)
@@ -208,10 +188,10 @@ def test_request__half_closed_after_it__answered_and_closed(
     ids=["nothing", "head", "body"],
 )
 def test_request__half_closed_within_it__closed(
-    serve: Service, request_: bytes
+    served: Service, request_: bytes
 ) -> None:
     # Given
-    with connected(serve) as client:
+    with connected(served) as client:
         # When
         client.sendall(request_)
         client.shutdown(socket.SHUT_WR)
@@ -220,9 +200,9 @@ def test_request__half_closed_within_it__closed(
         assert statuses(until_closed(client)) == []
 
 
-def test_stream__half_closed__ends(serve: Service) -> None:
+def test_stream__half_closed__ends(served: Service) -> None:
     # Given
-    with connected(serve) as client:
+    with connected(served) as client:
         client.sendall(STREAM)
         while b"retry: " not in client.recv(65536):
             pass

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from realtime.http.url import HttpUrl
 from realtime.loadtest import connections
 from realtime.loadtest.connections import Connector
-from realtime.loadtest.target import Address, Target
 from realtime.server.embedded_nats import EmbeddedNats
 from tests.integration.test_commands import ctrl_c, manage, one_line, running
 from tests.support.certificates import make_certificates
@@ -37,17 +37,6 @@ def load(
     """Run a load test of a moment on the service at `url`."""
     arguments = ["--url", url, "--interval", "0.25", "--duration", "1", *options]
     return manage("loadtest", *arguments, environment={**SECRET, **environment})
-
-
-@pytest.fixture(scope="module")
-def served(
-    shared_nats: EmbeddedNats, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    """One service, for what is the same on every server."""
-    folder = tmp_path_factory.mktemp("service")
-    with running_service("serve", shared_nats.url, folder) as service:
-        service.await_ready()
-        yield service
 
 
 def test_loadtest__200_subscribers__each_gets_each_update_once(
@@ -370,8 +359,8 @@ def test_connector__very_many_on_loopback__uses_more_source_addresses(
     # Given
     monkeypatch.setattr(connections, "PER_SOURCE", 1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = Address(socket.AF_INET, *listener.getsockname())
-        connector = Connector([Target.of("http://x/")], address, subscribers=3)
+        url = HttpUrl.parse(f"http://x:{listener.getsockname()[1]}/")
+        connector = Connector([url], "127.0.0.1", subscribers=3)
 
         # When
         sources = []

@@ -16,9 +16,7 @@ import pytest
 
 from realtime.conf import RealtimeSettings
 from realtime.probing.probe import Plan
-from realtime.probing.probe import probe as run_probe
-from realtime.probing.readers import asked_over_nats
-from realtime.server.embedded_nats import EmbeddedNats
+from realtime.probing.read_survey import probe_and_ask_instances
 from tests.integration.test_commands import (
     ctrl_c,
     manage,
@@ -48,17 +46,6 @@ def failure(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 1, done
     assert "CommandError" not in done.stderr
     return one_line(done)
-
-
-@pytest.fixture(scope="module")
-def served(
-    shared_nats: EmbeddedNats, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    """One service, for what is the same on every server."""
-    folder = tmp_path_factory.mktemp("service")
-    with running_service("serve", shared_nats.url, folder) as service:
-        service.await_ready()
-        yield service
 
 
 def test_probe__it_works__each_hop_with_its_time(service: Service) -> None:
@@ -110,20 +97,19 @@ async def test_probe__instance_that_hangs__is_what_fails(
         await asyncio.to_thread(daphne.await_ready)
         plan = Plan(url=daphne.url, token=TOKEN, environment="probe-test")
         settings = RealtimeSettings(nats_servers=(nats.url,))
-        async with asked_over_nats(settings) as readers:
-            async with asyncio.timeout(10):
-                while "2 of 2" not in str(await run_probe(plan, readers)):
-                    pass  # they have not heard of each other
+        async with asyncio.timeout(10):
+            while "2 of 2" not in str(await probe_and_ask_instances(settings, plan)):
+                pass  # they have not heard of each other
 
-            # When: a moment ago it was alive, as the other knows
-            hanging.process.send_signal(signal.SIGSTOP)
-            try:
-                await eventually_async(
-                    lambda: is_stopped(hanging.process.pid), what="the signal"
-                )
-                result = await run_probe(plan, readers)
-            finally:
-                hanging.process.send_signal(signal.SIGCONT)
+        # When: a moment ago it was alive, as the other knows
+        hanging.process.send_signal(signal.SIGSTOP)
+        try:
+            await eventually_async(
+                lambda: is_stopped(hanging.process.pid), what="the signal"
+            )
+            result = await probe_and_ask_instances(settings, plan)
+        finally:
+            hanging.process.send_signal(signal.SIGCONT)
 
     # Then: the event came all the same
     assert [hop.name for hop in result.hops][-1] == "received"

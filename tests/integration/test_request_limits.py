@@ -4,13 +4,11 @@ such limits: docs/reliability.md."""
 
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 
 from realtime.server.connections import REQUEST_SECONDS
-from realtime.server.embedded_nats import EmbeddedNats
 from realtime.server.request_limits import (
     FIELDS,
     HEAD_BYTES,
@@ -19,29 +17,12 @@ from realtime.server.request_limits import (
 )
 from realtime.views import ANSWER_SECONDS
 from tests.support.malformed import LIVEZ, MALFORMED, QUEUE_CHANGE, STREAM
-from tests.support.raw_http import chunked
-from tests.support.service import Service, running_service
+from tests.support.raw_http import chunked, connected
+from tests.support.service import Service
 from tests.support.streams import Stream, event
 
 LATE_SECONDS = 5.0
 """How late something may be on a busy machine."""
-
-
-@pytest.fixture(scope="module")
-def limited(
-    shared_nats: EmbeddedNats, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    """A service on our own server."""
-    folder = tmp_path_factory.mktemp("limited")
-    with running_service("serve", shared_nats.url, folder) as service:
-        service.await_ready()
-        yield service
-
-
-@contextmanager
-def connected(service: Service) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", service.port), 30) as client:
-        yield client
 
 
 def until_closed(client: socket.socket) -> bytes:
@@ -65,8 +46,8 @@ def answer(service: Service, request: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("request_", MALFORMED.values(), ids=MALFORMED.keys())
-def test_request__malformed__400_and_closed(limited: Service, request_: bytes) -> None:
-    assert answer(limited, request_).startswith(b"HTTP/1.1 400 ")
+def test_request__malformed__400_and_closed(served: Service, request_: bytes) -> None:
+    assert answer(served, request_).startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.parametrize(
@@ -80,21 +61,21 @@ def test_request__malformed__400_and_closed(limited: Service, request_: bytes) -
     ],
     ids=["header", "header without end", "target", "many headers", "one too many"],
 )
-def test_head__too_large__431_and_closed(limited: Service, head: bytes) -> None:
-    assert answer(limited, head).startswith(b"HTTP/1.1 431 ")
+def test_head__too_large__431_and_closed(served: Service, head: bytes) -> None:
+    assert answer(served, head).startswith(b"HTTP/1.1 431 ")
 
 
-def test_head__almost_too_large__answered(limited: Service) -> None:
+def test_head__almost_too_large__answered(served: Service) -> None:
     padding = b"a" * (HEAD_BYTES - 200)
     close = b"Connection: close\r\nHost: x\r\n\r\n"
     request = b"GET /livez HTTP/1.1\r\nA: " + padding + b"\r\n" + close
-    assert answer(limited, request).startswith(b"HTTP/1.1 200 ")
+    assert answer(served, request).startswith(b"HTTP/1.1 200 ")
 
 
-def test_body__too_large_for_any_path__413_and_closed(limited: Service) -> None:
+def test_body__too_large_for_any_path__413_and_closed(served: Service) -> None:
     head = b"POST /metricsz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     body = chunked(*[bytes(65536)] * (REQUEST_BYTES // 65536 + 1), end=False)
-    assert answer(limited, head + body).startswith(b"HTTP/1.1 413 ")
+    assert answer(served, head + body).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize(
@@ -112,10 +93,10 @@ def test_body__too_large_for_any_path__413_and_closed(limited: Service) -> None:
     ids=["nothing", "request line", "head", "body", "body of an answered request"],
 )
 def test_request__not_finished_in_time__closed(
-    limited: Service, begun: bytes, answered: bytes
+    served: Service, begun: bytes, answered: bytes
 ) -> None:
     # Given
-    with connected(limited) as client:
+    with connected(served) as client:
         began = time.monotonic()
 
         # When
@@ -134,10 +115,10 @@ def test_request__not_finished_in_time__closed(
     ids=["request line", "line end"],
 )
 def test_second_request__not_finished_in_time__closed(
-    limited: Service, begun: bytes, answered: bytes
+    served: Service, begun: bytes, answered: bytes
 ) -> None:
     # Given
-    with connected(limited) as client:
+    with connected(served) as client:
         client.sendall(LIVEZ)
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
         began = time.monotonic()
@@ -151,9 +132,9 @@ def test_second_request__not_finished_in_time__closed(
     assert received[:13] == answered
 
 
-def test_request__trickles__closed_in_time(limited: Service) -> None:
+def test_request__trickles__closed_in_time(served: Service) -> None:
     # Given
-    with connected(limited) as client:
+    with connected(served) as client:
         client.settimeout(0.5)
         began = time.monotonic()
         received = b""
@@ -172,10 +153,10 @@ def test_request__trickles__closed_in_time(limited: Service) -> None:
 
 
 def test_queue_change__body_trickles__408_while_the_task_processor_waits(
-    limited: Service,
+    served: Service,
 ) -> None:
     # Given
-    with connected(limited) as client:
+    with connected(served) as client:
         client.settimeout(0.1)
         began = time.monotonic()
         received = b""
@@ -196,19 +177,19 @@ def test_queue_change__body_trickles__408_while_the_task_processor_waits(
         assert until_closed(client) == b""
 
 
-def test_pipeline__too_many__closed(limited: Service) -> None:
+def test_pipeline__too_many__closed(served: Service) -> None:
     # When
-    received = answer(limited, LIVEZ * 10_000)
+    received = answer(served, LIVEZ * 10_000)
 
     # Then
     assert received.count(b"HTTP/1.1 200 ") <= PIPELINED
     assert received.endswith(b"Bad Request")
 
 
-def test_pipeline__a_few__answered_in_order(limited: Service) -> None:
+def test_pipeline__a_few__answered_in_order(served: Service) -> None:
     # When
     received = answer(
-        limited,
+        served,
         LIVEZ
         + b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
         + b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
@@ -223,10 +204,10 @@ def test_pipeline__a_few__answered_in_order(limited: Service) -> None:
     "more", [b"\0garbage\r\n\r\n", LIVEZ * 100], ids=["garbage", "requests"]
 )
 def test_stream__client_goes_on_sending__closed_without_a_word(
-    limited: Service, more: bytes
+    served: Service, more: bytes
 ) -> None:
     # Given
-    with connected(limited) as client:
+    with connected(served) as client:
         client.sendall(STREAM)
         while b"retry: " not in (received := client.recv(65536)):
             assert received
@@ -238,15 +219,15 @@ def test_stream__client_goes_on_sending__closed_without_a_word(
         assert until_closed(client) == b""
 
 
-async def test_stream__body_never_ends__not_touched(limited: Service) -> None:
+async def test_stream__body_never_ends__not_touched(served: Service) -> None:
     # Given
     headers = {"Content-Length": "1"}
-    url = limited.stream_url("untouched")
+    url = served.stream_url("untouched")
     async with Stream(url, headers=headers) as stream:
         # When
         for _ in range(2):
             assert (await stream.next_block(30)).startswith(("retry: ", ":"))
-        assert limited.publish("untouched", 1).status_code == 202
+        assert served.publish("untouched", 1).status_code == 202
 
         # Then
         assert await stream.next_event() == event("1")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from realtime.process import processors
 from realtime.server.embedded_nats import EmbeddedNats
-from realtime.server.limits import processors
 from realtime.server.worker_process import BEAT_SECONDS, HUNG_BEATS
 from tests.integration.test_commands import manage, one_line
 from tests.support.crowd import crowd

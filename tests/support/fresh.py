@@ -41,7 +41,7 @@ def fresh_variables(**variables: str) -> dict[str, str]:
     """This process's environment variables without those that lead to this
     repository's virtual environment, that configure the service, or by which a make
     that runs the tests tells another that it stands below it."""
-    own = settings.variables.keys() | {
+    own = settings.environment.known.keys() | {
         *("DJANGO_SETTINGS_MODULE", "VIRTUAL_ENV"),
         *("MAKEFLAGS", "MAKELEVEL", "MFLAGS"),
     }

@@ -4,6 +4,8 @@ redirect or hides how a connection ends."""
 import http.client
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -117,6 +119,13 @@ class Connection:
             return True
         finally:
             self._socket.settimeout(WAIT_SECONDS)
+
+
+@contextmanager
+def connected(service: Service) -> Iterator[socket.socket]:
+    """A socket, for what no request says well."""
+    with socket.create_connection(("127.0.0.1", service.port), 30) as client:
+        yield client
 
 
 def ask(

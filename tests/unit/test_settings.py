@@ -1,19 +1,19 @@
-"""The environment variables: what they are read as, and that a senseless value stops
-the service at its start with one line that names the variable and what it takes."""
+"""The environment variables: what they are read as, and what is said of a senseless
+value."""
 
-import json
 import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
 from realtime.checks import renamed_settings
-from realtime.conf import RENAMED, RealtimeSettings, token_fault
+from realtime.conf import RENAMED, RealtimeSettings
+from realtime.tokens import token_fault
+from tests.support.fresh import fresh_variables
 from tests.support.service import ROOT
 
 TOKEN = "s3cret-of-all"
@@ -96,46 +96,11 @@ SENSIBLE = {
     "DJANGO_ALLOWED_HOSTS": "one.example.com, two.example.com",
 }
 
-COMMANDS = {
-    "check": ("manage.py", "check"),
-    "serve": ("manage.py", "serve"),
-    "daphne": ("-m", "daphne", "-p", "0", "flagsmith_sse.asgi:application"),
-}
 
-DUMP = (
-    "import json, sys; from flagsmith_sse import settings;"
-    "json.dump({n: getattr(settings, n) for n in sys.argv[1:]}, sys.stdout)"
-)
-
-
-def bare_environment() -> dict[str, str]:
-    """This process's environment without the service's variables."""
-    prefixes = ("SSE_", "NATS_", "DJANGO_", "LOG_", "LISTEN_", "DATABASE_")
-    return {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
-
-
-def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with `variables` and nothing else of the service's."""
-    return subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env={**bare_environment(), **variables},
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-
-
-def only_line(failed: subprocess.CompletedProcess[str]) -> str:
-    """What a command that failed said: one line, which shows no secret."""
-    output = failed.stdout + failed.stderr
-    assert failed.returncode != 0, output
-    assert "Traceback" not in output
-    assert TOKEN not in output
-    assert PASSWORD not in output
-    (line,) = output.splitlines()
-    return line
+def settings_of(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
+    """The settings that `variables`, and nothing else of the service's, make."""
+    monkeypatch.setattr(os, "environ", fresh_variables(**variables))
+    return runpy.run_path(str(ROOT / "flagsmith_sse" / "settings.py"))
 
 
 @pytest.mark.parametrize(("variable", "value", "takes"), SENSELESS)
@@ -144,60 +109,14 @@ def test_settings__senseless_value__says_what_it_takes(
 ) -> None:
     # Given
     variables = {"SSE_AUTHENTICATION_TOKEN": TOKEN, variable: value}
-    monkeypatch.setattr(os, "environ", {**bare_environment(), **variables})
     # When
     with pytest.raises(ImproperlyConfigured) as raised:
-        runpy.run_path(str(ROOT / "flagsmith_sse" / "settings.py"))
+        settings_of(monkeypatch, **variables)
     # Then
     message = str(raised.value)
     assert message.startswith(f"{variable} takes {takes}")
     assert "\n" not in message
     assert PASSWORD not in message
-
-
-@pytest.mark.parametrize(
-    ("command", "variable", "value"),
-    [
-        ("check", "SSE_KEEPALIVE_SECONDS", "0"),
-        ("check", "NATS_STREAM_REPLICAS", "none"),
-        ("check", "NATS_URL", f"http://me:{PASSWORD}@127.0.0.1:4222"),
-        ("check", "DATABASE_URL", f"postgres://me:{PASSWORD}@host:port/name"),
-        ("serve", "NATS_URL", f"http://me:{PASSWORD}@127.0.0.1:4222"),
-        ("daphne", "DATABASE_URL", f"oracel://me:{PASSWORD}@host/name"),
-    ],
-)
-def test_command__senseless_value__one_line_names_the_variable(
-    command: str, variable: str, value: str
-) -> None:
-    # Given
-    variables = {"SSE_AUTHENTICATION_TOKEN": TOKEN, variable: value}
-    # When
-    failed = run(*COMMANDS[command], LISTEN_ADDR="127.0.0.1:0", **variables)
-    # Then
-    assert only_line(failed).startswith(f"error: {variable} takes ")
-
-
-def test_settings__several_senseless_values__all_named() -> None:
-    # Given
-    variables = {"SSE_KEEPALIVE_SECONDS": "0", "LOG_LEVEL": "x", "LISTEN_ADDR": ""}
-    # When
-    failed = run("manage.py", "check", SSE_AUTHENTICATION_TOKEN=TOKEN, **variables)
-    # Then
-    line = only_line(failed)
-    assert all(f"{variable} takes " in line for variable in variables)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize(("old", "new"), RENAMED.items())
-def test_command__old_name_of_a_setting__one_line_names_the_new_one(
-    command: str, old: str, new: str
-) -> None:
-    # Given
-    variables = {"SSE_AUTHENTICATION_TOKEN": TOKEN, old: "1"}
-    # When
-    failed = run(*COMMANDS[command], LISTEN_ADDR="127.0.0.1:0", **variables)
-    # Then
-    assert only_line(failed).startswith(f"error: {old} is now called {new}")
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
@@ -215,48 +134,11 @@ def test_checks__old_name_in_a_host_project__error_names_the_new_one(
         RealtimeSettings.from_django(hosting=False)
 
 
-@pytest.mark.parametrize("command", ["serve", "daphne"])
-@pytest.mark.parametrize("token", [None, f"{TOKEN} {TOKEN}"])
-def test_serve__no_usable_token__one_line_names_the_variable(
-    command: str, token: str | None
+def test_settings__sensible_values__read_typed(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
-    # Given
-    variables = {} if token is None else {"SSE_AUTHENTICATION_TOKEN": token}
-    # When
-    failed = run(*COMMANDS[command], LISTEN_ADDR="127.0.0.1:0", **variables)
-    # Then
-    line = only_line(failed)
-    assert "SSE_AUTHENTICATION_TOKEN" in line
-    assert "takes" in line
-
-
-@pytest.mark.parametrize("token", [None, f"{TOKEN} {TOKEN}"])
-def test_check__no_usable_token__fails_naming_the_variable(token: str | None) -> None:
-    # Given
-    variables = {} if token is None else {"SSE_AUTHENTICATION_TOKEN": token}
-    # When
-    failed = run("manage.py", "check", **variables)
-    # Then
-    assert failed.returncode == 1
-    assert "realtime.E001" in failed.stderr
-    assert "SSE_AUTHENTICATION_TOKEN" in failed.stderr
-    assert "Traceback" not in failed.stderr
-    assert TOKEN not in failed.stdout + failed.stderr
-
-
-def test_serve__no_such_port__one_line_names_the_variable() -> None:
-    # Given / When
-    failed = run(
-        "manage.py",
-        "serve",
-        SSE_AUTHENTICATION_TOKEN=TOKEN,
-        LISTEN_ADDR="127.0.0.1:65536",
-    )
-    # Then
-    assert "LISTEN_ADDR" in only_line(failed)
-
-
-def test_settings__sensible_values__read_typed(tmp_path: Path) -> None:
     # Given
     pem = tmp_path / "file.pem"
     pem.touch()
@@ -282,13 +164,15 @@ def test_settings__sensible_values__read_typed(tmp_path: Path) -> None:
         "ALLOWED_HOSTS": ["one.example.com", "two.example.com"],
     }
     # When
-    dumped = run("-c", DUMP, *expected, NATS_TLS_CA_FILE=str(pem), **SENSIBLE)
+    read = settings_of(monkeypatch, NATS_TLS_CA_FILE=str(pem), **SENSIBLE)
     # Then
-    assert dumped.stderr == ""
-    assert json.loads(dumped.stdout) == expected
+    assert capfd.readouterr().err == ""
+    assert {name: read[name] for name in expected} == expected
 
 
-def test_settings__nothing_set__documented_defaults() -> None:
+def test_settings__nothing_set__documented_defaults(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     # Given
     expected = {
         "SSE_KEEPALIVE_SECONDS": 15,
@@ -315,10 +199,10 @@ def test_settings__nothing_set__documented_defaults() -> None:
         "CSRF_TRUSTED_ORIGINS": [],
     }
     # When
-    dumped = run("-c", DUMP, *expected)
+    read = settings_of(monkeypatch)
     # Then
-    assert dumped.stderr == ""
-    assert json.loads(dumped.stdout) == expected
+    assert capfd.readouterr().err == ""
+    assert {name: read[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize("token", ["x", TOKEN, "!#$%&'()*+,-./:;<=>?@[]^_`{|}~"])

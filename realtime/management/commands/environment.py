@@ -11,7 +11,7 @@ from realtime.environments import is_environment_key
 from realtime.fleet.environment.report import survey_environment
 from realtime.fleet.environment.terminal_text import environment_text
 from realtime.fleet.fleet_report import as_json
-from realtime.management.base import ClientCommand
+from realtime.management.client_command import ClientCommand
 
 
 class Command(ClientCommand):

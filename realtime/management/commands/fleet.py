@@ -12,7 +12,7 @@ from realtime.fleet.fleet_report import FleetReport, as_json
 from realtime.fleet.overview import gather
 from realtime.fleet.terminal_text import NEWEST, fleet_text
 from realtime.fleet.timeline.event_text import SHOWN
-from realtime.management.base import ClientCommand
+from realtime.management.client_command import ClientCommand
 
 WATCH_SECONDS: Final = 2.0
 _CLEAR: Final = "\x1b[H\x1b[2J"

@@ -2,25 +2,26 @@
 
 import argparse
 import json
-import math
 import re
 import sys
 import time
 from pathlib import Path
 from typing import Any, Final
 
-from django.core.management.base import CommandError
-
-from realtime.conf import configured_token, token_fault, tokens_in
+from realtime.http.url import HttpUrl
+from realtime.loadtest.options import LoadTestOptions, processes_for
 from realtime.loadtest.plot import check_plot, plot
 from realtime.loadtest.report import progress_line, summary, text
 from realtime.loadtest.results import Results
 from realtime.loadtest.run import LoadTest
-from realtime.loadtest.scenario import LoadTestFailed, Scenario, processes_for
-from realtime.loadtest.target import Target
-from realtime.management.base import ClientCommand
-from realtime.management.base_url import add_url_argument, checked_endpoint
-from realtime.server.limits import raise_file_limit
+from realtime.management.client_command import (
+    ClientCommand,
+    add_url_argument,
+    checked_endpoint,
+    seconds,
+    token_to_publish_with,
+)
+from realtime.process import raise_file_limit
 
 LINE_SECONDS: Final = 0.2
 """Between two progress lines on a terminal, each of which takes the last one's
@@ -53,17 +54,6 @@ def process_count(text: str) -> int | None:
     return None if text == "auto" else count(text)
 
 
-def seconds(text: str) -> float:
-    """A number of seconds, more than 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError("takes a number of seconds, more than 0")
-    return value
-
-
 def rate(text: str) -> float:
     """`4000/s`, or just `4000`."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:/s)?", text, re.ASCII)
@@ -86,7 +76,7 @@ class Command(ClientCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         def option(name: str, kind: Any, default: str, meaning: str) -> None:
             parser.add_argument(
-                *(f"--{name}",),
+                f"--{name}",
                 type=kind,
                 default=default,
                 metavar="N",
@@ -98,10 +88,8 @@ class Command(ClientCommand):
         option("interval", seconds, "10", "seconds between updates")
         option("duration", seconds, "60", "seconds of updates, once all are connected")
         option("grace", seconds, "5", "seconds after which a delivery is missing")
-        option(
-            *("processes", process_count, "auto"),
-            "processes to share the work, or auto: one per processor",
-        )
+        processes = "processes to share the work, or auto: one per processor"
+        option("processes", process_count, "auto", processes)
         which = parser.add_mutually_exclusive_group()
         which.add_argument(
             "--environment",
@@ -133,47 +121,37 @@ class Command(ClientCommand):
         self._next_line = self._start + (0 if self._shows else LOG_SECONDS)
         picture: Path | None = options["plot"]
         try:
-            scenario = self._scenario(options)
+            load_options = self._options(options)
             if picture:
                 check_plot(picture)
-            results = LoadTest(scenario, self._show).run()
+            results = LoadTest(load_options, self._show).run()
+        finally:
             self._clear()
-            found = summary(results)
-            self.stdout.write(json.dumps(found) if options["json"] else text(found))
-            if picture:
-                plot(results, picture)
-        except LoadTestFailed as error:
-            self._clear()
-            raise CommandError(str(error)) from None
-        except KeyboardInterrupt:
-            self._clear()
-            raise SystemExit(130) from None
+        found = summary(results)
+        self.stdout.write(json.dumps(found) if options["json"] else text(found))
+        if picture:
+            plot(results, picture)
         if not results.is_clean:
             raise SystemExit(1)
 
     @staticmethod
-    def _scenario(options: dict[str, Any]) -> Scenario:
-        configured = configured_token()
-        if fault := token_fault(configured):
-            raise CommandError(f"SSE_AUTHENTICATION_TOKEN {fault}")
-        token = tokens_in(configured)[0]
-
+    def _options(options: dict[str, Any]) -> LoadTestOptions:
+        """Raises `CommandError` and `LoadTestFailed`."""
         keys: list[str] = options["environment"] or [DEFAULT_ENVIRONMENT]
         if count := options["environments"]:
             keys = [f"{DEFAULT_ENVIRONMENT}_{n}" for n in range(1, count + 1)]
 
-        def targets(name: str) -> tuple[Target, ...]:
-            url = options["url"]
-            return tuple(Target.of(checked_endpoint(url, key, name)) for key in keys)
+        def urls(name: str) -> tuple[HttpUrl, ...]:
+            found = (checked_endpoint(options["url"], key, name) for key in keys)
+            return tuple(map(HttpUrl.parse, found))
 
-        subscribers: int = options["subscribers"]
-        return Scenario(
-            streams=targets("stream"),
-            queue_changes=targets("queue-change"),
-            token=token,
-            subscribers=subscribers,
+        return LoadTestOptions(
+            token=token_to_publish_with(),
+            streams=urls("stream"),
+            queue_changes=urls("queue-change"),
+            subscribers=options["subscribers"],
             processes=processes_for(
-                subscribers, options["processes"], raise_file_limit()
+                options["subscribers"], options["processes"], raise_file_limit()
             ),
             ramp=options["ramp"],
             interval=options["interval"],

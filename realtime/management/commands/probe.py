@@ -3,34 +3,24 @@
 import asyncio
 import socket
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
+from functools import partial
 from typing import Any
 
-from django.core.management.base import CommandError
+from msgspec import json
 
-from realtime.conf import RealtimeSettings, configured_token, token_fault, tokens_in
+from realtime.conf import RealtimeSettings
 from realtime.environments import probe_environment
-from realtime.management.base import ClientCommand
-from realtime.management.base_url import add_url_argument, checked_url
-from realtime.probing.probe import TIMEOUT_SECONDS, Plan, probe
-from realtime.probing.readers import asked_over_nats
-from realtime.probing.result import Result, as_json, printable
-
-
-async def _probe(plan: Plan, settings: RealtimeSettings) -> Result:
-    async with asked_over_nats(settings) as readers:
-        return await probe(plan, readers)
-
-
-def seconds(text: str) -> float:
-    """A number of seconds, more than 0 and at most an hour."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0 < value <= 3600:
-        raise ArgumentTypeError("takes a number of seconds, more than 0")
-    return value
+from realtime.fleet.terminal_text import printable
+from realtime.management.client_command import (
+    ClientCommand,
+    add_url_argument,
+    checked_url,
+    seconds,
+    token_to_publish_with,
+)
+from realtime.probing.probe import TIMEOUT_SECONDS, Plan
+from realtime.probing.read_survey import probe_and_ask_instances
 
 
 class Command(ClientCommand):
@@ -51,7 +41,7 @@ class Command(ClientCommand):
         )
         parser.add_argument(
             "--timeout",
-            type=seconds,
+            type=partial(seconds, most=3600),
             default=TIMEOUT_SECONDS,
             metavar="SECONDS",
             help=f"how long each step may take (default: {TIMEOUT_SECONDS:g})",
@@ -61,14 +51,14 @@ class Command(ClientCommand):
     def handle(self, **options: Any) -> None:
         plan = Plan(
             url=checked_url(options["url"]),
-            token=self._token(options["token"]),
+            token=token_to_publish_with(options["token"]),
             environment=probe_environment(socket.gethostname()),
             seconds=options["timeout"],
         )
         settings = RealtimeSettings.from_django(hosting=False)
-        result = asyncio.run(_probe(plan, settings))
+        result = asyncio.run(probe_and_ask_instances(settings, plan))
         if options["json"]:
-            self.stdout.write(as_json(result).decode())
+            self.stdout.write(json.encode(result).decode())
         elif result.hops:
             self.stdout.write(result.text)
         if result.fault is not None:
@@ -76,11 +66,3 @@ class Command(ClientCommand):
                 self.stdout.flush()
                 self.stderr.write(printable(str(result.fault)))
             sys.exit(1)
-
-    @staticmethod
-    def _token(given: str | None) -> str:
-        configured = configured_token() if given is None else given
-        if fault := token_fault(configured):
-            name = "SSE_AUTHENTICATION_TOKEN" if given is None else "--token"
-            raise CommandError(f"{name} {fault}")
-        return tokens_in(configured)[0]

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError
 
-from realtime.conf import configured_token, token_fault, tokens_in
 from realtime.exceptions import InvalidUpdate
-from realtime.management.base import ClientCommand
-from realtime.management.base_url import add_url_argument, checked_endpoint
-from realtime.probing.faults import advice_on, answer_text
-from realtime.probing.result import printable
+from realtime.management.client_command import (
+    ClientCommand,
+    add_url_argument,
+    checked_endpoint,
+    refusal,
+    token_to_publish_with,
+)
 from realtime.updates import parse_update
 
 TIMEOUT_SECONDS: Final = 2
@@ -41,10 +43,7 @@ class Command(ClientCommand):
         add_url_argument(parser)
 
     def handle(self, **options: Any) -> None:
-        configured = configured_token()
-        if fault := token_fault(configured):
-            raise CommandError(f"SSE_AUTHENTICATION_TOKEN {fault}")
-        token = tokens_in(configured)[0]
+        token = token_to_publish_with()
         body = self._body(options["environment"], options["updated_at"])
         url = checked_endpoint(options["url"], options["environment"], "queue-change")
         request = urllib.request.Request(  # noqa: S310  the setting takes http(s) only
@@ -56,11 +55,7 @@ class Command(ClientCommand):
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310  as above
                 pass
         except urllib.error.HTTPError as error:
-            answer = printable(answer_text(error.read()))
-            advice = advice_on(error.code)
-            raise CommandError(
-                f"{url} answered {error.code}: {answer} {advice}"
-            ) from None
+            raise refusal(url, error) from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise CommandError(f"Cannot reach {url}: {reason}") from None

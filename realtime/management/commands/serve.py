@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -14,52 +14,38 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
+from django.utils.module_loading import import_string
 
 from realtime import __version__
-from realtime.conf import RealtimeSettings
+from realtime.apps import workers_starting
+from realtime.conf import MAX_SUBSCRIBERS, RealtimeSettings, configured
 from realtime.exceptions import RealtimeError
-from realtime.server.development_login import prepare_login
-from realtime.server.embedded_nats import embedded_nats
-from realtime.server.kept_port import keep_port, kept_port
-from realtime.server.kept_secret import keep_secret
-from realtime.server.limits import processors, raise_file_limit
+from realtime.process import processors, raise_file_limit
+from realtime.server.development import keep_secret, kept_nats, prepare_login
 from realtime.server.listener import listen, port_of, reserve
 from realtime.server.metrics_port import start_metrics_server
+from realtime.server.missing_packages import missing_module
+from realtime.server.settings import LISTEN_ADDR, WORKERS
 from realtime.server.start_message import greeting, own_url
 from realtime.server.supervisor import Supervisor
-from realtime.server.supervisor_link import WorkerLifeline
+from realtime.server.worker import inherited_sockets
+from realtime.setting import Setting, T
+from realtime.tokens import configured_token
 
 TOKEN_FILE: Final = "authentication-token"  # noqa: S105  a file's name
-PORT_FILE: Final = "port"
-"""In the folder of `--nats-store`: the token that was made up, and the port of NATS."""
+"""In the folder of `--nats-store`: the token that was made up."""
 
 
-def worker_count(text: str) -> int:
-    """`auto` is one for each processor that this process may use; 0 is this process
-    alone."""
-    if text == "auto":
-        return processors()
-    if not text.isdecimal() or int(text) > 1024:
-        raise argparse.ArgumentTypeError("takes a whole number up to 1024, or auto")
-    return int(text)
+def taken_by(setting: Setting[T]) -> Callable[[str], T]:
+    """The type of an option that stands for `setting`."""
 
+    def parse(text: str) -> T:
+        try:
+            return setting.parse(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"takes {setting.takes}") from None
 
-def subscriber_count(text: str) -> int:
-    """0 is as many as open files allow."""
-    if not text.isdecimal() or int(text) > 10_000_000:
-        raise argparse.ArgumentTypeError(
-            "takes a whole number; 0 is as many as open files allow"
-        )
-    return int(text)
-
-
-@contextmanager
-def _nats(store: Path) -> Iterator[str]:
-    """The URL of a nats-server that runs meanwhile."""
-    file = store / PORT_FILE
-    with embedded_nats(store, port=kept_port(file)) as nats:
-        keep_port(file, nats.url)
-        yield nats.url
+    return parse
 
 
 class Command(BaseCommand):
@@ -78,8 +64,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--workers",
-            type=worker_count,
-            default=getattr(settings, "SSE_WORKERS", "0"),
+            type=taken_by(WORKERS),
+            default=str(configured(WORKERS)),
             metavar="N",
             help="processes that share the port, with a supervisor that replaces them, "
             "or auto: one per processor (SSE_WORKERS; default: 0, which serves from "
@@ -87,7 +73,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--max-subscribers",
-            type=subscriber_count,
+            type=taken_by(MAX_SUBSCRIBERS),
             metavar="N",
             help="streams a worker takes (SSE_MAX_SUBSCRIBERS; default: what its limit "
             "of open files allows)",
@@ -109,13 +95,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        if not hasattr(settings, "LISTEN_ADDR"):
+        if not hasattr(settings, "ASGI_APPLICATION"):
             raise CommandError(
-                "serve is for the project flagsmith_sse alone: here Daphne runs what "
+                "serve needs ASGI_APPLICATION in the settings, which names what "
                 "realtime.hosting.host composes (docs/deployment.md)."
             )
-        from flagsmith_sse.installing import missing_module
-
         try:
             # Here, because the app does not need them otherwise.
             import uvicorn  # noqa: F401
@@ -126,80 +110,79 @@ class Command(BaseCommand):
             settings.SSE_MAX_SUBSCRIBERS = options["max_subscribers"]
         raise_file_limit()
         try:
-            if lifeline := WorkerLifeline.inherited():
-                self._work(lifeline)
-            elif options["workers"] == 0:
+            if sockets := inherited_sockets():
+                self._work(*sockets)
+            elif options["workers"] == "0":
                 self._serve_alone(options)
             else:
                 self._supervise(options)
         except (RealtimeError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
 
-    def _work(self, lifeline: WorkerLifeline) -> None:
-        with lifeline.listener as listener:
-            self._run_server(listener, lifeline)
+    def _work(self, end: socket.socket, listener: socket.socket) -> None:
+        with listener:
+            self._run_server(listener, end)
 
     def _serve_alone(self, options: dict[str, Any]) -> None:
         # First what fails most often, before anything is started.
         with (
-            listen(settings.LISTEN_ADDR) as listener,
+            listen(configured(LISTEN_ADDR)) as listener,
             self._surroundings(options, port_of(listener)),
         ):
             self._run_server(listener)
 
     def _supervise(self, options: dict[str, Any]) -> None:
+        workers, address = options["workers"], configured(LISTEN_ADDR)
         with (
-            reserve(settings.LISTEN_ADDR) as reservation,
-            self._surroundings(options, port_of(reservation)),
+            reserve(address) as reservation,
+            self._surroundings(options, port_of(reservation)) as service,
             ExitStack() as stack,
         ):
-            host = settings.LISTEN_ADDR.rpartition(":")[0]
             supervisor = Supervisor(
-                options["workers"],
-                f"{host}:{port_of(reservation)}",
+                processors() if workers == "auto" else int(workers),
+                f"{address.rpartition(':')[0]}:{port_of(reservation)}",
                 {
                     **os.environ,
-                    "NATS_URL": ",".join(settings.NATS_URL),
+                    "NATS_URL": ",".join(service.nats_servers),
                     "SSE_AUTHENTICATION_TOKEN": settings.SSE_AUTHENTICATION_TOKEN,
                     # The same for all, where it was made up.
                     "DJANGO_SECRET_KEY": settings.SECRET_KEY,
                 },
-                drain=settings.SSE_DRAIN_SECONDS,
+                drain=service.drain,
             )
-            from flagsmith_sse.start_warnings import warn_at_start
-
-            # Here, because the workers would each say the same.
-            warn_at_start()
+            workers_starting.send(sender=Command)
             if server := start_metrics_server(supervisor.exposition):
                 stack.callback(server.close)
             asyncio.run(supervisor.run())
 
     @contextmanager
-    def _surroundings(self, options: dict[str, Any], port: int) -> Iterator[None]:
-        """Everything that the service needs and that `--with-nats` provides."""
+    def _surroundings(
+        self, options: dict[str, Any], port: int
+    ) -> Iterator[RealtimeSettings]:
+        """Everything that the service needs and that `--with-nats` provides; yields
+        the settings with it."""
         with_nats: bool = options["with_nats"]
         with ExitStack() as stack:
             store = options["nats_store"].resolve()
-            if with_nats and not settings.SSE_AUTHENTICATION_TOKEN:
+            if with_nats and not configured_token():
                 settings.SSE_AUTHENTICATION_TOKEN = keep_secret(store / TOKEN_FILE)
             RealtimeSettings.from_django()
-            if with_nats and not settings.NATS_URL:
-                settings.NATS_URL = [stack.enter_context(_nats(store))]
+            if with_nats and not getattr(settings, "NATS_URL", None):
+                settings.NATS_URL = [stack.enter_context(kept_nats(store))]
             if with_nats:
                 self.stdout.write(greeting(port))
                 if apps.is_installed("django.contrib.admin"):
                     self._prepare_admin(port, store)
                 self.stdout.flush()
-            yield
+            yield RealtimeSettings.from_django()
 
     @staticmethod
-    def _run_server(
-        listener: socket.socket, lifeline: WorkerLifeline | None = None
-    ) -> None:
-        from flagsmith_sse.asgi import application, service
+    def _run_server(listener: socket.socket, end: socket.socket | None = None) -> None:
+        from realtime.hosting import hosted_service
         from realtime.server.server import Server
 
-        Server(application, service, lifeline).run_on(listener)
+        application = import_string(settings.ASGI_APPLICATION)
+        Server(application, hosted_service(application), end).run_on(listener)
 
     def _prepare_admin(self, port: int, folder: Path) -> None:
         try:

@@ -8,12 +8,13 @@ from argparse import ArgumentParser
 from datetime import datetime
 from typing import Any, Final
 
-from django.core.management.base import CommandError
-
-from realtime.management.base import ClientCommand
-from realtime.management.base_url import add_url_argument, checked_endpoint
-from realtime.probing.faults import advice_on, answer_text
-from realtime.probing.result import printable
+from realtime.management.client_command import (
+    ClientCommand,
+    add_url_argument,
+    answer_of,
+    checked_endpoint,
+    refusal,
+)
 
 RETRY_SECONDS: Final = 3.0
 """Until a stream says otherwise by `retry:`."""
@@ -61,13 +62,9 @@ class Command(ClientCommand):
                     self._print(line.decode(errors="replace").rstrip("\r\n"))
             return "the stream ended"
         except urllib.error.HTTPError as error:
-            answer = printable(answer_text(error.read()))
             if error.code < 500:
-                advice = advice_on(error.code)
-                raise CommandError(
-                    f"{url} answered {error.code}: {answer} {advice}"
-                ) from None
-            return f"the service answered {error.code}: {answer}"
+                raise refusal(url, error) from None
+            return f"the service answered {error.code}: {answer_of(error)}"
         except TimeoutError:
             return f"nothing came for {SILENCE_SECONDS} s"
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -76,10 +73,10 @@ class Command(ClientCommand):
     def _print(self, line: str) -> None:
         if line.startswith("retry:"):
             self._retry = int(line.removeprefix("retry:")) / 1000
-        elif line.startswith((":", "event:")):
-            if self._keepalives and line.startswith(":"):
+        elif line.startswith(":"):
+            if self._keepalives:
                 self._say(line)
-        elif line:
+        elif line and not line.startswith("event:"):
             self._say(line)
 
     def _say(self, text: str) -> None:

@@ -34,7 +34,7 @@ class ScriptedBridge(NatsBridge):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("realtime.jetstream.bridge.FIRST_DELAY", 0.02)
-    monkeypatch.setattr("realtime.jetstream.bridge.MAX_DELAY", 0.3)
+    monkeypatch.setattr("realtime.jetstream.bridge.MAX_DELAY", 0.1)
 
 
 async def run_until_lasting(bridge: ScriptedBridge) -> None:
@@ -81,7 +81,7 @@ async def test_handle__nats_unavailable__logged_as_a_warning_and_tried_again() -
 
 async def test_handle__one_failure_after_another__waits_longer() -> None:
     # Given
-    bridge = ScriptedBridge(*(NatsUnavailable("no NATS") for _ in range(8)))
+    bridge = ScriptedBridge(*(NatsUnavailable("no NATS") for _ in range(6)))
 
     # When
     await run_until_lasting(bridge)
@@ -90,4 +90,4 @@ async def test_handle__one_failure_after_another__waits_longer() -> None:
     waits = [b - a for a, b in zip(bridge.sessions, bridge.sessions[1:], strict=False)]
     assert waits[0] < 0.2
     assert waits[3] > waits[0]
-    assert all(wait < 0.3 * 1.5 + 0.2 for wait in waits)
+    assert all(wait < 0.1 * 1.5 + 0.2 for wait in waits)

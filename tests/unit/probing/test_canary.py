@@ -69,38 +69,6 @@ async def test_canary__stopped__does_nothing_more() -> None:
     assert (failures(), asked) == (before, [])
 
 
-async def test_canary__stopped_under_way__ends_at_once_and_counts_nothing() -> None:
-    # Given: a server that takes a stream's request and never answers
-    asked, left = asyncio.Event(), asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        asked.set()
-        await reader.read()
-        left.set()
-        writer.close()
-
-    before = failures()
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        where = server.sockets[0].getsockname()
-        waiting = Canary(
-            seconds=0.01, token="t", where=lambda: where, refusal=lambda: None
-        )
-        running = asyncio.ensure_future(waiting.run())
-        async with asyncio.timeout(10):
-            await asked.wait()
-
-        # When
-        waiting.stop()
-
-        # Then
-        async with asyncio.timeout(3):
-            await left.wait()
-        running.cancel()
-        await asyncio.wait([running])
-    assert failures() == before
-
-
 async def test_canary__nothing_listens__counted() -> None:
     # Given
     before = failures()

@@ -1,7 +1,7 @@
 """What a supervisor remembers of workers that have ended."""
 
 from realtime.fleet.history.minutes import LATEST_ENDED, Hour, Minute
-from realtime.server.ended_workers import WorkersPast
+from realtime.server.ended_workers import EndedWorkers
 from realtime.server.messages import Remember
 
 
@@ -9,7 +9,7 @@ def said(instance: str, opened: int, *, leaves: bool = False) -> Remember:
     return Remember(instance, Hour(0, (Minute(1, opened=opened),)), leaves)
 
 
-def opened(workers: WorkersPast) -> int:
+def opened(workers: EndedWorkers) -> int:
     assert workers.past is not None
     [minute] = workers.past.hour.minutes
     return minute.opened
@@ -17,7 +17,7 @@ def opened(workers: WorkersPast) -> int:
 
 def test_past__workers_that_run__nothing() -> None:
     # Given
-    workers = WorkersPast()
+    workers = EndedWorkers()
 
     # When
     changed = workers.note(1, said("sse-a", 5))
@@ -29,7 +29,7 @@ def test_past__workers_that_run__nothing() -> None:
 
 def test_past__worker_killed__what_it_said_last() -> None:
     # Given
-    workers = WorkersPast()
+    workers = EndedWorkers()
     workers.note(1, said("sse-a", 5))
     workers.note(1, said("sse-a", 6))
 
@@ -45,7 +45,7 @@ def test_past__worker_killed__what_it_said_last() -> None:
 
 def test_past__worker_leaves__told_at_once_and_counted_once_to_the_last() -> None:
     # Given
-    workers = WorkersPast()
+    workers = EndedWorkers()
     workers.note(1, said("sse-a", 5))
 
     # When
@@ -68,7 +68,7 @@ def test_past__worker_leaves__told_at_once_and_counted_once_to_the_last() -> Non
 
 def test_past__worker_that_never_spoke__nothing_changes() -> None:
     # Given
-    workers = WorkersPast()
+    workers = EndedWorkers()
 
     # When / Then
     assert not workers.end(1)
@@ -77,7 +77,7 @@ def test_past__worker_that_never_spoke__nothing_changes() -> None:
 
 def test_past__very_many_deaths__names_are_bounded_and_the_latest() -> None:
     # Given
-    workers = WorkersPast()
+    workers = EndedWorkers()
 
     # When
     for pid in range(2 * LATEST_ENDED):

@@ -51,7 +51,7 @@ async def supervising() -> AsyncIterator[Supervisor]:
     supervisor = Supervisor(1, "127.0.0.1:0", dict(os.environ), drain=1)
     running = asyncio.create_task(supervisor.run())
     try:
-        await eventually_async(lambda: supervisor._alive, what="the worker")
+        await eventually_async(lambda: supervisor._pool.running, what="the worker")
         yield supervisor
     finally:
         supervisor._stop(signal.SIGTERM)
@@ -89,7 +89,7 @@ async def test_replace__cannot_be_started__the_old_one_stays(
     # Given
     async with supervising() as supervisor:
         before = open_files()
-        [old] = supervisor._alive
+        [old] = supervisor._pool.running
         processes.failures = 1
 
         # When
@@ -99,7 +99,7 @@ async def test_replace__cannot_be_started__the_old_one_stays(
 
         # Then
         assert [e["event"] for e in logs] == ["workers.replacing", "worker.not_started"]
-        assert supervisor._alive == {old}
+        assert supervisor._pool.running == {old}
         assert old.process.returncode is None
         assert old.listener.fileno() >= 0
         assert open_files() == before
@@ -111,7 +111,7 @@ async def test_replace__new_one_never_ready__killed_and_the_old_one_stays(
     # Given
     monkeypatch.setattr("realtime.server.replacement.READY_SECONDS", 0.1)
     async with supervising() as supervisor:
-        [old] = supervisor._alive
+        [old] = supervisor._pool.running
 
         # When
         with capture_logs() as logs:
@@ -125,7 +125,7 @@ async def test_replace__new_one_never_ready__killed_and_the_old_one_stays(
             "worker.not_replaced",
         ]
         assert logs[2]["reason"] == "not ready within 0.1 s: It has not answered yet."
-        assert supervisor._alive == {old}
+        assert supervisor._pool.running == {old}
 
 
 async def test_start__never_answers__killed(
@@ -137,7 +137,7 @@ async def test_start__never_answers__killed(
     # When
     with capture_logs() as logs:
         async with supervising() as supervisor:
-            [first] = supervisor._alive
+            [first] = supervisor._pool.running
             await eventually_async(
                 lambda: len(processes.numbers) == 2, what="another one"
             )
@@ -155,10 +155,10 @@ async def test_worker__killed_by_a_signal_without_a_name__started_again(
     # Given
     with capture_logs() as logs:
         async with supervising() as supervisor:
-            [first] = supervisor._alive
+            [first] = supervisor._pool.running
 
             # When
-            first.send(signal.SIGRTMIN + 1)
+            first.signal(signal.SIGRTMIN + 1)
             await eventually_async(
                 lambda: len(processes.numbers) == 2, what="another one"
             )
@@ -173,7 +173,7 @@ async def test_stop__worker_still_ends__nothing_connects_to_the_supervisors_sock
 ) -> None:
     # Given
     async with supervising() as supervisor:
-        [worker] = supervisor._alive
+        [worker] = supervisor._pool.running
 
         # When
         supervisor._stop(signal.SIGTERM)

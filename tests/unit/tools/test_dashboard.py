@@ -2,7 +2,7 @@
 
 import json
 
-from docker.grafana.dashboard import FILE, as_json
+from docs.dashboard.dashboard import FILE, as_json
 from tests.support.dashboard import panels
 
 GRAFANAS = {"job": "", "instance": "", "nats_job": "", "__rate_interval": "5m"}
