@@ -38,9 +38,9 @@ _NATS_URL: Final = (
 )
 
 
-def servers_in(value: str | Sequence[str]) -> tuple[str, ...]:
-    """The URLs in `NATS_URL`."""
-    urls = separated(value) if isinstance(value, str) else value
+def servers_in(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The URLs in `NATS_URL`; a project may have None there for what is not set."""
+    urls = separated(value) if isinstance(value, str) else value or ()
     return tuple(urls) or ("nats://localhost:4222",)
 
 

@@ -21,13 +21,10 @@ class Phase(IntEnum):
     """What a process goes through, in this order."""
 
     SERVING = 0
-    LEAVING = 1
-    """It was told over NATS to leave. A worker is replaced first; where that fails it
-    serves on."""
-    DRAINING = 2
+    DRAINING = 1
     """It ends its streams, one after the other."""
-    DRAINED = 3
-    CLOSING = 4
+    DRAINED = 2
+    CLOSING = 3
     """Its listener is about to be closed."""
 
 
@@ -62,6 +59,9 @@ class Lifecycle:
         until the process ends, because a 503 would end some clients for good."""
         self.not_ready_since: float | None = None
         """Since when no stream should come here (Unix seconds)."""
+        self.leaving = False
+        """Whether it was told over NATS to leave. A worker is replaced first; where
+        that fails it serves on."""
         self.drained_by = ""
         """The user who told it over NATS to leave."""
         self.drained_at: float | None = None
@@ -96,7 +96,7 @@ class Lifecycle:
         """The user `by` told it to leave: end as on SIGTERM, where it is a worker after
         it was replaced."""
         self.drained_by = by
-        self.phase = max(self.phase, Phase.LEAVING)
+        self.leaving = True
         if self.supervisor is not None:
             self.supervisor.leave()
         else:
@@ -104,9 +104,7 @@ class Lifecycle:
 
     def stay(self) -> None:
         """There is no replacement."""
-        self.drained_by = ""
-        if self.phase is Phase.LEAVING:
-            self.phase = Phase.SERVING
+        self.leaving, self.drained_by = False, ""
 
     def begin_drain(self, streams: int) -> None:
         """End what is open, so many `streams`."""

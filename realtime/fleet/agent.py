@@ -150,7 +150,7 @@ class Agent:
 
     def remember(self, action: bytes) -> bool:
         """Remember the encoded action of a user; whether this version knows it."""
-        self._replies.clear()  # the next ones tell of it
+        self._replies.pop(EVENTS, None)  # the next one tells of it
         return self.timeline.on_user_action(action)
 
     def _on_beacon(self) -> None:

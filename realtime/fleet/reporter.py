@@ -23,7 +23,7 @@ from realtime.fleet.wire_types import LONGEST_TEXT
 from realtime.intake.intake import Intake
 from realtime.jetstream.bridge import NatsBridge
 from realtime.jetstream.stream_config import NANOSECONDS, StreamSettings
-from realtime.lifecycle import Lifecycle, Phase
+from realtime.lifecycle import Lifecycle
 from realtime.process import worker_number
 from realtime.sse.hub import Hub
 
@@ -101,7 +101,7 @@ class Reporter:
             not_ready=not_ready.detail if not_ready else None,
             not_ready_since=lifecycle.not_ready_since if not_ready else None,
             draining=me.draining,
-            leaving=lifecycle.phase is Phase.LEAVING,
+            leaving=lifecycle.leaving,
             nats_server=bridge.server,
             nats_reconnects=total(metrics.nats_reconnects_total),
             last_error=_showable(error),

@@ -119,6 +119,8 @@ class NatsBridge(Worker):
         """
         self._was_ready = False
         client = await self._connect()
+        # Before what is being published fails for it: then the outage begins.
+        client.on_closed(lambda _: self.outage.session_ended())
         session = Session(
             client,
             self._hub,

@@ -28,14 +28,27 @@ def life() -> Lifecycle:
 def test_stay__no_replacement_for_one_that_leaves__serves_on(life: Lifecycle) -> None:
     # Given
     life.leave("alice")
-    assert (life.phase, life.drained_by) == (Phase.LEAVING, "alice")
+    assert (life.leaving, life.drained_by) == (True, "alice")
     assert life.not_ready is None
 
     # When
     life.stay()
 
     # Then
-    assert (life.phase, life.drained_by) == (Phase.SERVING, "")
+    assert (life.phase, life.leaving) == (Phase.SERVING, False)
+    assert life.drained_by == ""
+
+
+def test_leave__then_drains__was_told_to(life: Lifecycle) -> None:
+    # Given
+    life.leave("alice")
+
+    # When
+    life.begin_drain(17)
+
+    # Then
+    assert life.leaving
+    assert life.draining
 
 
 def test_leave__draining_already__goes_on_draining(life: Lifecycle) -> None:

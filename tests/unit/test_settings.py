@@ -260,3 +260,16 @@ def test_realtime_settings__no_token__improperly_configured(
     # When / Then
     with pytest.raises(ImproperlyConfigured, match=r"^SSE_AUTHENTICATION_TOKEN is"):
         RealtimeSettings.from_django()
+
+
+def test_from_django__nats_url_is_none__as_if_it_were_not_set(
+    settings: Settings,
+) -> None:
+    # Given: as of `os.environ.get("NATS_URL")` in another project's settings
+    settings.NATS_URL = None
+
+    # When
+    read = RealtimeSettings.from_django(hosting=False)
+
+    # Then
+    assert read.nats_servers == ("nats://localhost:4222",)

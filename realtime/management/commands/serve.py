@@ -112,7 +112,7 @@ class Command(BaseCommand):
         try:
             if sockets := inherited_sockets():
                 self._work(*sockets)
-            elif options["workers"] == "0":
+            elif str(options["workers"]) == "0":
                 self._serve_alone(options)
             else:
                 self._supervise(options)
