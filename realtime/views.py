@@ -1,5 +1,5 @@
-"""The queue-change endpoint: where Flagsmith's task processor says that an environment
-was updated."""
+"""Where updates come in over HTTP: queue-change, by which Flagsmith's task processor
+says that an environment was updated, and relay, by which another instance does."""
 
 import asyncio
 import time
