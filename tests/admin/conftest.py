@@ -100,7 +100,9 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     """A page in which nothing may go wrong, above all nothing that the
     Content-Security-Policy forbids."""
     errors: list[str] = []
-    page = await browser.new_page()
+    # A context of its own, in which a test can open another page.
+    context = await browser.new_context()
+    page = await context.new_page()
     note_errors(page, errors)
     yield page
     assert not errors
