@@ -25,7 +25,7 @@ async def test_outage__connection_lost_with_a_publish_under_way__begins_now(
         publish = asyncio.create_task(
             service.bridge.publish(Update(environment, "1.5"), deadline)
         )
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # one turn: the publish is sent
 
         # When
         nats.kill()
